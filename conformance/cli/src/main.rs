@@ -1,0 +1,123 @@
+//! `fieldsync`: judge any sync server or client against the Fieldsync protocol.
+//!
+//! One module a command. Nothing heavy happens before the command line is understood, so that `--help` is quick.
+
+mod check;
+mod command_error;
+mod explain;
+mod list;
+mod mutants;
+mod new;
+mod output;
+mod schemas;
+mod serve;
+mod show;
+mod suite;
+mod trace;
+mod user;
+
+use clap::{Parser, Subcommand};
+use command_error::CommandError;
+use fieldsync_conformance::report::verdict::ExitStatus;
+use std::process::ExitCode;
+
+/// Judge any sync server or client against the Fieldsync protocol.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 conformant or done, 1 not conformant, 2 usage, 3 error of the suite, 4 nothing ran or not reachable."
+)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge a server; without more, the reference in this program.
+    Check(Box<check::CheckArgs>),
+    /// List scenarios, rules, chapters, capabilities or mutants.
+    List(list::ListArgs),
+    /// Show a scenario with the sentences that it covers.
+    Show(show::ShowArgs),
+    /// Explain a rule: its sentence, and what shows and proves it.
+    Explain(explain::ExplainArgs),
+    /// Begin a new scenario from a template.
+    New(new::NewArgs),
+    /// List, write or check the JSON Schemas of the messages.
+    Schemas(schemas::SchemasArgs),
+    /// Hold rules, scenarios, mutants and hazards against one another.
+    Trace(trace::TraceArgs),
+    /// Prove the suite: every mutant must be caught by the rule that it breaks.
+    Mutants(mutants::MutantsArgs),
+    /// Run the reference server.
+    Serve(serve::ServeArgs),
+    /// Look after the accounts of the reference server.
+    User(user::UserArgs),
+}
+
+impl Command {
+    fn run(self) -> Result<ExitStatus, CommandError> {
+        match self {
+            Command::Check(args) => check::run(*args),
+            Command::List(args) => list::run(args),
+            Command::Show(args) => show::run(args),
+            Command::Explain(args) => explain::run(args),
+            Command::New(args) => new::run(args),
+            Command::Schemas(args) => schemas::run(args),
+            Command::Trace(args) => trace::run(args),
+            Command::Mutants(args) => mutants::run(args),
+            Command::Serve(args) => serve::run(args),
+            Command::User(args) => user::run(args),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match Program::parse().command.run() {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.status.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn a_subject_is_one_server_with_its_settings() {
+        let parses = |line: &str| Program::try_parse_from(line.split(' ')).is_ok();
+        for line in [
+            "fieldsync check",
+            "fieldsync check --scenario push/x --jobs 2",
+            "fieldsync check server --url http://a --url http://b --control http://c --header X:1 --scenario push/x",
+            "fieldsync check server --serve run --cleanup --rate 5 --junit out.xml",
+            "fieldsync mutants --all",
+            "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
+            "fieldsync user add anna --data d --grant visits=read-write",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+        for line in [
+            "fieldsync check server",
+            "fieldsync check server --control http://c",
+            "fieldsync check server --url http://a --serve run",
+            "fieldsync check --jobs 0",
+            "fieldsync check server --url http://a --header nothing",
+            "fieldsync serve --data d",
+            "fieldsync user add anna --data d --grant visits=owner",
+        ] {
+            assert!(!parses(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The suite that a command works on: specification and scenarios, embedded or from folders, and the part selected.
+
+use crate::command_error::CommandError;
+use clap::Args;
+use fieldsync_conformance::scenario::{self, Case};
+use fieldsync_conformance::spec::{CAPABILITIES, RuleRef, Spec, SpecFiles};
+use fieldsync_conformance::trace::{CaseInfo, references};
+use fieldsync_schemas::id::RuleId;
+use fieldsync_schemas::scenario::{Action, Step};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Where specification and scenarios come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SuiteOptions {
+    /// Add the scenarios of this folder (`<chapter>/<name>.yaml`), or put them in place of the embedded ones.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub fixtures: Option<PathBuf>,
+    /// Read the specification from this mdBook instead of the embedded one.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub spec: Option<PathBuf>,
+}
+
+/// Which scenarios are meant. Filters of one kind add up; of different kinds, each must fit.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Filters {
+    /// Only the scenarios of this chapter.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub chapter: Vec<String>,
+    /// Only the scenarios that cover this rule.
+    #[arg(long, value_name = "ID", global = true)]
+    pub rule: Vec<String>,
+    /// Only this scenario; `*` stands for any characters.
+    #[arg(long, value_name = "CHAPTER/NAME", global = true)]
+    pub scenario: Vec<String>,
+    /// Only the scenarios that need this capability.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub capability: Vec<String>,
+}
+
+/// Specification and scenarios.
+pub struct Suite {
+    /// The specification.
+    pub spec: Spec,
+    /// Every scenario, expanded, in the order of the ids.
+    pub cases: Vec<Case>,
+}
+
+impl SuiteOptions {
+    /// Reads specification and scenarios.
+    pub fn load(&self) -> Result<Suite, CommandError> {
+        Ok(Suite { spec: self.load_spec()?, cases: self.load_cases()? })
+    }
+
+    /// Reads the specification.
+    pub fn load_spec(&self) -> Result<Spec, CommandError> {
+        match &self.spec {
+            None => Spec::embedded().map_err(CommandError::suite),
+            Some(folder) => {
+                SpecFiles::in_folder(folder).and_then(|files| Spec::read(&files)).map_err(CommandError::usage)
+            }
+        }
+    }
+
+    fn load_cases(&self) -> Result<Vec<Case>, CommandError> {
+        let embedded = scenario::embedded().map_err(CommandError::suite)?;
+        match &self.fixtures {
+            None => Ok(embedded),
+            Some(folder) => Ok(scenario::merge(embedded, from_folder(folder)?)),
+        }
+    }
+}
+
+fn from_folder(folder: &Path) -> Result<Vec<Case>, CommandError> {
+    scenario::from_dir(folder).map_err(CommandError::usage)
+}
+
+impl Suite {
+    /// What the trace looks at: one entry a file.
+    pub fn case_infos(&self) -> Vec<CaseInfo> {
+        let mut infos: BTreeMap<&str, CaseInfo> = BTreeMap::new();
+        for case in &self.cases {
+            infos.entry(case.file_id()).or_insert_with(|| CaseInfo {
+                id: case.file_id().to_owned(),
+                covers: references(&case.scenario.covers),
+                step_rules: references(&step_rules(&case.scenario.steps)),
+            });
+        }
+        infos.into_values().collect()
+    }
+
+    /// The capabilities that a scenario needs: those it names, and those of the rules that it covers.
+    pub fn capabilities<'a>(&'a self, case: &'a Case) -> BTreeSet<&'a str> {
+        let named = case.scenario.needs.capabilities.iter();
+        let covered = case.scenario.covers.iter().filter_map(|rule| self.spec.rule(rule.as_str())?.capability.as_ref());
+        named.chain(covered).map(|capability| capability.as_str()).collect()
+    }
+
+    /// The scenarios that the filters select. A filter that selects nothing is an error, not an empty run.
+    pub fn select<'a>(&'a self, filters: &Filters) -> Result<Vec<&'a Case>, CommandError> {
+        self.check_filters(filters)?;
+        let fits =
+            |wanted: &[String], has: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|one| has(one));
+        let selected: Vec<&Case> = self
+            .cases
+            .iter()
+            .filter(|case| {
+                let capabilities = self.capabilities(case);
+                fits(&filters.chapter, &|name| case.chapter == name)
+                    && fits(&filters.rule, &|id| covers(case, id))
+                    && fits(&filters.scenario, &|pattern| is_named(case, pattern))
+                    && fits(&filters.capability, &|name| capabilities.contains(name))
+            })
+            .collect();
+        if selected.is_empty() {
+            return Err(CommandError::usage(
+                "the filters leave no scenario: `fieldsync list` with the same filters shows why",
+            ));
+        }
+        Ok(selected)
+    }
+
+    /// Refuses a filter that names what there is not.
+    pub fn check_filters(&self, filters: &Filters) -> Result<(), CommandError> {
+        for name in &filters.chapter {
+            if self.spec.chapter(name).is_none() {
+                let known = self.spec.chapters.iter().map(|chapter| chapter.name.as_str());
+                return Err(CommandError::unknown("chapter", name, known));
+            }
+        }
+        for id in &filters.rule {
+            self.rule(id)?;
+        }
+        for pattern in &filters.scenario {
+            if !self.cases.iter().any(|case| is_named(case, pattern)) {
+                return Err(self.unknown_scenario(pattern));
+            }
+        }
+        for name in &filters.capability {
+            if !CAPABILITIES.contains(&name.as_str()) {
+                return Err(CommandError::unknown("capability", name, CAPABILITIES.iter().copied()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rule of this id, with or without its revision.
+    pub fn rule(&self, id: &str) -> Result<&fieldsync_conformance::spec::Rule, CommandError> {
+        self.spec
+            .rule(id)
+            .ok_or_else(|| CommandError::unknown("rule", id, self.spec.rules.iter().map(|rule| rule.id.as_str())))
+    }
+
+    /// There is no scenario of this name.
+    pub fn unknown_scenario(&self, name: &str) -> CommandError {
+        CommandError::unknown("scenario", name, self.cases.iter().map(Case::file_id))
+    }
+}
+
+/// Whether a scenario covers the rule of this id.
+pub fn covers(case: &Case, id: &str) -> bool {
+    let wanted = id.split('+').next().unwrap_or(id);
+    case.scenario.covers.iter().any(|rule| RuleRef::from(rule).id.as_str() == wanted)
+}
+
+/// Whether a scenario has this name: its id, the id of its file, or a pattern of one.
+fn is_named(case: &Case, pattern: &str) -> bool {
+    matches(pattern, &case.id) || matches(pattern, case.file_id())
+}
+
+/// Whether a text fits a pattern in which `*` stands for any characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, rest)) => text
+            .strip_prefix(head)
+            .is_some_and(|tail| (0..=tail.len()).any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))),
+    }
+}
+
+fn step_rules(steps: &[Step]) -> Vec<RuleId> {
+    let mut rules = Vec::new();
+    for step in steps {
+        rules.extend(step.rule.clone());
+        if let Action::Together(inner) = &step.action {
+            rules.extend(step_rules(inner));
+        }
+    }
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, fits) in [
+            ("push/x", true),
+            ("push/*", true),
+            ("*x", true),
+            ("*", true),
+            ("p*h/*x*", true),
+            ("push", false),
+            ("pull/*", false),
+        ] {
+            assert_eq!(matches(pattern, "push/x"), fits, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `fieldsync user`: the accounts of the reference server.
+
+use crate::command_error::CommandError;
+use clap::{Args, Subcommand};
+use fieldsync_conformance::report::verdict::ExitStatus;
+use fieldsync_schemas::session::Role;
+use std::path::PathBuf;
+
+/// The arguments of `user`.
+#[derive(Debug, Args)]
+pub struct UserArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: UserAction,
+}
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub enum UserAction {
+    /// Add an account, or give it a new password and further grants.
+    Add(AddUserArgs),
+}
+
+/// An account to add. Its password is never an argument, because everybody on the machine can read those.
+#[derive(Debug, Args)]
+pub struct AddUserArgs {
+    /// The name of the account.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The folder of the server's data.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// What the account may do in a data set: `name=read-only`, `name=read-write` or `name=admin`.
+    #[arg(long, value_name = "DATA SET=ROLE", value_parser = grant)]
+    pub grant: Vec<(String, Role)>,
+    /// The environment variable that holds the password; one line of the standard input where absent.
+    #[arg(long, value_name = "VARIABLE")]
+    pub password_env: Option<String>,
+}
+
+fn grant(text: &str) -> Result<(String, Role), String> {
+    let (data_set, role) = text.split_once('=').ok_or("a grant is `data set=role`")?;
+    let role = Role::from(role);
+    if !Role::KNOWN.contains(&role) {
+        let known: Vec<&str> = Role::KNOWN.iter().map(Role::as_str).collect();
+        return Err(format!("{role} is no role: {}", known.join(", ")));
+    }
+    Ok((data_set.to_owned(), role))
+}
+
+/// Does it.
+pub fn run(_args: UserArgs) -> Result<ExitStatus, CommandError> {
+    Err(CommandError::suite("`fieldsync user` is not built into this binary"))
+}

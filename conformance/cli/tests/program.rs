@@ -1,0 +1,146 @@
+//! The program as people run it, on a small specification and a small suite of its own.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SUMMARY: &str = "- [Push](push.md)\n- [Hazards](hazards.md)\n";
+const PUSH: &str = "r[push.retry.same-outcome]\n\nA server MUST answer a batch again with the same outcomes.\n\nr[push.retry.quick]\n\nA server SHOULD answer at once.\n";
+const HAZARDS: &str = "| id | hazard | rules | scenarios |\n|---|---|---|---|\n| H7 | A record doubles | `push.retry.same-outcome` | `push/lost-answer` |\n";
+const SCENARIO: &str = "title: A lost answer does not apply the record twice\ncovers: [push.retry.same-outcome]\ndevices: [tablet]\nsteps:\n  - tablet: {create: {observation: fever, data: {temp: 38.1}}}\n  - tablet: {sync: ok}\n  - tablet: {reads: {fever: {temp: 38.1}}}\n";
+
+struct House(tempfile::TempDir);
+
+impl House {
+    fn new() -> Self {
+        let house = Self(tempfile::tempdir().unwrap());
+        house.write("spec/src/SUMMARY.md", SUMMARY);
+        house.write("spec/src/push.md", PUSH);
+        house.write("spec/src/hazards.md", HAZARDS);
+        house.write("fixtures/scenarios/push/lost-answer.yaml", SCENARIO);
+        house
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Runs the program in this house: its exit status, its output, its errors.
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let Output { status, stdout, stderr } =
+            Command::new(env!("CARGO_BIN_EXE_fieldsync")).args(arguments).current_dir(self.path()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    }
+
+    /// Runs it on the specification and the suite of this house.
+    fn run_here(&self, arguments: &[&str]) -> (i32, String, String) {
+        self.run(&[arguments, &["--spec", "spec", "--fixtures", "fixtures"]].concat())
+    }
+}
+
+#[test]
+fn help_and_usage_have_their_exit_statuses() {
+    let house = House::new();
+    let (status, out, _) = house.run(&["--help"]);
+    assert!(status == 0 && out.contains("Exit status: 0 conformant"), "{out}");
+    let (status, _, errors) = house.run(&["chekc"]);
+    assert!(status == 2 && errors.contains("'check'"), "{errors}");
+    assert_eq!(house.run(&["check", "server"]).0, 2, "a server is named by --url or --serve");
+    assert_eq!(house.run(&["check", "server", "--url", "http://x", "--serve", "x"]).0, 2);
+}
+
+#[test]
+fn list_selects_and_an_empty_selection_is_an_error() {
+    let house = House::new();
+    let (status, out, errors) = house.run_here(&["list", "--chapter", "push", "--scenario", "push/lost-*"]);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert!(out.contains("push/lost-answer  A lost answer does not apply"), "{out}");
+    let (status, _, errors) = house.run_here(&["list", "--rule", "push.retry.quick"]);
+    assert!(status == 2 && errors.contains("leave no scenario"), "{errors}");
+    let (status, out, _) = house.run_here(&["list", "rules"]);
+    assert!(status == 0 && out.contains("push.retry.quick  A server SHOULD answer at once."), "{out}");
+}
+
+#[test]
+fn an_unknown_name_suggests_the_nearest() {
+    let house = House::new();
+    for (arguments, suggestion) in [
+        (["show", "push/lost-anwser"], "push/lost-answer"),
+        (["explain", "push.retry.same-outcom"], "push.retry.same-outcome"),
+    ] {
+        let (status, _, errors) = house.run_here(&arguments);
+        assert_eq!(status, 2);
+        assert!(errors.starts_with("error: there is no ") && errors.contains(suggestion), "{errors}");
+    }
+}
+
+#[test]
+fn show_prints_a_fixture_below_its_sentences() {
+    let house = House::new();
+    let (status, out, _) = house.run_here(&["show", "push/lost-answer"]);
+    assert_eq!(status, 0);
+    assert!(out.contains("# push.retry.same-outcome: A server MUST answer a batch again"), "{out}");
+    assert!(out.ends_with(SCENARIO), "{out}");
+}
+
+#[test]
+fn explain_leads_to_all_that_speaks_of_a_rule() {
+    let house = House::new();
+    let (status, out, _) = house.run_here(&["explain", "push.retry.same-outcome"]);
+    assert_eq!(status, 0);
+    for expected in
+        ["A server MUST answer", "Push (spec/src/push.md:1)", "push/lost-answer: A lost", "H7: A record doubles"]
+    {
+        assert!(out.contains(expected), "{expected} in\n{out}");
+    }
+}
+
+#[test]
+fn a_new_scenario_loads_and_is_never_written_over() {
+    let house = House::new();
+    let (status, out, errors) = house.run(&["new", "push/answers-at-once", "--spec", "spec"]);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert!(out.contains("fixtures/scenarios/push/answers-at-once.yaml"), "{out}");
+    let (status, out, errors) = house.run_here(&["list"]);
+    assert!(status == 0 && out.contains("push/answers-at-once"), "{out}{errors}");
+    let (status, _, errors) = house.run(&["new", "push/answers-at-once", "--spec", "spec"]);
+    assert!(status == 2 && errors.contains("is there already"), "{errors}");
+    for wrong in ["answers", "pusch/answers", "push/../x", "push/Answers"] {
+        assert_eq!(house.run(&["new", wrong, "--spec", "spec"]).0, 2, "{wrong}");
+    }
+}
+
+#[test]
+fn trace_fails_on_a_gap_and_names_it() {
+    let house = House::new();
+    let (status, out, _) = house.run_here(&["trace", "--rules"]);
+    assert_eq!(status, 1);
+    assert!(out.contains("no scenario covers push.retry.quick"), "{out}");
+    assert!(!out.contains("no scenario covers push.retry.same-outcome"), "{out}");
+}
+
+#[test]
+fn a_flaw_in_the_text_is_told_with_its_place() {
+    let house = House::new();
+    house.write("spec/src/push.md", "It MUST be.\n");
+    let (status, _, errors) = house.run_here(&["trace"]);
+    assert_eq!(status, 2);
+    assert!(errors.contains("spec/src/push.md:1: normative words outside a rule"), "{errors}");
+}
+
+#[test]
+fn schemas_are_written_and_checked() {
+    let house = House::new();
+    assert_eq!(house.run(&["schemas", "--check"]).0, 2, "there is no folder yet");
+    assert_eq!(house.run(&["schemas", "--write"]).0, 0);
+    assert_eq!(house.run(&["schemas", "--check"]).0, 0);
+    house.write("schemas/json/2026-12-01/record.json", "{}");
+    let (status, out, _) = house.run(&["schemas", "--check"]);
+    assert!(status == 1 && out.contains("record.json: differs"), "{out}");
+}

@@ -1,0 +1,10 @@
+//! The conformance suite: judges any server and any device against the specification.
+//!
+//! A scenario flows from top to bottom and never back: what a fixture says, what plugs in, what passes on the wire, what
+//! happened, what that means, and how it is told.
+
+pub mod report;
+pub mod scenario;
+pub mod spec;
+pub mod tap;
+pub mod trace;

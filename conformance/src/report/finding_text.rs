@@ -1,0 +1,109 @@
+//! The words of one finding: the same on a terminal and in JUnit.
+
+use super::findings::Finding;
+use super::text::{Text, Tone, cut};
+use super::{Background, Run, diff, unexpanded};
+use fieldsync_schemas::event::Exchange;
+use serde_json::Value;
+
+/// The scenarios that are named besides the one that is shown.
+const MOST_NAMES: usize = 5;
+
+/// Tells a finding in lines of at most `width` columns.
+pub(super) fn tell(finding: &Finding<'_>, run: &Run<'_>, background: &Background<'_>, width: usize) -> Text {
+    let mut out = Text::default();
+    write_rule(&mut out, finding, background, width);
+    out.wrapped(Tone::Plain, "  checked   ", &finding.failure.what, width);
+    diff::write(&mut out, finding.failure, width);
+    if let Some(exchange) = exchange_of(finding) {
+        write_exchange(&mut out, exchange, width);
+    }
+    write_scenario(&mut out, finding, run, background, width);
+    out
+}
+
+fn write_rule(out: &mut Text, finding: &Finding<'_>, background: &Background<'_>, width: usize) {
+    let rule = background.spec.rule(finding.rule.as_str());
+    let tone = if finding.is_required { Tone::Bad } else { Tone::Careful };
+    let count = match finding.scenarios.len() {
+        1 => "1 scenario".to_owned(),
+        count => format!("{count} scenarios"),
+    };
+    let strength = rule.map_or("", |rule| rule.strength.as_str());
+    out.spans([
+        (tone, finding.rule.as_str()),
+        (Tone::Faint, "  "),
+        (Tone::Plain, strength),
+        (Tone::Faint, "  "),
+        (Tone::Plain, &count),
+    ]);
+    match rule {
+        Some(rule) => out.wrapped(Tone::Strong, "  ", &rule.sentence, width),
+        None => out.wrapped(Tone::Strong, "  ", "This rule is not in the specification that was read.", width),
+    }
+}
+
+fn exchange_of<'a>(finding: &Finding<'a>) -> Option<&'a Exchange> {
+    let index = usize::try_from(finding.failure.exchange?).ok()?;
+    finding.shown.exchanges.get(index)
+}
+
+fn write_exchange(out: &mut Text, exchange: &Exchange, width: usize) {
+    let status = exchange.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let fault = exchange.fault.as_ref().map_or_else(String::new, |fault| format!(" (the suite put in: {fault})"));
+    out.wrapped(
+        Tone::Plain,
+        "  exchange  ",
+        &format!("{}: {} -> {status}{fault}", exchange.by, exchange.request),
+        width,
+    );
+    for (label, body) in [("    sent:     ", &exchange.sent), ("    answered: ", &exchange.answered)] {
+        if !body.is_null() {
+            let words = match body {
+                Value::String(text) => text.clone(),
+                tree => tree.to_string(),
+            };
+            out.folded(Tone::Plain, label, &cut(&words, width.saturating_sub(label.len()).max(20) * 3), width);
+        }
+    }
+}
+
+fn write_scenario(out: &mut Text, finding: &Finding<'_>, run: &Run<'_>, background: &Background<'_>, width: usize) {
+    let id = &finding.shown.id;
+    let case = background.case(id);
+    if let Some(harm) = case.and_then(|case| case.harm.as_ref()) {
+        out.wrapped(Tone::Careful, "  means     ", harm, width);
+    }
+    out.wrapped(
+        Tone::Plain,
+        "  scenario  ",
+        &format!("{}: {}", run.name_of(finding.shown), finding.shown.title),
+        width,
+    );
+    let file = case.map_or_else(|| format!("fixtures/scenarios/{}.yaml", unexpanded(id)), |case| case.file.clone());
+    match finding.failure.line {
+        0 => out.line(Tone::Faint, format!("            {file}, seen beside its steps")),
+        line => out.line(Tone::Faint, format!("            {file}:{line}")),
+    }
+    let others: Vec<String> = finding.scenarios.iter().skip(1).map(|scenario| run.name_of(scenario)).collect();
+    if !others.is_empty() {
+        let mut names = others[..others.len().min(MOST_NAMES)].join(", ");
+        if others.len() > MOST_NAMES {
+            names += &format!(" and {} more", others.len() - MOST_NAMES);
+        }
+        out.wrapped(Tone::Faint, "  also in   ", &names, width);
+    }
+    // Not wrapped: it is there to be copied.
+    out.spans([
+        (Tone::Faint, "  run       "),
+        (Tone::Plain, &format!("{} --scenario {}", background.command, quoted(id))),
+    ]);
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte)) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}

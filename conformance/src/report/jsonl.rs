@@ -1,0 +1,102 @@
+//! The event stream as JSON lines: a header, an event a line, a footer.
+
+use super::{IncompleteStream, Run};
+use fieldsync_schemas::event::Event;
+use std::io::{BufRead, Write};
+
+/// The version of the format that this suite writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Writes one event as a line.
+pub fn write(out: &mut impl Write, event: &Event) -> std::io::Result<()> {
+    // One write a line, so that a killed run leaves whole lines.
+    let mut line = serde_json::to_vec(event)?;
+    line.push(b'\n');
+    out.write_all(&line)
+}
+
+/// Why a report could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadReportError {
+    /// The input failed.
+    #[error("line {line} of the report: {source}")]
+    Input {
+        /// The line, from 1.
+        line: usize,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A line is no event.
+    #[error("line {line} of the report is no event: {source}")]
+    NoEvent {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The format is another one.
+    #[error("the report has format {got}, and this program reads format {FORMAT}: use the program that wrote it")]
+    Format {
+        /// The format of the report.
+        got: u32,
+    },
+    /// It is not whole.
+    #[error(transparent)]
+    Incomplete(#[from] IncompleteStream),
+}
+
+/// Reads a whole report.
+pub fn read(input: impl BufRead) -> Result<Vec<Event>, ReadReportError> {
+    let mut events: Vec<Event> = Vec::new();
+    for (index, line) in input.lines().enumerate() {
+        let number = index + 1;
+        let line = line.map_err(|source| ReadReportError::Input { line: number, source })?;
+        let event = match serde_json::from_str(&line) {
+            Ok(event) => event,
+            // Half a last line is what a killed run leaves.
+            Err(error) if error.is_eof() && !events.is_empty() => return Err(IncompleteStream::NoFooter.into()),
+            Err(source) => return Err(ReadReportError::NoEvent { line: number, source }),
+        };
+        if let Event::Header(header) = &event
+            && header.format != FORMAT
+        {
+            return Err(ReadReportError::Format { got: header.format });
+        }
+        events.push(event);
+    }
+    Run::of(&events)?;
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::test_runs;
+
+    fn written(events: &[Event]) -> Vec<u8> {
+        let mut out = Vec::new();
+        events.iter().for_each(|event| write(&mut out, event).unwrap());
+        out
+    }
+
+    #[test]
+    fn a_report_reads_as_it_was_written() {
+        let events = test_runs::failing();
+        assert_eq!(read(&written(&events)[..]).unwrap(), events);
+    }
+
+    #[test]
+    fn a_report_that_is_not_whole_is_refused() {
+        let events = test_runs::failing();
+        let problem = |text: &[u8]| read(text).unwrap_err().to_string();
+        assert!(problem(&written(&events[..events.len() - 1])).contains("truncated"));
+        let all = written(&events);
+        assert!(problem(&all[..all.len() - 5]).contains("truncated"));
+        assert!(problem(&written(&events[1..])).contains("does not begin with a header"));
+        assert!(problem(b"").contains("does not begin with a header"));
+        assert!(problem(&[&all[..], &all[..]].concat()).contains("two reports"));
+        assert!(problem(b"{\"event\":\"what\"}\n").contains("line 1 of the report is no event"));
+        let other = String::from_utf8(all).unwrap().replacen("\"format\":1", "\"format\":7", 1);
+        assert!(problem(other.as_bytes()).contains("format 7"));
+    }
+}

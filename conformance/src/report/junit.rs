@@ -1,0 +1,126 @@
+//! The run as JUnit XML: a suite a chapter, a case a scenario, the findings in the words of the terminal.
+
+use super::findings::{Finding, findings};
+use super::{Background, IncompleteStream, Run, chapter_of, finding_text};
+use fieldsync_schemas::event::{Event, ScenarioEnded, Verdict};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The width of the findings' text.
+const WIDTH: usize = 100;
+
+/// Why JUnit XML could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteJunitError {
+    /// The events are not a whole run.
+    #[error(transparent)]
+    Incomplete(#[from] IncompleteStream),
+    /// The XML could not be made.
+    #[error("cannot write JUnit XML: {0}")]
+    Xml(#[from] quick_junit::SerializeError),
+}
+
+/// The run as JUnit XML.
+pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, WriteJunitError> {
+    let run = Run::of(events)?;
+    let findings = findings(&run, background.spec);
+    let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
+    for scenario in &run.scenarios {
+        let chapter = chapter_of(&scenario.id);
+        let case = case(scenario, &findings, &run, background);
+        suites.entry(chapter).or_insert_with(|| TestSuite::new(chapter)).add_test_case(case);
+    }
+    let mut report = Report::new("fieldsync");
+    report.set_time(Duration::from_millis(run.footer.millis));
+    if let Some(blocked) = run.blocked {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(blocked.reason.as_str());
+        let mut suite = TestSuite::new("subject");
+        suite.add_test_case(TestCase::new(blocked.doing.as_str(), status));
+        report.add_test_suite(suite);
+    }
+    report.add_test_suites(suites.into_values());
+    Ok(report.to_string()?)
+}
+
+fn case(scenario: &ScenarioEnded, findings: &[Finding<'_>], run: &Run<'_>, background: &Background<'_>) -> TestCase {
+    let told = || {
+        let of_this =
+            findings.iter().filter(|finding| finding.scenarios.iter().any(|seen| std::ptr::eq(*seen, scenario)));
+        of_this
+            .map(|finding| finding_text::tell(finding, run, background, WIDTH).plain())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let reason = scenario.reason.as_deref().unwrap_or("no reason was given");
+    let mut output = None;
+    let status = match scenario.verdict {
+        Verdict::Pass => TestCaseStatus::success(),
+        Verdict::Warn => {
+            output = Some(told());
+            TestCaseStatus::success()
+        }
+        Verdict::Fail => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            let rules: Vec<&str> = scenario.failures.iter().map(|failure| failure.rule.as_str()).collect();
+            status.set_type(rules.first().copied().unwrap_or("fail")).set_message(scenario.title.as_str());
+            status.set_description(told());
+            status
+        }
+        Verdict::Error => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_type("suite error").set_message(reason);
+            status
+        }
+        Verdict::Unsupported | Verdict::NotTested => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_type(scenario.verdict.as_str()).set_message(reason);
+            status
+        }
+    };
+    let mut case = TestCase::new(run.name_of(scenario), status);
+    case.set_classname(format!("fieldsync.{}", chapter_of(&scenario.id)));
+    case.set_time(Duration::from_millis(scenario.millis));
+    if let Some(output) = output {
+        case.set_system_out(output);
+    }
+    case
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{terminal, test_runs};
+
+    #[test]
+    fn the_findings_are_those_of_the_terminal() {
+        let (events, spec) = (test_runs::failing(), test_runs::spec());
+        let background = test_runs::background(&spec);
+        let xml = render(&events, &background).unwrap();
+        let told = terminal::render(&events, &background, WIDTH).unwrap().plain();
+        let run = Run::of(&events).unwrap();
+        for finding in findings(&run, &spec) {
+            let words = finding_text::tell(&finding, &run, &background, WIDTH).plain();
+            assert!(told.contains(&words), "the terminal lacks\n{words}");
+            let in_xml = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+            let in_xml = in_xml.replace('\'', "&apos;");
+            assert!(xml.contains(in_xml.trim_end()), "JUnit lacks\n{in_xml}\nin\n{xml}");
+        }
+    }
+
+    #[test]
+    fn a_skip_has_its_reason_and_is_counted() {
+        let spec = test_runs::spec();
+        let xml = render(&test_runs::not_tested(), &test_runs::background(&spec)).unwrap();
+        assert!(xml.contains(r#"<skipped message="needs the control verb kill" type="not-tested"/>"#), "{xml}");
+        assert!(xml.contains(r#"<testsuite name="push" tests="3""#), "{xml}");
+    }
+
+    #[test]
+    fn a_blocked_run_is_an_error() {
+        let spec = test_runs::spec();
+        let xml = render(&test_runs::blocked(false), &test_runs::background(&spec)).unwrap();
+        assert!(xml.contains(r#"errors="1""#), "{xml}");
+    }
+}

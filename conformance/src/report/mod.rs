@@ -1,0 +1,70 @@
+//! What people and machines read of a run: every report is drawn from the one event stream, and from nothing else.
+//!
+//! [`jsonl`] is the stream itself. [`terminal`] and [`junit`] tell it, from the same [`findings`] and with the same words
+//! for each. [`verdict`] turns it into an exit status. [`progress`] is what is seen meanwhile.
+
+mod diff;
+mod finding_text;
+pub mod findings;
+pub mod jsonl;
+pub mod junit;
+pub mod progress;
+mod run;
+pub mod terminal;
+#[cfg(test)]
+mod test_runs;
+pub mod text;
+pub mod verdict;
+
+pub use run::{IncompleteStream, Run};
+
+use crate::scenario::Case;
+use crate::spec::Spec;
+use std::collections::BTreeMap;
+
+/// What a report knows besides the events.
+#[derive(Debug, Clone)]
+pub struct Background<'a> {
+    /// The rules' sentences.
+    pub spec: &'a Spec,
+    /// What is known of each scenario, by its id without `[name=value]`.
+    pub cases: BTreeMap<String, CaseNote>,
+    /// The command that was run, without its filters: `fieldsync check server --url http://localhost:8080`.
+    pub command: String,
+    /// Only some of the scenarios were selected, so that the run proves no conformance.
+    pub filtered: bool,
+    /// What was not tested makes the run red.
+    pub require_all: bool,
+}
+
+/// What a report says of a scenario besides its verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseNote {
+    /// Its file.
+    pub file: String,
+    /// What a failure means for the people whose data it is.
+    pub harm: Option<String>,
+}
+
+/// What is known of these scenarios, by their ids without `[name=value]`.
+pub fn case_notes(cases: &[Case]) -> BTreeMap<String, CaseNote> {
+    let note = |case: &Case| CaseNote { file: case.file.clone(), harm: case.scenario.harm.clone() };
+    cases.iter().map(|case| (case.file_id().to_owned(), note(case))).collect()
+}
+
+impl Background<'_> {
+    /// What is known of a scenario, expanded or not.
+    fn case(&self, scenario: &str) -> Option<&CaseNote> {
+        self.cases.get(unexpanded(scenario))
+    }
+}
+
+/// The id of a scenario without `[name=value]`.
+fn unexpanded(scenario: &str) -> &str {
+    scenario.split_once('[').map_or(scenario, |(id, _)| id)
+}
+
+/// The chapter of a scenario: the folder that it stands in.
+fn chapter_of(scenario: &str) -> &str {
+    scenario.split_once('/').map_or("", |(chapter, _)| chapter)
+}

@@ -1,0 +1,186 @@
+//! From a whole run to one exit status.
+
+use super::Run;
+use super::findings::findings;
+use crate::spec::Spec;
+use fieldsync_schemas::event::Verdict;
+use fieldsync_schemas::id::RuleId;
+
+/// The exit status of the program. The numbers never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ExitStatus {
+    /// The subject conforms, as far as it was tested.
+    Conformant = 0,
+    /// The subject breaks a rule, could be reached but not used, claims what it does not offer, or, where everything is
+    /// required, was not tested whole.
+    NotConformant = 1,
+    /// The command line or a file that it names is wrong.
+    Usage = 2,
+    /// The suite itself went wrong.
+    SuiteError = 3,
+    /// No scenario ran, or the subject could not be reached.
+    NothingRan = 4,
+}
+
+impl From<ExitStatus> for std::process::ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// What a run says of its subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The exit status.
+    pub status: ExitStatus,
+    /// The requirements that are broken, each once.
+    pub broken: Vec<RuleId>,
+    /// The capabilities that the subject claims, and that every one of their scenarios skipped as not offered.
+    pub empty_claims: Vec<String>,
+    /// The claimed capabilities that a scenario has shown to hold.
+    pub shown: Vec<String>,
+    /// How many scenarios were run to an end.
+    pub ran: usize,
+    /// How many were not tested.
+    pub not_tested: usize,
+    /// How many the suite could not judge.
+    pub errors: usize,
+}
+
+/// Judges a run. With `require_all` what was not tested is held against the subject.
+///
+/// A broken rule outweighs an error of the suite: it is proven, whatever else went wrong.
+pub fn judge(run: &Run<'_>, spec: &Spec, require_all: bool) -> Judgement {
+    let count = |verdict: Verdict| run.scenarios.iter().filter(|scenario| scenario.verdict == verdict).count();
+    let failed = count(Verdict::Fail);
+    let mut broken: Vec<RuleId> = Vec::new();
+    for finding in findings(run, spec).into_iter().filter(|finding| finding.is_required) {
+        if !broken.contains(finding.rule) {
+            broken.push(finding.rule.clone());
+        }
+    }
+    let claims = Claims::of(run, spec);
+    let ran = failed + count(Verdict::Pass) + count(Verdict::Warn);
+    let (not_tested, errors) = (count(Verdict::NotTested), count(Verdict::Error));
+    let status = match run.blocked {
+        Some(blocked) if blocked.unreachable => ExitStatus::NothingRan,
+        Some(_) => ExitStatus::NotConformant,
+        None if failed > 0 || !broken.is_empty() || !claims.empty.is_empty() => ExitStatus::NotConformant,
+        None if errors > 0 => ExitStatus::SuiteError,
+        None if ran == 0 => ExitStatus::NothingRan,
+        None if require_all && not_tested > 0 => ExitStatus::NotConformant,
+        None => ExitStatus::Conformant,
+    };
+    Judgement { status, broken, empty_claims: claims.empty, shown: claims.shown, ran, not_tested, errors }
+}
+
+/// What became of the capabilities that the subject claims.
+#[derive(Default)]
+struct Claims {
+    empty: Vec<String>,
+    shown: Vec<String>,
+}
+
+impl Claims {
+    /// A scenario speaks of a capability where it covers a rule of it. One that only lacks a control verb is no proof
+    /// against the claim: it is counted as not tested.
+    fn of(run: &Run<'_>, spec: &Spec) -> Self {
+        let mut claims = Self::default();
+        for capability in &run.header.subject.capabilities {
+            let verdicts: Vec<Verdict> = run
+                .scenarios
+                .iter()
+                .filter(|scenario| scenario.covers.iter().any(|rule| belongs_to(spec, rule, capability)))
+                .map(|scenario| scenario.verdict)
+                .collect();
+            let skipped = |verdict: &Verdict| matches!(verdict, Verdict::Unsupported | Verdict::NotTested);
+            if verdicts.iter().all(skipped) && verdicts.contains(&Verdict::Unsupported) {
+                claims.empty.push(capability.clone());
+            }
+            if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Pass | Verdict::Warn)) {
+                claims.shown.push(capability.clone());
+            }
+        }
+        claims
+    }
+}
+
+fn belongs_to(spec: &Spec, rule: &RuleId, capability: &str) -> bool {
+    spec.rule(rule.as_str())
+        .and_then(|rule| rule.capability.as_ref())
+        .is_some_and(|of_rule| of_rule.as_str() == capability)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::test_runs as runs;
+    use fieldsync_schemas::event::Event;
+
+    fn judged(events: &[Event], require_all: bool) -> Judgement {
+        judge(&Run::of(events).unwrap(), &runs::spec(), require_all)
+    }
+
+    fn status(events: &[Event]) -> ExitStatus {
+        judged(events, false).status
+    }
+
+    #[test]
+    fn a_run_without_a_broken_rule_conforms() {
+        let judgement = judged(&runs::passing(), false);
+        assert_eq!(judgement.status, ExitStatus::Conformant);
+        assert_eq!(judgement.shown, ["roles"]);
+    }
+
+    #[test]
+    fn a_broken_requirement_does_not_conform_and_advice_does() {
+        let judgement = judged(&runs::failing(), false);
+        assert_eq!(judgement.status, ExitStatus::NotConformant);
+        assert_eq!(
+            judgement.broken.iter().map(RuleId::as_str).collect::<Vec<_>>(),
+            ["push.retry.same-outcome", "pull.page.order"]
+        );
+        assert_eq!(status(&runs::of(vec![runs::passed("push/a"), runs::warned("push/b")])), ExitStatus::Conformant);
+    }
+
+    #[test]
+    fn what_was_not_tested_is_red_only_where_all_is_required() {
+        assert_eq!(status(&runs::not_tested()), ExitStatus::Conformant);
+        assert_eq!(judged(&runs::not_tested(), true).status, ExitStatus::NotConformant);
+    }
+
+    #[test]
+    fn nothing_ran_is_never_green() {
+        assert_eq!(status(&runs::of(vec![])), ExitStatus::NothingRan);
+        assert_eq!(
+            status(&runs::of(vec![runs::skipped("push/a", Verdict::NotTested, "no kill")])),
+            ExitStatus::NothingRan
+        );
+        assert_eq!(status(&runs::blocked(true)), ExitStatus::NothingRan);
+    }
+
+    #[test]
+    fn a_subject_that_cannot_be_used_does_not_conform() {
+        assert_eq!(status(&runs::blocked(false)), ExitStatus::NotConformant);
+    }
+
+    #[test]
+    fn an_error_of_the_suite_is_no_verdict_on_the_subject() {
+        let error = || runs::skipped("push/b", Verdict::Error, "the tap has no port");
+        assert_eq!(status(&runs::of(vec![runs::passed("push/a"), error()])), ExitStatus::SuiteError);
+        let mut events = runs::failing();
+        events.insert(1, error());
+        assert_eq!(status(&events), ExitStatus::NotConformant);
+    }
+
+    #[test]
+    fn a_claim_whose_scenarios_are_all_skipped_is_a_failure() {
+        let skipped =
+            |verdict| runs::covering("session/roles", "session.roles.kept", runs::skipped("", verdict, "why"));
+        let with = |verdict| runs::of(vec![runs::passed("push/a"), skipped(verdict)]);
+        assert_eq!(judged(&with(Verdict::Unsupported), false).empty_claims, ["roles"]);
+        assert_eq!(status(&with(Verdict::Unsupported)), ExitStatus::NotConformant);
+        assert_eq!(status(&with(Verdict::NotTested)), ExitStatus::Conformant);
+    }
+}

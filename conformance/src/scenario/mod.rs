@@ -1,0 +1,114 @@
+//! What a fixture says: YAML on disk or in the program to typed scenarios, each with its id and the lines of its steps.
+//!
+//! A file is read in four goes: YAML to a tree with lines (`yaml`), the tree to one tree a combination (`each`), each of
+//! them to types (`typed`), and a look at what types cannot say (`lint`). Every mistake is found here, before anything
+//! runs, and is told with file, line and place.
+
+mod each;
+mod error;
+mod lint;
+mod lint_step;
+mod load;
+mod scalar;
+mod typed;
+mod yaml;
+
+pub use error::{LoadError, LoadErrorKind};
+pub use load::{embedded, from_dir, merge};
+
+use fieldsync_schemas::control::Verb;
+use fieldsync_schemas::scenario::{Action, Scenario, Step};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One scenario that can run: a fixture, or one combination of its `each`.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// `chapter/what-it-shows`, with `[name=value]` where it was expanded.
+    pub id: String,
+    /// The chapter of the spec, by its folder.
+    pub chapter: String,
+    /// The file, for people.
+    pub file: String,
+    /// The text of the file.
+    pub source: Arc<str>,
+    /// What it says.
+    pub scenario: Scenario,
+}
+
+impl Case {
+    /// The id without what the expansion added: the same for all scenarios of one file.
+    pub fn file_id(&self) -> &str {
+        self.id.split_once('[').map_or(self.id.as_str(), |(id, _)| id)
+    }
+
+    /// The control verbs that the scenario needs: those it names, and those its steps imply.
+    pub fn needed_verbs(&self) -> BTreeSet<Verb> {
+        let mut verbs: BTreeSet<Verb> = self.scenario.needs.control.iter().cloned().collect();
+        each_step(&self.scenario.steps, &mut |step| {
+            let Action::Server(server) = &step.action else { return };
+            let implied = [
+                (server.kill.is_some(), Verb::Kill),
+                (server.clock.is_some(), Verb::Clock),
+                (server.horizon.is_some(), Verb::Horizon),
+                (server.hold_commit.is_some(), Verb::HoldCommit),
+                (server.release_commit.is_some(), Verb::ReleaseCommit),
+            ];
+            verbs.extend(implied.into_iter().filter(|(needed, _)| *needed).map(|(_, verb)| verb));
+        });
+        verbs
+    }
+
+    /// The accounts that the scenario needs: those of its devices, and those of its raw requests.
+    pub fn accounts(&self) -> BTreeSet<String> {
+        let mut accounts: BTreeSet<String> =
+            self.scenario.devices.settings().into_iter().map(|(_, device)| device.account).collect();
+        each_step(&self.scenario.steps, &mut |step| {
+            let Action::Request(request) = &step.action else { return };
+            match request.account.as_deref() {
+                Some("nobody") => {}
+                account => _ = accounts.insert(account.unwrap_or("worker").to_owned()),
+            }
+        });
+        accounts
+    }
+}
+
+fn each_step(steps: &[Step], look: &mut impl FnMut(&Step)) {
+    for step in steps {
+        look(step);
+        if let Action::Together(inner) = &step.action {
+            each_step(inner, look);
+        }
+    }
+}
+
+/// Reads one fixture: one scenario, or one for each combination of its `each`. The file's name gives the id, by its
+/// last folder and its stem.
+pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, LoadError> {
+    let misplaced = || LoadError::of_file(file, LoadErrorKind::Misplaced);
+    let path = Path::new(file);
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).ok_or_else(misplaced)?;
+    let chapter = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).ok_or_else(misplaced)?;
+    if chapter == "scenarios" || stem.contains('[') {
+        return Err(misplaced());
+    }
+    let source: Arc<str> = text.into();
+    let mut cases = Vec::new();
+    for expanded in each::expand(yaml::read(file, text)?)? {
+        let scenario = typed::scenario(&expanded.document)?;
+        lint::check(&expanded.document, &scenario)?;
+        cases.push(Case {
+            id: format!("{chapter}/{stem}{}", expanded.suffix),
+            chapter: chapter.to_owned(),
+            file: file.to_owned(),
+            source: source.clone(),
+            scenario,
+        });
+    }
+    Ok(cases)
+}
+
+#[cfg(test)]
+mod tests;

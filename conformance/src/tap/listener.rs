@@ -1,0 +1,143 @@
+//! The listeners on loopback: opened once, lent to one port after another, so that a device of a scenario costs no
+//! system call of its own.
+
+use super::cut::{Cut, CutStream};
+use super::forward::{self, Deliver};
+use super::port::Port;
+use super::trouble::TapTrouble;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+/// A listener, and the port that it serves now.
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
+    current: Arc<Mutex<Option<Arc<Port>>>>,
+    accepting: AbortHandle,
+}
+
+impl Listener {
+    /// Opens a listener on a free port of this machine.
+    pub(super) fn open() -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let listener = TcpListener::from_std(listener)?;
+        let current: Arc<Mutex<Option<Arc<Port>>>> = Arc::default();
+        let accepting = tokio::spawn(accept(listener, current.clone())).abort_handle();
+        Ok(Self { address, current, accepting })
+    }
+
+    /// Serves this port from now on, or none.
+    pub(super) fn serve(&self, port: Option<Arc<Port>>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = port;
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, current: Arc<Mutex<Option<Arc<Port>>>>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: others must get on before this can.
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let port = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A connection that nobody serves any more is closed.
+        if let Some(port) = port {
+            tokio::spawn(connection(stream, port));
+        }
+    }
+}
+
+/// Serves one connection until it ends, or the port does.
+async fn connection(stream: TcpStream, port: Arc<Port>) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let cut = Cut::default();
+    let io = TokioIo::new(CutStream { stream, cut: cut.clone() });
+    let service = service_fn(|request| answer(request, port.clone(), cut.clone()));
+    let served = http1::Builder::new().auto_date_header(false).serve_connection(io, service);
+    tokio::select! {
+        biased;
+        () = port.closed() => {}
+        // That a device closes its connection, or finds it closed, is what happens on networks.
+        _ = served => {}
+    }
+}
+
+/// The connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is closed on purpose")]
+struct Closed;
+
+async fn answer(request: Request<Incoming>, port: Arc<Port>, cut: Cut) -> Result<http::Response<Full<Bytes>>, Closed> {
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, port.settings.body_limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(TapTrouble::RequestTooLarge(port.settings.body_limit)),
+        Err(error) => Err(TapTrouble::RequestBroken(error.to_string())),
+    };
+    let passing = Onward::new(async move {
+        tokio::select! {
+            biased;
+            () = port.closed() => Deliver::Nothing,
+            deliver = forward::pass(&port, head, body) => deliver,
+        }
+    });
+    match passing.await {
+        Deliver::Whole(response) => Ok(response),
+        Deliver::Half(response, bytes) => {
+            cut.after(bytes);
+            Ok(response)
+        }
+        Deliver::Nothing => Err(Closed),
+    }
+}
+
+/// What was sent is sent: when the device gives up waiting, the exchange goes on in a task of its own, and is recorded.
+struct Onward(Option<Pin<Box<dyn Future<Output = Deliver> + Send>>>);
+
+impl Onward {
+    fn new(passing: impl Future<Output = Deliver> + Send + 'static) -> Self {
+        Self(Some(Box::pin(passing)))
+    }
+}
+
+impl Future for Onward {
+    type Output = Deliver;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Deliver> {
+        let Some(passing) = &mut self.0 else { return Poll::Ready(Deliver::Nothing) };
+        let deliver = std::task::ready!(passing.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(deliver)
+    }
+}
+
+impl Drop for Onward {
+    fn drop(&mut self) {
+        // Outside a runtime everything is at its end.
+        if let (Some(passing), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(passing);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What passes on the wire: a reverse proxy on loopback, the one place through which all traffic between devices and
+//! server goes.
+//!
+//! Every device has a [port](TapPort) of its own, lent from a pool of listeners. A request that arrives is
+//! [recorded](SeenExchange), struck by the [faults](Fault) of the scenario, forwarded over a connection to the server that
+//! is kept, and answered with what is left of the answer. Whatever a server does wrong below the messages is a
+//! [trouble](TapTrouble) with a name, bounded in memory and time. Afterwards the record is [examined](wire) against the
+//! schemas, and [redacted](redact) for reports.
+
+mod alter;
+mod coding;
+mod connection;
+mod cut;
+mod exchange;
+mod fault;
+mod forward;
+mod listener;
+mod port;
+pub mod redact;
+mod route;
+mod tls;
+mod trouble;
+mod upstream;
+pub mod wire;
+
+pub use exchange::{Answer, Body, Caller, Delivered, KEPT, SeenExchange};
+pub use fault::{Fault, FaultAction, InvalidFault};
+pub use port::TapPort;
+pub use trouble::TapTrouble;
+
+use http::HeaderMap;
+use listener::Listener;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use upstream::Client;
+use url::Url;
+
+/// How servers are asked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Goes with every request to a server, in place of a header of the same name; not recorded.
+    pub headers: HeaderMap,
+    /// Certificates in PEM that are trusted besides those of the platform.
+    pub ca_cert: Option<Vec<u8>>,
+    /// How long a whole answer may take.
+    pub timeout: Duration,
+    /// The longest body, as it comes and decoded.
+    pub body_limit: usize,
+    /// How strictly each side's messages are examined.
+    pub forms: wire::Forms,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            headers: HeaderMap::new(),
+            ca_cert: None,
+            timeout: Duration::from_secs(10),
+            body_limit: 64 << 20,
+            forms: wire::Forms::default(),
+        }
+    }
+}
+
+/// Why the tap cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TapError {
+    /// No listener could be opened.
+    #[error("cannot listen on 127.0.0.1: allow more open files, or run fewer jobs")]
+    Listen {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The base URL leads nowhere.
+    #[error("{0:?} is no base URL: write http://host:port/path, or https")]
+    Base(String),
+    /// The certificates cannot be read.
+    #[error("cannot read the certificates of --ca-cert, give a file in PEM: {0}")]
+    Certificates(String),
+}
+
+/// The tap of a run: its listeners, and its connections to servers.
+#[derive(Clone)]
+pub struct Tap(Arc<Shared>);
+
+struct Shared {
+    settings: Arc<Settings>,
+    client: Arc<Client>,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+impl Tap {
+    /// Starts a tap. Its ports must be opened inside a Tokio runtime.
+    pub fn start(settings: Settings) -> Result<Self, TapError> {
+        let client = Arc::new(Client::new(&settings)?);
+        Ok(Self(Arc::new(Shared { settings: Arc::new(settings), client, listeners: Mutex::default() })))
+    }
+
+    /// Opens a port for a device that is to reach the data set at this base URL.
+    pub fn port(&self, name: &str, base: &Url) -> Result<TapPort, TapError> {
+        TapPort::open(&self.0, name, Caller::Device, base)
+    }
+
+    /// Opens a port for requests of the suite itself, which may be wrong on purpose.
+    pub fn raw_port(&self, name: &str, base: &Url) -> Result<TapPort, TapError> {
+        TapPort::open(&self.0, name, Caller::Raw, base)
+    }
+
+    /// Closes the unused connections to servers, as after the end of a server's process.
+    pub fn forget_connections(&self) {
+        self.0.client.forget();
+    }
+
+    /// How many listeners wait for a port.
+    pub fn idle_listeners(&self) -> usize {
+        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! The rules of Fieldsync, without I/O, clock or randomness of their own.
+//!
+//! The server's half: a batch is read ([`push::read`]), what it touches is loaded, it is decided ([`push::decide`]),
+//! and what was decided is committed; a pull is answered from one snapshot ([`pull::answer`]).
+
+pub mod clock;
+pub mod conflict;
+pub mod cursor;
+pub mod data;
+pub mod policy;
+pub mod problem;
+pub mod pull;
+pub mod push;
+pub mod registry;
+pub mod session;
+pub mod store;

@@ -1,0 +1,193 @@
+//! A pull: every change since the device's cursors, of all feeds, read at one snapshot.
+//!
+//! Chapter: pull.
+
+use crate::cursor::{Binding, CursorKey, Point};
+use crate::problem::Trouble;
+use crate::store::{DataSetName, Head, Place, Row, Snapshot, StoreError};
+use fieldsync_schemas::id::{Cursor, Epoch, FeedName, Principal, SessionTag, TypeName};
+use fieldsync_schemas::problem::ProblemCode;
+use fieldsync_schemas::pull::PullRequest;
+use fieldsync_schemas::registry::Registry;
+use fieldsync_schemas::session::Limits;
+use fieldsync_schemas::time::Timestamp;
+use std::collections::{HashMap, HashSet};
+
+/// What a pull is answered from, besides the snapshot.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// The data set.
+    pub data_set: &'a DataSetName,
+    /// Its epoch.
+    pub epoch: &'a Epoch,
+    /// Who pulls.
+    pub principal: &'a Principal,
+    /// The tag of the principal's session.
+    pub session: &'a SessionTag,
+    /// The types, in their order.
+    pub registry: &'a Registry,
+    /// The sizes that the server enforces.
+    pub limits: &'a Limits,
+    /// Signs cursors.
+    pub cursors: &'a CursorKey,
+    /// The data set's clock.
+    pub now: Timestamp,
+}
+
+/// Why a pull failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The request was at fault.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+    /// The storage was.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Reads the body of a pull.
+pub fn read(body: &[u8]) -> Result<PullRequest, Trouble> {
+    let request: PullRequest = serde_json::from_slice(body)
+        .map_err(|error| Trouble::new(ProblemCode::Malformed, format!("the body is no pull: {error}")))?;
+    if request.limit == Some(0) {
+        return Err(Trouble::new(ProblemCode::Malformed, "limit must be at least 1"));
+    }
+    Ok(request)
+}
+
+/// One feed of the answer, before it is written.
+struct Plan<'a> {
+    feed: FeedName,
+    from: Option<&'a Cursor>,
+    rows: Vec<Row>,
+    until: Point,
+    more: bool,
+}
+
+/// Answers a pull; the answer comes as JSON, the stored records spliced in.
+pub async fn answer(request: &PullRequest, ground: Ground<'_>, snapshot: &mut dyn Snapshot) -> Result<Vec<u8>, PullError> {
+    let heads = snapshot.heads().await?;
+    let points = points(request, ground, &heads)?;
+    let mut budget = request.limit.unwrap_or(u64::MAX).min(u64::from(ground.limits.page_changes));
+    let mut waiting: HashSet<&TypeName> = HashSet::new();
+    let mut plans = Vec::new();
+    let mut new_feeds = Vec::new();
+    for entry in &ground.registry.types {
+        let feed = entry.feed_name();
+        let Some(from) = request.feeds.get(&feed) else {
+            new_feeds.push(feed);
+            continue;
+        };
+        let head = heads.get(&feed).copied().unwrap_or_default();
+        let after = points[&feed];
+        if from.is_some() && head.last <= after.place {
+            continue;
+        }
+        // A child never comes before its parent: while the parent's feed has more, the child's gets nothing.
+        let held_back = entry.parents.iter().any(|parent| parent.type_name != entry.name && waiting.contains(&parent.type_name));
+        let room = if held_back { 0 } else { budget };
+        let rows = if room > 0 && head.last > after.place {
+            snapshot.page(&feed, after.place, room).await?
+        } else {
+            Vec::new()
+        };
+        budget -= rows.len() as u64;
+        let reached = rows.last().map_or(after.place, |row| row.place);
+        let more = reached < head.last;
+        if more {
+            waiting.insert(&entry.name);
+        }
+        let place = if more { reached } else { reached.max(head.horizon) };
+        plans.push(Plan { feed, from: from.as_ref(), rows, until: Point { place, cleared: after.cleared }, more });
+    }
+    Ok(write(&plans, &new_feeds, ground))
+}
+
+/// Where each named feed goes on, or why it cannot.
+fn points(request: &PullRequest, ground: Ground<'_>, heads: &HashMap<FeedName, Head>) -> Result<HashMap<FeedName, Point>, Trouble> {
+    let known: HashSet<FeedName> = ground.registry.types.iter().map(|entry| entry.feed_name()).collect();
+    let mut points = HashMap::new();
+    let (mut unknown, mut invalid, mut expired) = (Vec::new(), Vec::new(), Vec::new());
+    for (feed, from) in &request.feeds {
+        if !known.contains(feed) {
+            unknown.push(feed.clone());
+            continue;
+        }
+        let horizon = heads.get(feed).map_or(Place(0), |head| head.horizon);
+        let point = match from {
+            None => Some(Point { place: Place(0), cleared: horizon }),
+            Some(cursor) => ground.cursors.read(cursor, binding(ground, feed)),
+        };
+        match point {
+            None => invalid.push(feed.clone()),
+            Some(point) if point.expired(horizon) => expired.push(feed.clone()),
+            Some(point) => {
+                points.insert(feed.clone(), point);
+            }
+        }
+    }
+    let trouble = |code, detail: &str, feeds| Err(Trouble::new(code, detail).with_feeds(feeds));
+    if !unknown.is_empty() {
+        return trouble(ProblemCode::UnknownFeed, "the registry has no such feed; fetch the session again", unknown);
+    }
+    if !invalid.is_empty() {
+        return trouble(
+            ProblemCode::InvalidCursor,
+            "the cursor is not one of this feed, principal and epoch; pull the feed from null",
+            invalid,
+        );
+    }
+    if !expired.is_empty() {
+        return trouble(
+            ProblemCode::CursorExpired,
+            "a tombstone after the cursor was purged; pull the feed from null",
+            expired,
+        );
+    }
+    Ok(points)
+}
+
+fn binding<'a>(ground: Ground<'a>, feed: &'a FeedName) -> Binding<'a> {
+    Binding { data_set: ground.data_set, epoch: ground.epoch, principal: ground.principal, feed }
+}
+
+fn write(plans: &[Plan<'_>], new_feeds: &[FeedName], ground: Ground<'_>) -> Vec<u8> {
+    let records: usize = plans.iter().flat_map(|plan| &plan.rows).map(|row| row.json.len() + 32).sum();
+    let mut out = Vec::with_capacity(records + 512);
+    let text = |out: &mut Vec<u8>, text: &str| serde_json::to_writer(out, text).expect("a Vec takes every byte");
+    out.extend_from_slice(b"{\"epoch\":");
+    text(&mut out, ground.epoch.as_str());
+    out.extend_from_slice(b",\"session\":");
+    text(&mut out, ground.session.as_str());
+    out.extend_from_slice(b",\"server_time\":");
+    text(&mut out, &ground.now.to_string());
+    out.extend_from_slice(b",\"feeds\":[");
+    for (index, plan) in plans.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"{\"feed\":" } else { b",{\"feed\":" });
+        text(&mut out, plan.feed.as_str());
+        out.extend_from_slice(b",\"from\":");
+        match plan.from {
+            Some(cursor) => text(&mut out, cursor.as_str()),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"changes\":[");
+        for (index, row) in plan.rows.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(if row.deleted { b"{\"op\":\"tombstone\",\"record\":" } else { b"{\"op\":\"put\",\"record\":" });
+            out.extend_from_slice(row.json.as_bytes());
+            out.push(b'}');
+        }
+        out.extend_from_slice(b"],\"cursor\":");
+        text(&mut out, ground.cursors.sign(plan.until, binding(ground, &plan.feed)).as_str());
+        out.extend_from_slice(if plan.more { b",\"more\":true}" } else { b",\"more\":false}" });
+    }
+    out.push(b']');
+    if !new_feeds.is_empty() {
+        out.extend_from_slice(b",\"new_feeds\":");
+        serde_json::to_writer(&mut out, new_feeds).expect("a Vec takes every byte");
+    }
+    out.push(b'}');
+    out
+}

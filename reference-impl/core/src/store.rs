@@ -1,0 +1,273 @@
+//! The storage of a server, without SQL: load what a batch touches, commit what was decided, page, forget.
+//!
+//! A server has one [`Store`] with any number of data sets in it. Batches are decided one after another by one writer,
+//! so [`Store::load`] and [`Store::commit`] are never interleaved; pages are read beside them, each answer at one
+//! [`Snapshot`].
+
+use async_trait::async_trait;
+use fieldsync_schemas::domain::Domain;
+use fieldsync_schemas::id::{BatchToken, Epoch, FeedName, MutationId, Principal, ReplicaId, Rev, Seq, Version};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Record;
+use fieldsync_schemas::session::Role;
+use fieldsync_schemas::time::Timestamp;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A place in a feed: counted up at commit, so that a later commit never gets a lower place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(pub u64);
+
+/// A hash of content, for equality only.
+pub type Hash = [u8; 32];
+
+/// The name of a data set within one server; the first segment of its path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DataSetName(pub String);
+
+/// One accepted state of a record, as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// The record.
+    pub record: RecordRef,
+    /// The feed that publishes it.
+    pub feed: FeedName,
+    /// This state.
+    pub rev: Rev,
+    /// Its version.
+    pub version: Version,
+    /// When it was modified, as clamped.
+    pub modified_at: Timestamp,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Who wrote it; none where the server did.
+    pub replica: Option<ReplicaId>,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+    /// The hash of its canonical `data` and attachments.
+    pub content: Hash,
+    /// The whole record as it is published, JSON.
+    pub json: Arc<str>,
+}
+
+impl State {
+    /// The first state of a record that the server itself writes: a conflict entry, or a reference record.
+    pub fn by_server(record: RecordRef, feed: FeedName, rev: Rev, data: Box<RawValue>, now: Timestamp) -> Self {
+        let content = crate::data::content_hash(Some(&data), &[]);
+        let published = Record {
+            type_name: record.type_name,
+            id: record.id,
+            rev,
+            version: Version::FIRST,
+            modified_at: now,
+            claimed_at: None,
+            accepted_at: now,
+            replica: None,
+            deleted: false,
+            data: Some(data),
+            attachments: Vec::new(),
+        };
+        Self::published(feed, content, published)
+    }
+
+    /// The state whose published record is this.
+    pub fn published(feed: FeedName, content: Hash, record: Record) -> Self {
+        Self {
+            json: Arc::from(serde_json::to_string(&record).expect("a record is plain JSON")),
+            feed,
+            content,
+            record: RecordRef { type_name: record.type_name, id: record.id },
+            rev: record.rev,
+            version: record.version,
+            modified_at: record.modified_at,
+            accepted_at: record.accepted_at,
+            replica: record.replica,
+            deleted: record.deleted,
+        }
+    }
+}
+
+/// What the server keeps of a replica, for good.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplicaRow {
+    /// Its id.
+    pub replica: ReplicaId,
+    /// The last batch that was answered.
+    pub seq: Seq,
+    /// The token of that answer.
+    pub token: BatchToken,
+    /// The hash of that batch's decoded body.
+    pub body: Hash,
+    /// That answer, JSON.
+    pub answer: Arc<str>,
+}
+
+/// What the server keeps of a decided mutation, at least as long as tombstones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// The mutation.
+    pub mutation_id: MutationId,
+    /// The hash of its content, base apart.
+    pub content: Hash,
+    /// Its outcome, JSON.
+    pub outcome: Arc<str>,
+}
+
+/// What a batch touches.
+#[derive(Debug, Clone)]
+pub struct Touched {
+    /// The data set.
+    pub data_set: DataSetName,
+    /// Who pushes: replicas and mutations are looked up under this principal.
+    pub principal: Principal,
+    /// The replica that pushes.
+    pub replica: ReplicaId,
+    /// The mutations, each with its record and base.
+    pub mutations: Vec<(MutationId, RecordRef, Option<Rev>)>,
+}
+
+/// What the store knows of what a batch touches.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// The replica, where the server knows it.
+    pub replica: Option<ReplicaRow>,
+    /// The current states of the touched records.
+    pub states: HashMap<RecordRef, State>,
+    /// Earlier states that mutations name as their base and that are still kept, by rev.
+    pub bases: HashMap<Rev, State>,
+    /// The mutations that are decided.
+    pub decided: HashMap<MutationId, Decided>,
+}
+
+impl Loaded {
+    /// Takes in a commit that was decided before this batch and is not stored yet.
+    pub fn absorb(&mut self, touched: &Touched, commit: &Commit) {
+        if touched.data_set != commit.data_set {
+            return;
+        }
+        for state in &commit.states {
+            if touched.mutations.iter().any(|(_, record, _)| *record == state.record)
+                && let Some(before) = self.states.insert(state.record.clone(), state.clone())
+            {
+                self.bases.insert(before.rev.clone(), before);
+            }
+        }
+        if touched.principal == commit.principal {
+            if commit.replica.replica == touched.replica {
+                self.replica = Some(commit.replica.clone());
+            }
+            for decided in &commit.decided {
+                self.decided.insert(decided.mutation_id.clone(), decided.clone());
+            }
+        }
+    }
+}
+
+/// What one batch changes. It is stored whole or not at all.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The data set.
+    pub data_set: DataSetName,
+    /// Who pushed.
+    pub principal: Principal,
+    /// The new states, in the order in which they take their places. The state before, if any, is kept by its rev.
+    pub states: Vec<State>,
+    /// The mutations that were decided.
+    pub decided: Vec<Decided>,
+    /// The replica with its new answer.
+    pub replica: ReplicaRow,
+}
+
+/// One row of a feed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Its place.
+    pub place: Place,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+    /// The record as it is published, JSON.
+    pub json: Arc<str>,
+}
+
+/// Where a feed stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The place of its last change; 0 where there is none.
+    pub last: Place,
+    /// The greatest place of a tombstone that was purged; 0 where none was.
+    pub horizon: Place,
+}
+
+/// One data set as it is stored.
+#[derive(Debug, Clone)]
+pub struct DataSetRow {
+    /// Its name.
+    pub name: DataSetName,
+    /// What it hosts.
+    pub domain: Domain,
+    /// The identity of its data.
+    pub epoch: Epoch,
+    /// How far its clock is ahead of the machine's, in milliseconds.
+    pub clock_offset_ms: i64,
+}
+
+/// Why storage failed: what was being done, and what the storage said.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {doing}: {source}")]
+pub struct StoreError {
+    /// What was being done.
+    pub doing: &'static str,
+    /// What the storage said.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// The storage of a server.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// What is known of what these batches touch, in their order.
+    async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError>;
+
+    /// Stores these commits in this order, all or none, and returns once they survive the end of the process and of
+    /// the machine.
+    async fn commit(&self, commits: Vec<Commit>) -> Result<(), StoreError>;
+
+    /// A view of a data set in which nothing moves.
+    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError>;
+
+    /// Purges the tombstones of this feed that were accepted before `before`, and with them earlier states and the
+    /// outcomes of mutations decided before it. The greatest purged place becomes the feed's horizon.
+    async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError>;
+
+    /// Every data set.
+    async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError>;
+
+    /// Adds a data set with its first states, or changes its domain and clock where the name is known.
+    async fn put_data_set(&self, row: &DataSetRow, seeds: Vec<State>) -> Result<(), StoreError>;
+
+    /// The password hash of an account.
+    async fn account(&self, user: &str) -> Result<Option<String>, StoreError>;
+
+    /// Adds an account, or gives it a new password hash.
+    async fn put_account(&self, user: &str, password_hash: &str) -> Result<(), StoreError>;
+
+    /// The role of a user in a data set.
+    async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError>;
+
+    /// Gives a user a role in a data set.
+    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError>;
+
+    /// The secret of this name, made at its first use and kept for good.
+    async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError>;
+}
+
+/// A view of one data set in which nothing moves.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// Where every feed stands.
+    async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError>;
+
+    /// The next rows of a feed after this place, in the order of their places, at most `limit`.
+    async fn page(&mut self, feed: &FeedName, after: Place, limit: u64) -> Result<Vec<Row>, StoreError>;
+}

@@ -1,0 +1,124 @@
+//! The control verbs — what a test may ask of a server that runs for tests: `GET {control}`, `POST {control}/{verb}`.
+//!
+//! Chapter: control. Every verb is optional; a scenario that needs a missing one is not tested.
+
+use crate::open_enum::open_enum;
+use crate::registry::Profile;
+use crate::session::Role;
+use serde::{Deserialize, Serialize};
+
+/// The answer to `GET {control}`: the verbs that this server offers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ControlDescription {
+    /// The verbs.
+    pub verbs: Vec<VerbDescription>,
+}
+
+/// One verb, and what it reaches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct VerbDescription {
+    /// The verb.
+    pub verb: Verb,
+    /// What it reaches. A scenario whose verb reaches the server runs alone.
+    pub reach: Reach,
+}
+
+open_enum! {
+    /// A control verb.
+    pub enum Verb {
+        /// Makes an empty data set.
+        NewDataSet = "new_data_set",
+        /// Makes accounts.
+        Accounts = "accounts",
+        /// Moves a data set's clock.
+        Clock = "clock",
+        /// Purges the tombstones of a data set.
+        Horizon = "horizon",
+        /// Ends the server's process at once.
+        Kill = "kill",
+        /// Holds the next commit of a data set.
+        HoldCommit = "hold_commit",
+        /// Lets the held commit go.
+        ReleaseCommit = "release_commit",
+    }
+}
+
+open_enum! {
+    /// What a control verb reaches.
+    pub enum Reach {
+        /// One data set.
+        DataSet = "data-set",
+        /// The whole server.
+        Server = "server",
+    }
+}
+
+/// The body of `POST {control}/new_data_set`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct NewDataSet {
+    /// The profile; the server takes the domain that it hosts under it.
+    pub profile: Profile,
+    /// Who may use the data set.
+    #[serde(default)]
+    pub grants: Vec<Grant>,
+}
+
+/// A principal's role in a data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Grant {
+    /// The name of the account.
+    pub user: String,
+    /// Its role.
+    pub role: Role,
+}
+
+/// The answer to `new_data_set`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct NewDataSetAnswer {
+    /// The base URL of the data set; resolves against the request's URL.
+    pub base: String,
+    /// The name by which other verbs address it.
+    pub data_set: String,
+}
+
+/// The body of `POST {control}/accounts`: accounts to make, or to give a new password.
+#[derive(Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Accounts {
+    /// The accounts.
+    pub accounts: Vec<Account>,
+}
+
+/// An account to make.
+#[derive(Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Account {
+    /// Its name.
+    #[schemars(length(min = 1, max = 128))]
+    pub user: String,
+    /// Its password.
+    #[schemars(length(min = 1, max = 1024))]
+    pub password: String,
+}
+
+/// The body of `POST {control}/clock`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ClockShift {
+    /// The data set.
+    pub data_set: String,
+    /// How far its clock is ahead of the machine's, in milliseconds; behind where negative.
+    pub offset_ms: i64,
+}
+
+/// The body of `horizon`, `hold_commit` and `release_commit`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DataSetRef {
+    /// The data set.
+    pub data_set: String,
+}
+
+/// The answer to a verb that has nothing to tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Done {
+    /// Always true.
+    pub done: bool,
+}
+

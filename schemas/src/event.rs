@@ -1,0 +1,196 @@
+//! The event stream — one run as JSON lines: a header, one event a scenario, a footer. Every report is drawn from it.
+//!
+//! Chapter: reports.
+
+use crate::id::RuleId;
+use crate::registry::Profile;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One line of the stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The first line.
+    Header(Header),
+    /// The subject could not be used at all.
+    Blocked(Blocked),
+    /// A scenario has ended.
+    Scenario(Box<ScenarioEnded>),
+    /// The last line. A stream without one is truncated.
+    Footer(Footer),
+}
+
+/// What was run, against what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Header {
+    /// The version of this format.
+    pub format: u32,
+    /// The version of the suite.
+    pub suite: String,
+    /// The protocol version.
+    pub protocol: String,
+    /// What was judged.
+    pub subject: SubjectDescription,
+    /// Fixes order and made-up values.
+    pub seed: u64,
+    /// How many scenarios were selected, expanded ones counted singly.
+    pub selected: u64,
+}
+
+/// What was judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SubjectDescription {
+    /// Whose rules count.
+    pub judged: Vec<Actor>,
+    /// Its name for people: a URL, a command, or `reference`.
+    pub name: String,
+    /// The profiles it claims.
+    pub profiles: Vec<Profile>,
+    /// The capabilities it claims.
+    pub capabilities: Vec<String>,
+    /// The control verbs it offers.
+    pub control: Vec<String>,
+}
+
+/// Whom a rule binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Actor {
+    /// A server.
+    Server,
+    /// A device.
+    Device,
+}
+
+/// Why nothing could be run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Blocked {
+    /// What was being done.
+    pub doing: String,
+    /// What was wrong, and what to do.
+    pub reason: String,
+    /// Whether the subject could not be reached at all.
+    pub unreachable: bool,
+}
+
+/// How a scenario ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ScenarioEnded {
+    /// Its path: `chapter/name`, with `[name=value]` where it was expanded.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The profile it ran under.
+    pub profile: Profile,
+    /// The rules it covers.
+    pub covers: Vec<RuleId>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it did not run (`unsupported`, `not-tested`), or what the suite did wrong (`error`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was expected and not seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
+    /// What passed on the wire; kept where it failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<Exchange>,
+    /// How many expectations were looked at.
+    pub checks: u64,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+}
+
+/// How a scenario ended, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every expectation was seen.
+    Pass,
+    /// One was not.
+    Fail,
+    /// Only rules with SHOULD were broken.
+    Warn,
+    /// The suite itself went wrong.
+    Error,
+    /// The subject does not claim what it needs.
+    Unsupported,
+    /// The run lacks a control verb or an account that it needs.
+    NotTested,
+}
+
+impl Verdict {
+    /// All verdicts, in the order of a report.
+    pub const ALL: [Verdict; 6] =
+        [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Error, Verdict::Unsupported, Verdict::NotTested];
+
+    /// The verdict as it stands in a report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Warn => "warn",
+            Verdict::Error => "error",
+            Verdict::Unsupported => "unsupported",
+            Verdict::NotTested => "not-tested",
+        }
+    }
+}
+
+/// One expectation that was not seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Failure {
+    /// The rule it breaks.
+    pub rule: RuleId,
+    /// Its line in the fixture; 0 for what the oracle or the tap saw.
+    pub line: u32,
+    /// What was looked at, in words.
+    pub what: String,
+    /// What should have been seen.
+    pub expected: Value,
+    /// What was seen.
+    pub got: Value,
+    /// The exchange that shows it, as an index into `exchanges`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<u64>,
+}
+
+/// One request and its answer, as the tap saw them. Secrets are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Exchange {
+    /// Who asked: a device of the scenario, or `request`.
+    pub by: String,
+    /// The method and the path below the base URL.
+    pub request: String,
+    /// The request's body, parsed where it is JSON, cut where it is long.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub sent: Value,
+    /// The answer's status; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The answer's body, parsed where it is JSON, cut where it is long.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub answered: Value,
+    /// The fault that the tap put in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// The counts of a whole run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Footer {
+    /// Scenarios by verdict.
+    pub verdicts: BTreeMap<String, u64>,
+    /// The rules of the subject's side: how many held, of how many that were looked at.
+    pub rules_passed: u64,
+    /// The rules that were broken.
+    pub rules_failed: u64,
+    /// The rules that no scenario looked at in this run.
+    pub rules_untested: u64,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// Whether the subject conforms.
+    pub conformant: bool,
+}

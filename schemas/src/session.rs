@@ -1,0 +1,86 @@
+//! `GET {base}/session` — who is logged in, what may be done, and what the records look like.
+//!
+//! Chapter: session.
+
+use crate::id::{Capability, Epoch, Principal, ScopeTag, SessionTag};
+use crate::open_enum::open_enum;
+use crate::registry::{Profile, Registry};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The answer to `GET {base}/session`. Its `ETag` is its `tag`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Session {
+    /// Differs when anything here but `server_time` does.
+    pub tag: SessionTag,
+    /// Who is logged in.
+    pub principal: Principal,
+    /// What the principal may do in this data set.
+    pub role: Role,
+    /// The part of the data that the principal sees.
+    pub scope: ScopeTag,
+    /// The identity of the data.
+    pub epoch: Epoch,
+    /// The server's clock.
+    pub server_time: Timestamp,
+    /// The profile of the data set.
+    pub profile: Profile,
+    /// What the server can do besides the core.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
+    /// The sizes that the server enforces.
+    pub limits: Limits,
+    /// The types of the records.
+    pub registry: Registry,
+    /// All mutations up to this batch of the asking replica are in the server's backup (capability `restore`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backed_up_seq: Option<u64>,
+}
+
+open_enum! {
+    /// What a principal may do in a data set.
+    pub enum Role {
+        /// Pull, but not push.
+        ReadOnly = "read-only",
+        /// Pull and push.
+        ReadWrite = "read-write",
+        /// Pull, push, and look after other users.
+        Admin = "admin",
+    }
+}
+
+/// The sizes that a server enforces. A request over one of them is refused with a problem that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Limits {
+    /// The decoded body of a request, in bytes. At least 65536.
+    #[schemars(range(min = 65536, max = 9007199254740991u64))]
+    pub body_bytes: u64,
+    /// The mutations of a batch. At least 10.
+    #[schemars(range(min = 10, max = 100_000))]
+    pub batch_mutations: u32,
+    /// The changes of one pull answer. At least 10.
+    #[schemars(range(min = 10, max = 100_000))]
+    pub page_changes: u32,
+    /// The `data` of one record, in bytes of UTF-8. At least 16384.
+    #[schemars(range(min = 16384, max = 9007199254740991u64))]
+    pub record_bytes: u64,
+    /// One string or member name within `data`, in bytes of UTF-8. At least 4096.
+    #[schemars(range(min = 4096, max = 9007199254740991u64))]
+    pub string_bytes: u64,
+    /// The depth of objects and arrays within `data`; `data` itself is 1. At least 8.
+    #[schemars(range(min = 8, max = 128))]
+    pub nesting: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 8 << 20,
+            batch_mutations: 500,
+            page_changes: 1000,
+            record_bytes: 256 << 10,
+            string_bytes: 64 << 10,
+            nesting: 32,
+        }
+    }
+}
