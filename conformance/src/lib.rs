@@ -3,8 +3,12 @@
 //! A scenario flows from top to bottom and never back: what a fixture says, what plugs in, what passes on the wire, what
 //! happened, what that means, and how it is told.
 
+pub mod judge;
+pub mod replay;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod spec;
+pub mod subject;
 pub mod tap;
 pub mod trace;

@@ -1,7 +1,8 @@
 //! Traceability: rules, scenarios, mutants and hazards held against one another, both ways.
 //!
 //! Every rule is shown by a scenario, every requirement is proven by a mutant, and whatever names a rule or a scenario
-//! names one that exists. What is missing is a [`Gap`], and a gap is an error.
+//! names one that exists. What is missing is a [`Gap`], and a gap is an error, other than in a chapter that is marked as
+//! a draft: what its rules lack is listed apart.
 
 mod text;
 
@@ -87,6 +88,11 @@ pub enum Gap {
         /// The name.
         name: String,
     },
+    /// The scenarios of a row are still to be written.
+    Planned {
+        /// The row.
+        by: String,
+    },
     /// A row of a table leads nowhere.
     EmptyRow {
         /// The row.
@@ -118,6 +124,7 @@ impl fmt::Display for Gap {
             Gap::UnknownScenario { by, scenario } => write!(f, "{by} names {scenario}, which is no scenario"),
             Gap::OutsideChapters { scenario } => write!(f, "{scenario} stands in a folder that is no chapter"),
             Gap::SameName { what, name } => write!(f, "two {what}s are called {name}"),
+            Gap::Planned { by } => write!(f, "the scenarios of {by} are only planned, and no rule of it is a draft's"),
             Gap::EmptyRow { by, lacks } => write!(f, "{by} names no {lacks}"),
         }
     }
@@ -149,6 +156,8 @@ pub struct TracedRule {
 pub struct Trace {
     /// What is missing.
     pub gaps: Vec<Gap>,
+    /// What is missing in drafts, which is no error.
+    pub draft_gaps: Vec<Gap>,
     /// Every rule, in the order of the specification.
     pub rows: Vec<TracedRule>,
 }
@@ -157,10 +166,14 @@ impl Trace {
     /// Holds everything against everything.
     pub fn of(spec: &Spec, cases: &[CaseInfo], mutants: &[MutantInfo]) -> Self {
         let rows = spec.rules.iter().map(|rule| traced(rule, spec, cases, mutants)).collect();
-        let mut trace = Self { gaps: Vec::new(), rows };
-        trace.check_rules();
-        let mut names =
-            Names { spec, cases: cases.iter().map(|case| case.id.as_str()).collect(), gaps: &mut trace.gaps };
+        let mut trace = Self { rows, ..Self::default() };
+        trace.check_rules(spec);
+        let mut names = Names {
+            spec,
+            cases: cases.iter().map(|case| case.id.as_str()).collect(),
+            gaps: &mut trace.gaps,
+            draft_gaps: &mut trace.draft_gaps,
+        };
         names.check_cases(cases);
         names.check_mutants(mutants);
         names.check_tables();
@@ -172,19 +185,21 @@ impl Trace {
         self.rows.iter().filter_map(|row| Some((row, row.untested.as_deref()?)))
     }
 
-    fn check_rules(&mut self) {
+    fn check_rules(&mut self, spec: &Spec) {
         for row in &self.rows {
             let rule = || row.rule.clone();
+            let is_draft = spec.chapter(&row.chapter).is_some_and(|chapter| chapter.is_draft);
+            let gaps = if is_draft { &mut self.draft_gaps } else { &mut self.gaps };
             match (&row.untested, row.scenarios.first()) {
-                (None, None) => self.gaps.push(Gap::NoScenario(rule())),
+                (None, None) => gaps.push(Gap::NoScenario(rule())),
                 (Some(_), Some(scenario)) => {
-                    self.gaps.push(Gap::NeedlesslyExcluded { rule: rule(), scenario: scenario.clone() });
+                    gaps.push(Gap::NeedlesslyExcluded { rule: rule(), scenario: scenario.clone() });
                 }
-                (Some(_), None) if row.strength.is_required() => self.gaps.push(Gap::RequiredUntested(rule())),
+                (Some(_), None) if row.strength.is_required() => gaps.push(Gap::RequiredUntested(rule())),
                 _ => {}
             }
             if row.strength.is_required() && row.mutants.is_empty() {
-                self.gaps.push(Gap::NoMutant(rule()));
+                gaps.push(Gap::NoMutant(rule()));
             }
         }
         let untested = self.exclusions().count();
@@ -218,6 +233,7 @@ struct Names<'a> {
     spec: &'a Spec,
     cases: BTreeSet<&'a str>,
     gaps: &'a mut Vec<Gap>,
+    draft_gaps: &'a mut Vec<Gap>,
 }
 
 impl Names<'_> {
@@ -235,6 +251,15 @@ impl Names<'_> {
             if !self.cases.contains(scenario.as_str()) {
                 self.gaps.push(Gap::UnknownScenario { by: by.to_owned(), scenario: scenario.clone() });
             }
+        }
+    }
+
+    /// Scenarios may be planned only as long as one of the row's rules stands in a draft.
+    fn planned(&mut self, by: &str, planned: bool, rules: &[RuleRef]) {
+        if planned {
+            let is_draft = rules.iter().any(|rule| self.spec.is_draft(rule.id.as_str()));
+            let gaps = if is_draft { &mut *self.draft_gaps } else { &mut *self.gaps };
+            gaps.push(Gap::Planned { by: by.to_owned() });
         }
     }
 
@@ -282,16 +307,18 @@ impl Names<'_> {
             self.rules(&by, &hazard.rules);
             self.scenarios(&by, &hazard.scenarios);
             self.not_empty(&by, "rule", hazard.rules.is_empty());
-            self.not_empty(&by, "scenario", hazard.scenarios.is_empty());
+            self.planned(&by, hazard.planned, &hazard.rules);
+            self.not_empty(&by, "scenario", hazard.scenarios.is_empty() && !hazard.planned);
         }
         for origin in &spec.origins {
             let by = format!("{}:{}", origin.file, origin.line);
             self.rules(&by, &origin.rules);
             self.scenarios(&by, &origin.scenarios);
+            self.planned(&by, origin.planned, &origin.rules);
             // A sentence that Fieldsync leaves has no rule, and says so.
             if origin.deviation.is_empty() {
                 self.not_empty(&by, "rule", origin.rules.is_empty());
-                self.not_empty(&by, "scenario", origin.scenarios.is_empty());
+                self.not_empty(&by, "scenario", origin.scenarios.is_empty() && !origin.planned);
             }
         }
         for ambiguity in &spec.ambiguities {

@@ -1,10 +1,24 @@
 //! `fieldsync check`: run the scenarios against a subject and report.
 
 use crate::command_error::CommandError;
-use crate::suite::{Filters, SuiteOptions};
+use crate::output::print;
+use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand, ValueEnum};
-use fieldsync_conformance::report::verdict::ExitStatus;
+use fieldsync_conformance::report::progress::Progress;
+use fieldsync_conformance::report::verdict::{ExitStatus, judge};
+use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, junit, terminal};
+use fieldsync_conformance::run::{self, Options};
+use fieldsync_conformance::scenario::Case;
+use fieldsync_conformance::subject::reference::{EmbeddedServer, ReferenceDevices};
+use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAddress};
+use fieldsync_conformance::subject::spawned::Spawned;
+use fieldsync_schemas::event::{Actor, Event, Verdict};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
 
 /// The arguments of `check`.
 #[derive(Debug, Args)]
@@ -125,6 +139,182 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 /// Judges the subject.
-pub fn run(_args: CheckArgs) -> Result<ExitStatus, CommandError> {
-    Err(CommandError::suite("`fieldsync check` is not built into this binary"))
+pub fn run(args: CheckArgs) -> Result<ExitStatus, CommandError> {
+    let suite = args.suite.load()?;
+    let cases = select(&suite, &args)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
+    let events = runtime.block_on(judge_subject(&suite, &cases, &args))?;
+    runtime.shutdown_background();
+    let background = Background {
+        spec: &suite.spec,
+        cases: case_notes(&suite.cases),
+        command: command_line(&args),
+        filtered: is_filtered(&args),
+        require_all: args.run.require_all,
+    };
+    report(&events, &background, &args)?;
+    let run = Run::of(&events).map_err(CommandError::suite)?;
+    remember_failures(&run);
+    Ok(judge(&run, &suite.spec, args.run.require_all).status)
+}
+
+/// Where the names of the scenarios that failed last are kept.
+const LAST_FAILED: &str = "target/fieldsync-last-failed";
+
+fn select<'a>(suite: &'a Suite, args: &CheckArgs) -> Result<Vec<&'a Case>, CommandError> {
+    let mut cases = suite.select(&args.filters)?;
+    if args.run.last_failed {
+        let names = std::fs::read_to_string(LAST_FAILED)
+            .map_err(|_| CommandError::usage("no failed run is remembered here; run `fieldsync check` first"))?;
+        let names: Vec<&str> = names.lines().collect();
+        cases.retain(|case| names.contains(&case.id.as_str()));
+        if cases.is_empty() {
+            return Err(CommandError::usage("nothing failed in the run before; leave out --last-failed"));
+        }
+    }
+    Ok(cases)
+}
+
+/// A folder that cannot be written is no reason to fail: then nothing is remembered.
+fn remember_failures(run: &Run<'_>) {
+    let failed: Vec<&str> = run
+        .scenarios
+        .iter()
+        .filter(|one| matches!(one.verdict, Verdict::Fail | Verdict::Error))
+        .map(|one| one.id.as_str())
+        .collect();
+    if std::path::Path::new("target").is_dir() {
+        _ = std::fs::write(LAST_FAILED, failed.join("\n"));
+    }
+}
+
+async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Result<Vec<Event>, CommandError> {
+    let mut options = Options {
+        timeout: Duration::from_secs(args.run.timeout),
+        repeat: args.run.repeat,
+        seed: args.run.seed,
+        ..Options::default()
+    };
+    if let Some(jobs) = args.run.jobs {
+        options.jobs = jobs as usize;
+    }
+    let spec = Arc::new(suite.spec.clone());
+    let devices = Arc::new(ReferenceDevices::default());
+    let mut progress = Progress::on_stderr(cases.len() as u64);
+    let mut watch = |event: &Event| {
+        if let Event::Scenario(ended) = event {
+            progress.ended(ended);
+        }
+    };
+    let events = match &args.subject {
+        None => {
+            let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
+            let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
+            run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await
+        }
+        Some(Subject::Server(server)) => {
+            options.judged = vec![Actor::Server];
+            options.headers.clone_from(&server.header);
+            options.ca_cert.clone_from(&server.ca_cert);
+            let (address, _process) = address(server).await?;
+            match HttpServer::connect(address).await {
+                Ok(server) => run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await,
+                Err(blocked) => run::blocked(blocked, subject_name(server), &options),
+            }
+        }
+    };
+    progress.finish();
+    Ok(events)
+}
+
+fn subject_name(server: &ServerArgs) -> String {
+    server.serve.clone().unwrap_or_else(|| server.url.join(" "))
+}
+
+/// Where the server is; one that is to be started is started.
+async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned>>), CommandError> {
+    let url = |text: &str| Url::parse(text).map_err(|error| CommandError::usage(format!("{text:?} is no URL: {error}")));
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in &args.header {
+        let wrong = || CommandError::usage(format!("{name:?}: {value:?} is no header"));
+        headers.insert(name.parse::<http::HeaderName>().map_err(|_| wrong())?, value.parse().map_err(|_| wrong())?);
+    }
+    let ca_cert = match &args.ca_cert {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?),
+    };
+    let accounts = match &args.accounts {
+        None => BTreeMap::new(),
+        Some(path) => read_accounts(path)?,
+    };
+    let mut address = ServerAddress {
+        name: subject_name(args),
+        bases: args.url.iter().map(|text| url(text)).collect::<Result<_, _>>()?,
+        control: None,
+        accounts,
+        restart: None,
+        headers,
+        ca_cert,
+    };
+    let Some(command) = &args.serve else {
+        address.control = args.control.as_deref().map(url).transpose()?;
+        return Ok((address, None));
+    };
+    let process = Spawned::start(command).await.map_err(CommandError::usage)?;
+    address.bases.push(process.default_base().await.map_err(CommandError::usage)?);
+    address.restart = Some(process.clone());
+    address.control = args
+        .control
+        .as_deref()
+        .map(|path| process.root().join(path).map_err(|error| CommandError::usage(format!("{path:?} is no URL: {error}"))))
+        .transpose()?;
+    Ok((address, Some(process)))
+}
+
+fn read_accounts(path: &std::path::Path) -> Result<BTreeMap<String, AccountSource>, CommandError> {
+    let wrong = |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    serde_saphyr::from_str(&text).map_err(|error| wrong(&error))
+}
+
+fn is_filtered(args: &CheckArgs) -> bool {
+    let Filters { chapter, rule, scenario, capability } = &args.filters;
+    args.run.last_failed || [chapter, rule, scenario, capability].iter().any(|filter| !filter.is_empty())
+}
+
+/// The command that was run, without its filters.
+fn command_line(args: &CheckArgs) -> String {
+    let mut words = vec!["fieldsync check".to_owned()];
+    if let Some(Subject::Server(server)) = &args.subject {
+        words.push("server".to_owned());
+        words.extend(server.url.iter().map(|url| format!("--url {url}")));
+        words.extend(server.serve.iter().map(|command| format!("--serve '{command}'")));
+        words.extend(server.control.iter().map(|url| format!("--control {url}")));
+        words.extend(server.accounts.iter().map(|path| format!("--accounts {}", path.display())));
+    }
+    words.extend(args.suite.fixtures.iter().map(|path| format!("--fixtures {}", path.display())));
+    words.join(" ")
+}
+
+fn report(events: &[Event], background: &Background<'_>, args: &CheckArgs) -> Result<(), CommandError> {
+    let written = |path: &PathBuf, text: String| {
+        std::fs::write(path, text).map_err(|error| CommandError::suite(format!("cannot write {}: {error}", path.display())))
+    };
+    if let Some(path) = &args.report.jsonl {
+        let mut bytes = Vec::new();
+        for event in events {
+            jsonl::write(&mut bytes, event).map_err(CommandError::suite)?;
+        }
+        written(path, String::from_utf8_lossy(&bytes).into_owned())?;
+    }
+    if let Some(path) = &args.report.junit {
+        written(path, junit::render(events, background).map_err(CommandError::suite)?)?;
+    }
+    let text = terminal::render(events, background, args.report.width).map_err(CommandError::suite)?;
+    let coloured = match args.report.color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    };
+    print(&if coloured { text.coloured() } else { text.plain() })
 }

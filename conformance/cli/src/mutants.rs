@@ -1,10 +1,16 @@
 //! `fieldsync mutants`: prove that the suite catches what it is there to catch.
 
 use crate::command_error::CommandError;
+use crate::output::print;
+use crate::suite::SuiteOptions;
 use clap::{Args, Subcommand};
 use fieldsync_conformance::report::verdict::ExitStatus;
+use fieldsync_conformance::spec::RuleRef;
 use fieldsync_conformance::trace::MutantInfo;
-use std::path::PathBuf;
+use fieldsync_mutants::matrix::{self, Fate, Row};
+use fieldsync_mutants::{Fault, Mutant};
+use fieldsync_schemas::id::RuleId;
+use std::sync::Arc;
 
 /// The arguments of `mutants`.
 #[derive(Debug, Args)]
@@ -25,6 +31,9 @@ pub struct MutantsArgs {
     /// How many mutants run at once; what the machine can do where absent.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub jobs: Option<u32>,
+    /// Where specification and scenarios come from.
+    #[command(flatten)]
+    pub suite: SuiteOptions,
 }
 
 /// Start one mutant as a process.
@@ -32,8 +41,6 @@ pub struct MutantsArgs {
 pub enum StartMutant {
     /// Run a server with one fault.
     Serve(ServeMutantArgs),
-    /// Run a client adapter with one fault, on the standard input and output.
-    Adapter(AdaptMutantArgs),
 }
 
 /// A server with one fault.
@@ -47,23 +54,88 @@ pub struct ServeMutantArgs {
     pub serve: crate::serve::ServeArgs,
 }
 
-/// A client adapter with one fault.
-#[derive(Debug, Args)]
-pub struct AdaptMutantArgs {
-    /// The mutant.
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// The folder of its store; in memory where absent.
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-}
-
 /// Every mutant that this binary has.
 pub fn known() -> Vec<MutantInfo> {
-    Vec::new()
+    let info = |mutant: Mutant| MutantInfo {
+        name: mutant.name.to_owned(),
+        rule: RuleRef::from(&mutant.rule.parse::<RuleId>().expect("a mutant names a rule id")),
+        sentence: mutant.sentence.to_owned(),
+    };
+    fieldsync_mutants::all().into_iter().map(info).collect()
 }
 
 /// Runs the matrix, or starts one mutant.
-pub fn run(_args: MutantsArgs) -> Result<ExitStatus, CommandError> {
-    Err(CommandError::suite("`fieldsync mutants` is not built into this binary"))
+pub fn run(args: MutantsArgs) -> Result<ExitStatus, CommandError> {
+    match args.start {
+        Some(StartMutant::Serve(start)) => match named(&start.name)?.fault {
+            Fault::Server(fault) => crate::serve::serve(start.serve, fault),
+            Fault::Device(_) => {
+                Err(CommandError::usage(format!("{} is a fault of devices, not of servers", start.name)))
+            }
+        },
+        None => matrix(&args),
+    }
+}
+
+fn named(name: &str) -> Result<Mutant, CommandError> {
+    let all = fieldsync_mutants::all();
+    let found = all.iter().find(|mutant| mutant.name == name).copied();
+    found.ok_or_else(|| CommandError::unknown("mutant", name, all.iter().map(|mutant| mutant.name)))
+}
+
+fn matrix(args: &MutantsArgs) -> Result<ExitStatus, CommandError> {
+    let suite = args.suite.load()?;
+    for name in &args.mutant {
+        named(name)?;
+    }
+    for id in &args.rule {
+        suite.rule(id)?;
+    }
+    let wanted = |list: &[String], name: &str| list.is_empty() || list.iter().any(|one| one == name);
+    let mutants: Vec<Mutant> = fieldsync_mutants::all()
+        .into_iter()
+        .filter(|mutant| wanted(&args.mutant, mutant.name) && wanted(&args.rule, mutant.rule))
+        .collect();
+    if mutants.is_empty() {
+        return Err(CommandError::usage("no mutant is selected; `fieldsync list mutants` shows what there is"));
+    }
+    let started = std::time::Instant::now();
+    let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
+    let spec = Arc::new(suite.spec.clone());
+    let jobs = args.jobs.map_or(4, |jobs| jobs as usize);
+    let rows = runtime.block_on(matrix::run(mutants, &suite.cases, &spec, jobs, args.all));
+    runtime.shutdown_background();
+    print(&told(&rows, started.elapsed()))?;
+    let is_whole = rows.iter().all(|row| matches!(row.fate, Fate::Killed { .. }));
+    Ok(if is_whole { ExitStatus::Conformant } else { ExitStatus::NotConformant })
+}
+
+/// The matrix as text: what was not caught first, with its reason.
+fn told(rows: &[Row], took: std::time::Duration) -> String {
+    let mut out = String::new();
+    let mut killed = 0;
+    for row in rows {
+        let why = match &row.fate {
+            Fate::Killed { .. } => {
+                killed += 1;
+                continue;
+            }
+            Fate::WrongReason { by, blamed } => format!("caught by {by}, which blames {blamed}"),
+            Fate::Survived { ran: 0 } => "no scenario of its rule ran".to_owned(),
+            Fate::Survived { ran } => format!("passed all {ran} scenarios of its rule"),
+            Fate::Broken { reason } => format!("could not be run: {reason}"),
+        };
+        out += &format!("NOT CAUGHT {}\n  breaks {}: {}\n  {why}\n", row.name, row.rule, row.sentence);
+    }
+    if killed < rows.len() {
+        out.push('\n');
+    }
+    let width = rows.iter().map(|row| row.rule.len()).max().unwrap_or(0);
+    for row in rows {
+        if let Fate::Killed { by } = &row.fate {
+            out += &format!("killed {:width$}  {}\n  by {by}\n", row.rule, row.name);
+        }
+    }
+    out += &format!("\n{killed} of {} mutants killed by their own rule in {:.1} s\n", rows.len(), took.as_secs_f64());
+    out
 }

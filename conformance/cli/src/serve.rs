@@ -3,8 +3,12 @@
 use crate::command_error::CommandError;
 use clap::Args;
 use fieldsync_conformance::report::verdict::ExitStatus;
+use fieldsync_schemas::domain::Domain;
+use fieldsync_server::{Parts, Server, Settings, SqliteStore, domain_from_yaml};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -24,6 +28,51 @@ pub struct ServeArgs {
 }
 
 /// Serves until it is told to stop.
-pub fn run(_args: ServeArgs) -> Result<ExitStatus, CommandError> {
-    Err(CommandError::suite("`fieldsync serve` is not built into this binary"))
+pub fn run(args: ServeArgs) -> Result<ExitStatus, CommandError> {
+    serve(args, |parts| parts)
+}
+
+/// Serves with the server's parts changed, as a mutant does.
+pub fn serve(args: ServeArgs, fault: impl FnOnce(Parts) -> Parts) -> Result<ExitStatus, CommandError> {
+    let filter = EnvFilter::try_from_env("FIELDSYNC_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let domains = args.domain.iter().map(|path| read_domain(path)).collect::<Result<Vec<_>, _>>()?;
+    let on_kill: Arc<dyn Fn() + Send + Sync> = Arc::new(|| std::process::abort());
+    let settings = Settings { control: args.control, on_kill: Some(on_kill), ..Settings::new(domains) };
+    let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
+    runtime.block_on(async {
+        std::fs::create_dir_all(&args.data)
+            .map_err(|error| CommandError::usage(format!("cannot make {}: {error}", args.data.display())))?;
+        let store = SqliteStore::open(&args.data).map_err(CommandError::usage)?;
+        let listener = tokio::net::TcpListener::bind(args.listen)
+            .await
+            .map_err(|error| CommandError::usage(format!("cannot listen on {}: {error}", args.listen)))?;
+        let parts = fault(Parts::standard(Arc::new(store)));
+        let running = Server::start(settings, parts, listener).await.map_err(CommandError::usage)?;
+        println!("serving {}", running.base_url());
+        told_to_stop().await.map_err(CommandError::suite)?;
+        running.stop().await;
+        Ok(ExitStatus::Conformant)
+    })
+}
+
+/// Reads a domain file.
+pub fn read_domain(path: &Path) -> Result<Domain, CommandError> {
+    let wrong = |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    domain_from_yaml(&text).map_err(|error| wrong(&error))
+}
+
+/// Returns at Ctrl-C, or when the system asks the process to end.
+async fn told_to_stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            stopped = tokio::signal::ctrl_c() => stopped,
+            _ = end.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }

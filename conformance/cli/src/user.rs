@@ -3,7 +3,9 @@
 use crate::command_error::CommandError;
 use clap::{Args, Subcommand};
 use fieldsync_conformance::report::verdict::ExitStatus;
+use fieldsync_core::store::DataSetName;
 use fieldsync_schemas::session::Role;
+use fieldsync_server::{PasswordCost, SqliteStore, add_user};
 use std::path::PathBuf;
 
 /// The arguments of `user`.
@@ -49,6 +51,26 @@ fn grant(text: &str) -> Result<(String, Role), String> {
 }
 
 /// Does it.
-pub fn run(_args: UserArgs) -> Result<ExitStatus, CommandError> {
-    Err(CommandError::suite("`fieldsync user` is not built into this binary"))
+pub fn run(args: UserArgs) -> Result<ExitStatus, CommandError> {
+    let UserAction::Add(args) = args.action;
+    let password = match &args.password_env {
+        Some(name) => std::env::var(name)
+            .map_err(|_| CommandError::usage(format!("the environment has no variable {name}; set it to the password")))?,
+        None => {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).map_err(CommandError::usage)?;
+            line.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    std::fs::create_dir_all(&args.data)
+        .map_err(|error| CommandError::usage(format!("cannot make {}: {error}", args.data.display())))?;
+    let grants: Vec<(DataSetName, Role)> =
+        args.grant.into_iter().map(|(data_set, role)| (DataSetName(data_set), role)).collect();
+    let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
+    runtime.block_on(async {
+        let store = SqliteStore::open(&args.data).map_err(CommandError::usage)?;
+        add_user(&store, &args.name, &password, PasswordCost::default(), &grants).await.map_err(CommandError::usage)
+    })?;
+    println!("added {}", args.name);
+    Ok(ExitStatus::Conformant)
 }

@@ -2,6 +2,9 @@
 //!
 //! A rule stands as in the Rust Reference: a line `r[push.retry.same-outcome]`, then its sentence as a paragraph. Words
 //! such as MUST stand nowhere else, so that no requirement escapes the index.
+//!
+//! A chapter whose first paragraph after the heading is `> **Draft.** …` is a draft: its rules bind, but what they lack
+//! in scenarios and mutants is counted apart.
 
 use super::flaw::Flaw;
 use super::markdown::{Block, BlockKind, blocks};
@@ -14,12 +17,27 @@ pub(super) struct Chapter {
     pub rules: Vec<Rule>,
     pub examples: Vec<Example>,
     pub exchanges: Vec<ExchangeExample>,
+    pub is_draft: bool,
 }
+
+/// How the paragraph begins that marks a chapter as a draft.
+const DRAFT: &str = "> **Draft.** ";
 
 /// Reads a chapter. `name` is the stem of its file, `file` its path in messages.
 pub(super) fn read(name: &str, file: &str, text: &str, flaws: &mut Vec<Flaw>) -> Chapter {
     let mut chapter = Chapter::default();
     let blocks = blocks(text);
+    for (index, block) in blocks.iter().enumerate() {
+        let source = text.lines().nth(block.line as usize - 1).unwrap_or_default();
+        if block.kind != BlockKind::Paragraph || !source.starts_with(DRAFT) {
+            continue;
+        }
+        if index == 1 && blocks[0].kind == BlockKind::Heading {
+            chapter.is_draft = true;
+        } else {
+            flaws.push(Flaw::new(file, block.line, "the mark of a draft is the first paragraph after the heading"));
+        }
+    }
     let mut next = 0;
     while let Some(block) = blocks.get(next) {
         next += 1;
@@ -184,6 +202,19 @@ mod tests {
     fn what_explains_is_free() {
         assert_eq!(problems("It must be so; `MUST`.\n\n```text\nMUST\n```\n"), [""; 0]);
         assert_eq!(problems("MUST and MAY are read as in BCP 14.\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_draft_says_so_first() {
+        let is_draft = |text: &str| {
+            let mut flaws = Vec::new();
+            let chapter = read("push", "push.md", text, &mut flaws);
+            (chapter.is_draft, flaws.len())
+        };
+        assert_eq!(is_draft("# Push\n\n> **Draft.** Not all is shown.\n\nMore.\n"), (true, 0));
+        assert_eq!(is_draft("# Push\n\nMore.\n"), (false, 0));
+        assert_eq!(is_draft("# Push\n\nDraft. Not a mark.\n"), (false, 0));
+        assert_eq!(is_draft("# Push\n\nMore.\n\n> **Draft.** Too late.\n"), (false, 1));
     }
 
     #[test]

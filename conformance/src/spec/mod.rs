@@ -55,6 +55,8 @@ pub struct Chapter {
     pub name: String,
     /// Its title in the table of contents.
     pub title: String,
+    /// Whether it is marked as a draft: its rules bind, but need no scenario and no mutant yet.
+    pub is_draft: bool,
 }
 
 /// A message shown in the text: a block `json message=push-request`.
@@ -105,6 +107,11 @@ impl Spec {
         self.rules.iter().find(|rule| rule.id.as_str() == id)
     }
 
+    /// Whether a rule stands in a chapter that is marked as a draft.
+    pub fn is_draft(&self, rule: &str) -> bool {
+        self.rule(rule).and_then(|rule| self.chapter(&rule.chapter)).is_some_and(|chapter| chapter.is_draft)
+    }
+
     /// The chapter of this name.
     pub fn chapter(&self, name: &str) -> Option<&Chapter> {
         self.chapters.iter().find(|chapter| chapter.name == name)
@@ -113,7 +120,7 @@ impl Spec {
 
 fn read_all(files: &SpecFiles, flaws: &mut Vec<Flaw>) -> Spec {
     let mut spec = Spec { chapters: read_summary(files, flaws), ..Spec::default() };
-    for chapter in &spec.chapters {
+    for chapter in &mut spec.chapters {
         let path = format!("{}.md", chapter.name);
         let (Some(text), file) = (files.texts.get(&path), files.shown(&path)) else { continue };
         match path.as_str() {
@@ -122,6 +129,7 @@ fn read_all(files: &SpecFiles, flaws: &mut Vec<Flaw>) -> Spec {
             AMBIGUITIES => spec.ambiguities = table::ambiguities(&file, text, flaws),
             _ => {
                 let read = chapter::read(&chapter.name, &file, text, flaws);
+                chapter.is_draft = read.is_draft;
                 spec.rules.extend(read.rules);
                 spec.examples.extend(read.examples);
                 spec.exchanges.extend(read.exchanges);
@@ -154,7 +162,7 @@ fn read_summary(files: &SpecFiles, flaws: &mut Vec<Flaw>) -> Vec<Chapter> {
             ));
             continue;
         };
-        chapters.push(Chapter { name: name.to_owned(), title: link.title });
+        chapters.push(Chapter { name: name.to_owned(), title: link.title, is_draft: false });
     }
     for path in files.texts.keys().filter(|path| *path != SUMMARY) {
         if !chapters.iter().any(|chapter| path.strip_suffix(".md") == Some(&chapter.name)) {

@@ -15,6 +15,8 @@ pub struct Hazard {
     pub rules: Vec<RuleRef>,
     /// The scenarios that show that it does not happen.
     pub scenarios: Vec<String>,
+    /// Whether scenarios are still to be written: the cell says `planned`, without backticks.
+    pub planned: bool,
     /// The file it stands in.
     pub file: String,
     /// Its line, from 1.
@@ -30,6 +32,8 @@ pub struct Origin {
     pub rules: Vec<RuleRef>,
     /// The scenarios that show them.
     pub scenarios: Vec<String>,
+    /// Whether scenarios are still to be written: the cell says `planned`, without backticks.
+    pub planned: bool,
     /// Where Fieldsync differs; empty where it does not.
     pub deviation: String,
     /// The file it stands in.
@@ -112,6 +116,11 @@ fn scenario_ids(cell: &str) -> Vec<String> {
     names(cell).into_iter().map(str::to_owned).collect()
 }
 
+/// Whether a cell says outside its code spans that more is planned.
+fn is_planned(cell: &str) -> bool {
+    cell.split('`').step_by(2).flat_map(|part| part.split([',', ' '])).any(|word| word == "planned")
+}
+
 fn is_hazard_id(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_uppercase())
         && text.ends_with(|c: char| c.is_ascii_digit())
@@ -139,6 +148,7 @@ pub(super) fn hazards(file: &str, text: &str, flaws: &mut Vec<Flaw>) -> Vec<Haza
             hazard: cells[1].trim().to_owned(),
             rules: rule_refs(file, line, &cells[2], flaws),
             scenarios: scenario_ids(&cells[3]),
+            planned: is_planned(&cells[3]),
             file: file.to_owned(),
             line,
         });
@@ -154,6 +164,7 @@ pub(super) fn origins(file: &str, text: &str, flaws: &mut Vec<Flaw>) -> Vec<Orig
             sentence: cells[0].trim().to_owned(),
             rules: rule_refs(file, line, &cells[1], flaws),
             scenarios: scenario_ids(&cells[2]),
+            planned: is_planned(&cells[2]),
             deviation: cells[3].trim().to_owned(),
             file: file.to_owned(),
             line,
@@ -191,6 +202,15 @@ mod tests {
         assert_eq!(found[0].rules.iter().map(RuleRef::to_string).collect::<Vec<_>>(), ["push.a.b", "push.a.c+2"]);
         assert_eq!(found[0].scenarios, ["push/x", "push/y"]);
         assert_eq!((found[1].id.as_str(), found[1].line, found[1].rules.len()), ("S06", 4, 0));
+    }
+
+    #[test]
+    fn what_is_planned_is_no_scenario() {
+        let text =
+            format!("{HEAD}| H1 | x | | planned |\n| H2 | x | | `push/x`, planned |\n| H3 | x | | `planned` |\n");
+        let found = hazards("hazards.md", &text, &mut Vec::new());
+        let seen: Vec<_> = found.iter().map(|hazard| (hazard.planned, hazard.scenarios.len())).collect();
+        assert_eq!(seen, [(true, 0), (true, 1), (false, 1)]);
     }
 
     #[test]

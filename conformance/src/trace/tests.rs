@@ -124,6 +124,28 @@ fn an_empty_row_is_a_gap() {
 }
 
 #[test]
+fn what_a_draft_lacks_is_no_error() {
+    let draft = format!("# Push\n\n> **Draft.** Not all is shown.\n\n{}", push(""));
+    let tables = ["| H1 | x | `push.a.must+2` | planned |\n", "| x | `push.a.should` | `push/none`, planned | |\n", ""];
+    let drafted = spec(&draft, tables);
+    let trace = Trace::of(&drafted, &whole_cases()[1..], &[]);
+    let found: Vec<String> = trace.gaps.iter().map(Gap::to_string).collect();
+    assert_eq!(found, ["spec/src/from-ode.md:3 names push/none, which is no scenario"]);
+    insta::assert_snapshot!(trace.text(&drafted, 80).split_once("\nin drafts, ").unwrap().1, @r"
+    and no error: 4 gaps
+      rules without a scenario and a mutant: 1
+        push.a.must+2
+      rows whose scenarios are planned: 2
+        H1 spec/src/from-ode.md:3
+    ");
+
+    let whole = spec(&push(""), tables);
+    let found = gaps(&whole, &whole_cases(), &[mutant("m", "push.a.must+2")]);
+    assert_eq!(found[0], "the scenarios of hazard H1 are only planned, and no rule of it is a draft's");
+    assert_eq!(found.len(), 3);
+}
+
+#[test]
 fn the_text_is_readable() {
     let spec = spec(&push(""), [""; 3]);
     let trace = Trace::of(&spec, &whole_cases(), &[]);

@@ -1,7 +1,7 @@
-//! The trace as text: gaps first, then counts for each chapter, then what is not tested and why.
+//! The trace as text: gaps first, then counts for each chapter, what is not tested and why, and what drafts lack.
 
-use super::{Trace, TracedRule};
-use crate::spec::Spec;
+use super::{Gap, Trace, TracedRule};
+use crate::spec::{RuleRef, Spec};
 use fieldsync_schemas::event::Actor;
 use std::fmt::Write;
 
@@ -12,6 +12,7 @@ impl Trace {
         self.write_gaps(&mut out, width);
         self.write_chapters(spec, &mut out);
         self.write_exclusions(&mut out, width);
+        self.write_drafts(&mut out, width);
         out
     }
 
@@ -62,12 +63,13 @@ impl Trace {
             line(
                 out,
                 format_args!(
-                    "{name:first$}  {:>5}  {:>4}  {:>9}  {:>7}  {:>8}",
+                    "{name:first$}  {:>5}  {:>4}  {:>9}  {:>7}  {:>8}{}",
                     rows.len(),
                     rows.iter().filter(|row| row.strength.is_required()).count(),
                     count(|row| &row.scenarios),
                     count(|row| &row.mutants),
                     rows.iter().filter(|row| row.untested.is_some()).count(),
+                    if spec.chapter(name).is_some_and(|chapter| chapter.is_draft) { "  draft" } else { "" },
                 ),
             );
         };
@@ -78,6 +80,47 @@ impl Trace {
             }
         }
         write_row("all", &self.rows.iter().collect::<Vec<_>>());
+    }
+
+    /// What drafts lack, one paragraph a kind: there is much of it, and none of it is an error.
+    fn write_drafts(&self, out: &mut String, width: usize) {
+        if self.draft_gaps.is_empty() {
+            return;
+        }
+        line(out, format_args!("\nin drafts, and no error: {} gaps", self.draft_gaps.len()));
+        let mut write_kind = |words: &str, names: &[String]| {
+            if !names.is_empty() {
+                line(out, format_args!("  {words}: {}", names.len()));
+                wrapped(out, &names.join(" "), "    ", "    ", width);
+            }
+        };
+        let of = |rule: fn(&Gap) -> Option<&RuleRef>| {
+            self.draft_gaps.iter().filter_map(rule).map(RuleRef::to_string).collect::<Vec<_>>()
+        };
+        let no_scenario = of(|gap| match gap {
+            Gap::NoScenario(rule) | Gap::RequiredUntested(rule) => Some(rule),
+            _ => None,
+        });
+        let no_mutant = of(|gap| match gap {
+            Gap::NoMutant(rule) => Some(rule),
+            _ => None,
+        });
+        let excluded = of(|gap| match gap {
+            Gap::NeedlesslyExcluded { rule, .. } => Some(rule),
+            _ => None,
+        });
+        let planned = self.draft_gaps.iter().filter_map(|gap| match gap {
+            Gap::Planned { by } => Some(by.trim_start_matches("hazard ").to_owned()),
+            _ => None,
+        });
+        let (neither, only_no_scenario): (Vec<_>, Vec<_>) =
+            no_scenario.into_iter().partition(|rule| no_mutant.contains(rule));
+        let only_no_mutant: Vec<_> = no_mutant.into_iter().filter(|rule| !neither.contains(rule)).collect();
+        write_kind("rules without a scenario and a mutant", &neither);
+        write_kind("rules without a scenario", &only_no_scenario);
+        write_kind("rules without a mutant", &only_no_mutant);
+        write_kind("rules that are said to be untested, and are covered", &excluded);
+        write_kind("rows whose scenarios are planned", &planned.collect::<Vec<_>>());
     }
 
     fn write_exclusions(&self, out: &mut String, width: usize) {
@@ -104,7 +147,12 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn wrapped(out: &mut String, text: &str, first: &str, next: &str, width: usize) {
-    let options = textwrap::Options::new(width).initial_indent(first).subsequent_indent(next).break_words(false);
+    let options = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(next)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace);
     out.push_str(&textwrap::fill(text, options));
     out.push('\n');
 }

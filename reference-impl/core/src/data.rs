@@ -85,7 +85,9 @@ pub fn tree(data: &RawValue) -> Data {
     serde_json::from_str(data.get()).expect("data was checked when it came in")
 }
 
-fn refusal(code: ProblemCode, detail: String, pointer: &str) -> Refusal {
+fn refusal(code: ProblemCode, mut detail: String, pointer: &str) -> Refusal {
+    // A member's name may be as long as a string.
+    detail.truncate(detail.floor_char_boundary(500));
     let pointer = (!pointer.is_empty()).then(|| pointer.to_owned());
     Refusal { code, detail, pointer, cause: None }
 }

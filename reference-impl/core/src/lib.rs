@@ -7,6 +7,7 @@ pub mod clock;
 pub mod conflict;
 pub mod cursor;
 pub mod data;
+pub mod device;
 pub mod policy;
 pub mod problem;
 pub mod pull;

@@ -13,6 +13,9 @@ use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 
+/// How many feeds a pull may name.
+const MAX_FEEDS: usize = 1000;
+
 /// What a pull is answered from, besides the snapshot.
 #[derive(Clone, Copy)]
 pub struct Ground<'a> {
@@ -51,6 +54,9 @@ pub fn read(body: &[u8]) -> Result<PullRequest, Trouble> {
         .map_err(|error| Trouble::new(ProblemCode::Malformed, format!("the body is no pull: {error}")))?;
     if request.limit == Some(0) {
         return Err(Trouble::new(ProblemCode::Malformed, "limit must be at least 1"));
+    }
+    if request.feeds.len() > MAX_FEEDS {
+        return Err(Trouble::new(ProblemCode::Malformed, format!("a pull names at most {MAX_FEEDS} feeds")));
     }
     Ok(request)
 }

@@ -10,7 +10,7 @@ use crate::policy::{Claim, Contest, PolicyTable, Ruling};
 use crate::problem::Trouble;
 use crate::store::{Commit, DataSetName, Decided, Hash, Loaded, ReplicaRow, State, Touched};
 use fieldsync_schemas::conflict::Writer;
-use fieldsync_schemas::id::{BatchToken, Epoch, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version};
+use fieldsync_schemas::id::{BatchToken, Epoch, FeedName, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest, Refusal};
@@ -215,15 +215,15 @@ fn ask(
 impl Batch {
     /// What has to be loaded before the batch can be decided.
     pub fn touched(&self, data_set: &DataSetName, principal: &Principal) -> Touched {
-        let mutations = self
-            .mutations
-            .iter()
-            .filter_map(|read| {
-                let asked = read.asked.as_ref().ok()?;
-                Some((read.mutation_id.clone(), asked.record.clone(), asked.base.clone()))
-            })
-            .collect();
-        Touched { data_set: data_set.clone(), principal: principal.clone(), replica: self.replica.clone(), mutations }
+        let asked = || self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        Touched {
+            data_set: data_set.clone(),
+            principal: principal.clone(),
+            replica: self.replica.clone(),
+            mutations: self.mutations.iter().map(|read| read.mutation_id.clone()).collect(),
+            records: asked().map(|asked| asked.record.clone()).collect(),
+            bases: asked().filter_map(|asked| asked.base.clone()).collect(),
+        }
     }
 }
 
@@ -247,6 +247,7 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
     Ok(Decision::Commit(Commit {
         data_set: ground.data_set.clone(),
         principal: ground.principal.clone(),
+        at: ground.now,
         states,
         decided,
         replica: ReplicaRow { replica: batch.replica.clone(), seq: batch.seq, token, body: batch.body, answer },
@@ -307,12 +308,18 @@ impl Court<'_> {
         let outcome = raw(&outcome);
         let decided = Decided {
             mutation_id: read.mutation_id.clone(),
+            feed: self.feed_of(read),
             content: read.content,
             outcome: Arc::from(outcome.get()),
         };
         self.loaded.decided.insert(read.mutation_id.clone(), decided.clone());
         self.decided.push(decided);
         outcome
+    }
+
+    fn feed_of(&self, read: &ReadMutation) -> Option<FeedName> {
+        let asked = read.asked.as_ref().ok()?;
+        self.ground.registry.entry(&asked.record.type_name).map(TypeEntry::feed_name)
     }
 
     fn judge(&mut self, mutation_id: &MutationId, asked: &Asked) -> Result<Outcome, Refusal> {
@@ -450,7 +457,9 @@ fn claim(state: &State) -> Claim {
     }
 }
 
-fn refuse(code: ProblemCode, detail: String) -> Refusal {
+fn refuse(code: ProblemCode, mut detail: String) -> Refusal {
+    // What cannot be read is quoted, and may be as long as the body.
+    detail.truncate(detail.floor_char_boundary(500));
     Refusal { code, detail, pointer: None, cause: None }
 }
 

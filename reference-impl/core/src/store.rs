@@ -12,7 +12,7 @@ use fieldsync_schemas::record::Record;
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A place in a feed: counted up at commit, so that a later commit never gets a lower place.
@@ -108,6 +108,8 @@ pub struct ReplicaRow {
 pub struct Decided {
     /// The mutation.
     pub mutation_id: MutationId,
+    /// The feed of its record; none where the mutation names no type of the registry.
+    pub feed: Option<FeedName>,
     /// The hash of its content, base apart.
     pub content: Hash,
     /// Its outcome, JSON.
@@ -123,8 +125,12 @@ pub struct Touched {
     pub principal: Principal,
     /// The replica that pushes.
     pub replica: ReplicaId,
-    /// The mutations, each with its record and base.
-    pub mutations: Vec<(MutationId, RecordRef, Option<Rev>)>,
+    /// The mutations, those among them that are refused whatever is stored, too.
+    pub mutations: Vec<MutationId>,
+    /// The records that the others change.
+    pub records: Vec<RecordRef>,
+    /// The states that they were made on.
+    pub bases: Vec<Rev>,
 }
 
 /// What the store knows of what a batch touches.
@@ -146,10 +152,9 @@ impl Loaded {
         if touched.data_set != commit.data_set {
             return;
         }
-        for state in &commit.states {
-            if touched.mutations.iter().any(|(_, record, _)| *record == state.record)
-                && let Some(before) = self.states.insert(state.record.clone(), state.clone())
-            {
+        let records: HashSet<&RecordRef> = touched.records.iter().collect();
+        for state in commit.states.iter().filter(|state| records.contains(&state.record)) {
+            if let Some(before) = self.states.insert(state.record.clone(), state.clone()) {
                 self.bases.insert(before.rev.clone(), before);
             }
         }
@@ -157,7 +162,8 @@ impl Loaded {
             if commit.replica.replica == touched.replica {
                 self.replica = Some(commit.replica.clone());
             }
-            for decided in &commit.decided {
+            let mutations: HashSet<&MutationId> = touched.mutations.iter().collect();
+            for decided in commit.decided.iter().filter(|decided| mutations.contains(&decided.mutation_id)) {
                 self.decided.insert(decided.mutation_id.clone(), decided.clone());
             }
         }
@@ -171,6 +177,8 @@ pub struct Commit {
     pub data_set: DataSetName,
     /// Who pushed.
     pub principal: Principal,
+    /// When it was decided, by the data set's clock.
+    pub at: Timestamp,
     /// The new states, in the order in which they take their places. The state before, if any, is kept by its rev.
     pub states: Vec<State>,
     /// The mutations that were decided.
@@ -237,7 +245,7 @@ pub trait Store: Send + Sync {
     async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError>;
 
     /// Purges the tombstones of this feed that were accepted before `before`, and with them earlier states and the
-    /// outcomes of mutations decided before it. The greatest purged place becomes the feed's horizon.
+    /// outcomes of the feed's mutations decided before it. The greatest purged place becomes the feed's horizon.
     async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError>;
 
     /// Every data set.

@@ -1,0 +1,13 @@
+//! Faults of a device, one file for each chapter of the specification.
+
+mod pull;
+mod conflicts;
+mod deletes;
+mod cycles;
+mod status;
+
+use crate::Mutant;
+
+/// The faults, chapter by chapter.
+pub const MUTANTS: &[&[Mutant]] =
+    &[pull::MUTANTS, deletes::MUTANTS, conflicts::MUTANTS, cycles::MUTANTS, status::MUTANTS];

@@ -1,0 +1,127 @@
+//! The matrix of mutants and scenarios: every mutant must be caught, and for the right reason.
+
+use crate::{Fault, Mutant};
+use fieldsync_conformance::run::{self, Options};
+use fieldsync_conformance::scenario::Case;
+use fieldsync_conformance::spec::{RuleRef, Spec};
+use fieldsync_conformance::subject::device::Devices;
+use fieldsync_conformance::subject::reference::{EmbeddedServer, ReferenceDevices};
+use fieldsync_schemas::event::{Actor, Event, ScenarioEnded, Verdict};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// What became of one mutant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// A scenario failed at an expectation of the mutant's rule.
+    Killed {
+        /// The scenario.
+        by: String,
+    },
+    /// Scenarios failed, but none at an expectation of its rule.
+    WrongReason {
+        /// The first scenario that failed.
+        by: String,
+        /// The rule that it blamed.
+        blamed: String,
+    },
+    /// Every scenario passed.
+    Survived {
+        /// How many ran.
+        ran: usize,
+    },
+    /// It could not be run.
+    Broken {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One row of the matrix.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The name of the mutant.
+    pub name: &'static str,
+    /// The rule that it breaks.
+    pub rule: &'static str,
+    /// The fault, in one sentence.
+    pub sentence: &'static str,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// Runs the matrix: for each mutant the scenarios of its rule, until one of them kills it; all scenarios where `all` says
+/// so.
+pub async fn run(mutants: Vec<Mutant>, cases: &[Case], spec: &Arc<Spec>, jobs: usize, all: bool) -> Vec<Row> {
+    let cases: Arc<Vec<Case>> = Arc::new(cases.to_vec());
+    let permits = Arc::new(Semaphore::new(jobs.max(1)));
+    let mut tasks = JoinSet::new();
+    for (place, mutant) in mutants.into_iter().enumerate() {
+        let (cases, spec, permits) = (cases.clone(), spec.clone(), permits.clone());
+        tasks.spawn(async move {
+            let _permit = permits.acquire_owned().await.expect("the semaphore is never closed");
+            let fate = fate(&mutant, &cases, &spec, all).await;
+            (place, Row { name: mutant.name, rule: mutant.rule, sentence: mutant.sentence, fate })
+        });
+    }
+    let mut rows = Vec::new();
+    while let Some(row) = tasks.join_next().await {
+        rows.push(row.expect("the task of a mutant does not panic: panics of servers are theirs"));
+    }
+    rows.sort_by_key(|(place, _)| *place);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+async fn fate(mutant: &Mutant, cases: &[Case], spec: &Arc<Spec>, all: bool) -> Fate {
+    let covers = |case: &&Case| case.scenario.covers.iter().any(|rule| RuleRef::from(rule).id.as_str() == mutant.rule);
+    let (own, other): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(covers);
+    let (embedded, devices, actor): (_, Arc<dyn Devices>, Actor) = match mutant.fault {
+        Fault::Server(fault) => {
+            (EmbeddedServer::start_with(Arc::new(fault)).await, Arc::new(ReferenceDevices::default()), Actor::Server)
+        }
+        Fault::Device(fault) => {
+            (EmbeddedServer::start().await, Arc::new(ReferenceDevices::with(Arc::new(fault))), Actor::Device)
+        }
+    };
+    let embedded = match embedded {
+        Ok(embedded) => embedded,
+        Err(error) => return Fate::Broken { reason: error.to_string() },
+    };
+    let server = match embedded.connect().await {
+        Ok(server) => Arc::new(server),
+        // A fault that keeps everybody out is caught before any scenario runs, but by no rule.
+        Err(blocked) => return Fate::Broken { reason: format!("{}: {}", blocked.doing, blocked.reason) },
+    };
+    let options =
+        Options { jobs: 4, judged: vec![actor], timeout: Duration::from_secs(5), ..Options::default() };
+    let mut wrong = None;
+    let mut ran = 0;
+    for batch in [own, if all { other } else { Vec::new() }] {
+        let events = run::run(&batch, spec, server.clone(), devices.clone(), &options, &mut |_| {}).await;
+        for ended in events.iter().filter_map(ended) {
+            ran += usize::from(!matches!(ended.verdict, Verdict::Unsupported | Verdict::NotTested));
+            for failure in &ended.failures {
+                if RuleRef::from(&failure.rule).id.as_str() == mutant.rule {
+                    return Fate::Killed { by: ended.id.clone() };
+                }
+                wrong.get_or_insert((ended.id.clone(), failure.rule.to_string()));
+            }
+            if ended.verdict == Verdict::Error {
+                wrong.get_or_insert((ended.id.clone(), ended.reason.clone().unwrap_or_default()));
+            }
+        }
+    }
+    match wrong {
+        Some((by, blamed)) => Fate::WrongReason { by, blamed },
+        None => Fate::Survived { ran },
+    }
+}
+
+fn ended(event: &Event) -> Option<&ScenarioEnded> {
+    match event {
+        Event::Scenario(ended) => Some(ended),
+        _ => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! The storage trait: what is loaded, committed and paged, changed on its way.
+
+use async_trait::async_trait;
+use fieldsync_core::store::{
+    Commit, DataSetName, DataSetRow, Head, Loaded, Place, Row, Snapshot, State, Store, StoreError, Touched,
+};
+use fieldsync_schemas::id::FeedName;
+use fieldsync_schemas::session::Role;
+use fieldsync_schemas::time::Timestamp;
+use fieldsync_server::Parts;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What happens to what passes between the rules and the storage. Each member does nothing by default.
+pub trait StorageFault: Send + Sync + 'static {
+    /// After a load.
+    fn loaded(&self, _touched: &[Touched], _loaded: &mut Vec<Loaded>) {}
+    /// Before a commit.
+    fn commits(&self, _commits: &mut Vec<Commit>) {}
+    /// After the heads of the feeds were read.
+    fn heads(&self, _heads: &mut HashMap<FeedName, Head>) {}
+    /// Before a page is read: it may begin elsewhere or be of another length.
+    fn page(&self, _feed: &FeedName, _after: &mut Place, _limit: &mut u64) {}
+    /// After a page was read.
+    fn rows(&self, _feed: &FeedName, _rows: &mut Vec<Row>) {}
+    /// Whether purges are carried out.
+    fn forgets(&self) -> bool {
+        true
+    }
+}
+
+/// The same server over a faulty storage.
+pub fn faulty(mut parts: Parts, fault: impl StorageFault) -> Parts {
+    parts.store = Arc::new(Faulty { inner: parts.store.clone(), fault: Arc::new(fault) });
+    parts
+}
+
+struct Faulty<F> {
+    inner: Arc<dyn Store>,
+    fault: Arc<F>,
+}
+
+#[async_trait]
+impl<F: StorageFault> Store for Faulty<F> {
+    async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError> {
+        let mut loaded = self.inner.load(touched).await?;
+        self.fault.loaded(touched, &mut loaded);
+        Ok(loaded)
+    }
+
+    async fn commit(&self, mut commits: Vec<Commit>) -> Result<(), StoreError> {
+        self.fault.commits(&mut commits);
+        self.inner.commit(commits).await
+    }
+
+    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError> {
+        let inner = self.inner.snapshot(data_set).await?;
+        Ok(Box::new(FaultySnapshot { inner, fault: self.fault.clone() }))
+    }
+
+    async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError> {
+        if self.fault.forgets() { self.inner.forget(data_set, feed, before).await } else { Ok(()) }
+    }
+
+    async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
+        self.inner.data_sets().await
+    }
+
+    async fn put_data_set(&self, row: &DataSetRow, seeds: Vec<State>) -> Result<(), StoreError> {
+        self.inner.put_data_set(row, seeds).await
+    }
+
+    async fn account(&self, user: &str) -> Result<Option<String>, StoreError> {
+        self.inner.account(user).await
+    }
+
+    async fn put_account(&self, user: &str, password_hash: &str) -> Result<(), StoreError> {
+        self.inner.put_account(user, password_hash).await
+    }
+
+    async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError> {
+        self.inner.grant(data_set, user).await
+    }
+
+    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
+        self.inner.put_grant(data_set, user, role).await
+    }
+
+    async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
+        self.inner.secret(name).await
+    }
+}
+
+struct FaultySnapshot<F> {
+    inner: Box<dyn Snapshot>,
+    fault: Arc<F>,
+}
+
+#[async_trait]
+impl<F: StorageFault> Snapshot for FaultySnapshot<F> {
+    async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError> {
+        let mut heads = self.inner.heads().await?;
+        self.fault.heads(&mut heads);
+        Ok(heads)
+    }
+
+    async fn page(&mut self, feed: &FeedName, after: Place, limit: u64) -> Result<Vec<Row>, StoreError> {
+        let (mut after, mut limit) = (after, limit);
+        self.fault.page(feed, &mut after, &mut limit);
+        let mut rows = self.inner.page(feed, after, limit).await?;
+        self.fault.rows(feed, &mut rows);
+        Ok(rows)
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether an answer has what a scenario expects of it.
+
+use serde_json::Value;
+
+/// The first place where `got` lacks what `expected` asks for: a JSON Pointer, what was expected there, what was got.
+///
+/// An object may have more members than are named, an array has exactly the named items. `$any` stands for any value,
+/// `$absent` for none, `$string` for a text, `$time` for an instant.
+pub fn mismatch(expected: &Value, got: Option<&Value>) -> Option<(String, Value, Value)> {
+    at(expected, got, String::new())
+}
+
+fn at(expected: &Value, got: Option<&Value>, path: String) -> Option<(String, Value, Value)> {
+    let differs = |path: String| Some((path, expected.clone(), got.cloned().unwrap_or_else(|| "$absent".into())));
+    match (expected, got) {
+        (Value::String(word), None) if word == "$absent" => None,
+        (Value::String(word), Some(_)) if word == "$absent" => differs(path),
+        (_, None) => differs(path),
+        (Value::String(word), Some(_)) if word == "$any" => None,
+        (Value::String(word), Some(got)) if word == "$string" => {
+            if got.is_string() { None } else { differs(path) }
+        }
+        (Value::String(word), Some(got)) if word == "$time" => {
+            let is_time = got.as_str().is_some_and(|text| text.parse::<fieldsync_schemas::time::Timestamp>().is_ok());
+            if is_time { None } else { differs(path) }
+        }
+        (Value::Object(members), Some(Value::Object(found))) => members
+            .iter()
+            .find_map(|(name, value)| at(value, found.get(name), format!("{path}/{}", escaped(name)))),
+        (Value::Array(items), Some(Value::Array(found))) => {
+            if items.len() != found.len() {
+                return differs(path);
+            }
+            items.iter().zip(found).enumerate().find_map(|(index, (item, found))| {
+                at(item, Some(found), format!("{path}/{index}"))
+            })
+        }
+        (Value::Number(wanted), Some(Value::Number(found))) => {
+            if wanted == found || wanted.as_f64() == found.as_f64() { None } else { differs(path) }
+        }
+        (expected, Some(got)) => if expected == got { None } else { differs(path) },
+    }
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// Whether two values are the same JSON, numbers compared as numbers.
+pub fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, value)| b.get(name).is_some_and(|other| same(value, other)))
+        }
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn objects_may_have_more_and_arrays_may_not() {
+        let got = json!({"a": 1.0, "b": {"c": [1, 2]}, "t": "2026-12-01T08:30:00Z"});
+        for expected in [
+            json!({"a": 1}),
+            json!({"b": {"c": ["$any", 2]}}),
+            json!({"z": "$absent", "t": "$time"}),
+            json!("$any"),
+        ] {
+            assert_eq!(mismatch(&expected, Some(&got)), None, "{expected}");
+        }
+        for (expected, path) in [
+            (json!({"b": {"c": [1]}}), "/b/c"),
+            (json!({"b": {"c": [1, 3]}}), "/b/c/1"),
+            (json!({"a": "$absent"}), "/a"),
+            (json!({"a": "$time"}), "/a"),
+            (json!({"x": "$any"}), "/x"),
+        ] {
+            assert_eq!(mismatch(&expected, Some(&got)).map(|found| found.0).as_deref(), Some(path), "{expected}");
+        }
+    }
+}

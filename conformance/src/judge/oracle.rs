@@ -1,0 +1,289 @@
+//! The oracle: what must hold after every scenario, whatever it was about.
+//!
+//! It reads only through the protocol: by a follower, which pulled after every sync of the scenario, and by a fresh
+//! device, which pulls everything at the end. What the server acknowledged is taken from the wire.
+
+use crate::replay::{Acted, Names};
+use crate::subject::device::{Device, SyncEnd};
+use crate::tap::SeenExchange;
+use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::event::Failure;
+use fieldsync_schemas::id::{MutationId, RecordId, Rev, Version};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest};
+use fieldsync_schemas::record::Record;
+use fieldsync_schemas::scenario::{CallKind, ErrorCause, Status};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+const ACKNOWLEDGED: &str = "push.durable.acknowledged-is-kept";
+const APPLIED_ONCE: &str = "push.retry.applied-once";
+const GAP_FREE: &str = "pull.cursor.gap-free";
+const NEVER_FALLS: &str = "records.version.never-falls";
+const EQUAL_STATES: &str = "cycles.converge.equal-states";
+const EXACTLY_ONE: &str = "conflicts.entry.exactly-one";
+const OUTBOX: &str = "status.outbox.empty-or-reasoned";
+
+/// The devices through which the oracle reads.
+pub struct Readers {
+    /// Pulled after every sync of the scenario.
+    pub follower: Arc<dyn Device>,
+    /// Has pulled nothing yet.
+    pub fresh: Arc<dyn Device>,
+}
+
+/// One mutation that the server answered.
+struct Acknowledged {
+    mutation: Mutation,
+    outcome: Outcome,
+    exchange: u64,
+}
+
+/// What does not hold.
+pub async fn examine(acted: &Acted, readers: &Readers) -> Vec<Failure> {
+    let mut found = Findings { names: &acted.names, failures: Vec::new() };
+    let acknowledged = acknowledged(&acted.exchanges);
+    applied_once(&acknowledged, &mut found);
+    versions_never_fall(&acted.exchanges, &mut found);
+    quiesce(acted, &mut found).await;
+    for (name, reader) in [("follower", &readers.follower), ("fresh device", &readers.fresh)] {
+        match reader.sync().await {
+            Ok(SyncEnd::Ok) => {}
+            Ok(SyncEnd::Failed { cause, detail }) => {
+                found.add(GAP_FREE, None, format!("the pull of the {name}"), json!("ok"), json!({"fails": cause, "because": detail}));
+                return found.failures;
+            }
+            Err(error) => {
+                found.add(GAP_FREE, None, format!("the pull of the {name}"), json!("ok"), json!(error.to_string()));
+                return found.failures;
+            }
+        }
+    }
+    let log: BTreeMap<RecordId, ConflictEntry> = readers.fresh.conflicts().await.unwrap_or_default().into_iter().collect();
+    let mut records: BTreeSet<RecordRef> = acted.names.records().into_iter().map(|(_, record)| record).collect();
+    records.extend(acknowledged.iter().filter(|one| became_state(one)).map(|one| record_of(&one.mutation)));
+    let mut current = HashMap::new();
+    for record in &records {
+        let fresh = readers.fresh.read(record).await.ok().and_then(|shown| shown.server);
+        let followed = readers.follower.read(record).await.ok().and_then(|shown| shown.server);
+        if told(fresh.as_ref()) != told(followed.as_ref()) {
+            let what = format!("{}, as a device that pulled all along holds it", found.name(record));
+            found.add(GAP_FREE, None, what, told(fresh.as_ref()), told(followed.as_ref()));
+        }
+        if let Some(fresh) = fresh {
+            current.insert(record.clone(), fresh);
+        }
+    }
+    nothing_acknowledged_is_lost(&acknowledged, &current, &log, &mut found);
+    overridden_once(&acknowledged, &log, &mut found);
+    devices_equal(acted, &current, &records, &mut found).await;
+    found.failures
+}
+
+struct Findings<'a> {
+    names: &'a Names,
+    failures: Vec<Failure>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, rule: &str, exchange: Option<u64>, what: String, expected: Value, got: Value) {
+        self.failures.push(Failure {
+            rule: rule.parse().expect("a constant that is a rule id"),
+            line: 0,
+            what,
+            expected: self.names.unfill(&expected),
+            got: self.names.unfill(&got),
+            exchange,
+        });
+    }
+
+    fn name(&self, record: &RecordRef) -> String {
+        self.names.alias_of(record.id.as_str()).unwrap_or_else(|| record.to_string())
+    }
+}
+
+fn record_of(mutation: &Mutation) -> RecordRef {
+    RecordRef { type_name: mutation.type_name.clone(), id: mutation.id.clone() }
+}
+
+fn became_state(one: &Acknowledged) -> bool {
+    matches!(one.outcome.outcome, OutcomeKind::Applied | OutcomeKind::Merged)
+}
+
+/// What two readers must hold alike.
+fn told(record: Option<&Record>) -> Value {
+    match record {
+        None => Value::Null,
+        Some(record) => json!({"version": record.version, "deleted": record.deleted, "data": record.data, "rev": record.rev}),
+    }
+}
+
+/// Every mutation that the server answered, whether or not the answer reached the device.
+fn acknowledged(exchanges: &[SeenExchange]) -> Vec<Acknowledged> {
+    let mut all = Vec::new();
+    for (index, seen) in exchanges.iter().enumerate().filter(|(_, seen)| seen.kind == CallKind::Push) {
+        let Some(answer) = seen.upstream.as_ref().filter(|answer| answer.status.is_success()) else { continue };
+        let Ok(request) = serde_json::from_slice::<PushRequest<Value>>(&seen.request_body.bytes) else { continue };
+        let Ok(answer) = serde_json::from_slice::<PushAnswer>(&answer.body.bytes) else { continue };
+        let mutations: HashMap<MutationId, Mutation> = request
+            .mutations
+            .into_iter()
+            .filter_map(|value| serde_json::from_str::<Mutation>(&value.to_string()).ok())
+            .map(|mutation| (mutation.mutation_id.clone(), mutation))
+            .collect();
+        all.extend(answer.outcomes.into_iter().filter_map(|outcome| {
+            let mutation = mutations.get(&outcome.mutation_id)?.clone();
+            Some(Acknowledged { mutation, outcome, exchange: index as u64 })
+        }));
+    }
+    all
+}
+
+/// One mutation makes one state, however often it is sent.
+fn applied_once(acknowledged: &[Acknowledged], found: &mut Findings<'_>) {
+    let mut first: HashMap<(&MutationId, &RecordId), &Acknowledged> = HashMap::new();
+    for one in acknowledged.iter().filter(|one| became_state(one)) {
+        let before = *first.entry((&one.mutation.mutation_id, &one.mutation.id)).or_insert(one);
+        if before.outcome.rev != one.outcome.rev {
+            found.add(
+                APPLIED_ONCE,
+                Some(one.exchange),
+                format!("the rev that mutation {} made", one.mutation.mutation_id),
+                json!(before.outcome.rev),
+                json!(one.outcome.rev),
+            );
+            return;
+        }
+    }
+}
+
+/// In the order in which one device got them, a record's versions never fall.
+fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
+    let mut seen_versions: HashMap<(String, RecordId), Version> = HashMap::new();
+    for (index, seen) in exchanges.iter().enumerate().filter(|(_, seen)| seen.kind == CallKind::Pull) {
+        let Some(answer) = seen.upstream.as_ref().filter(|answer| answer.status.is_success()) else { continue };
+        let Ok(answer) = serde_json::from_slice::<fieldsync_schemas::pull::PullAnswer>(&answer.body.bytes) else { continue };
+        for change in answer.feeds.iter().filter(|page| page.from.is_some()).flat_map(|page| &page.changes) {
+            let Some(record) = change.record.as_ref().and_then(|raw| serde_json::from_str::<Record>(raw.get()).ok())
+            else {
+                continue;
+            };
+            let before = seen_versions.entry((seen.by.clone(), record.id.clone())).or_insert(record.version);
+            if record.version < *before {
+                let what = format!("the version of {} that {} pulls", record.id, seen.by);
+                found.add(NEVER_FALLS, Some(index as u64), what, json!(format!("at least {before}")), json!(record.version));
+                return;
+            }
+            *before = record.version;
+        }
+    }
+}
+
+/// Every device syncs until nothing moves any more. A device that cannot sync is none of the oracle's business: the
+/// scenario has said so.
+async fn quiesce(acted: &Acted, found: &mut Findings<'_>) {
+    for _ in 0..2 {
+        for one in &acted.devices {
+            if let Err(error) = one.device.sync().await {
+                found.add(EQUAL_STATES, None, format!("a sync of {}", one.name), json!("ok"), json!(error.to_string()));
+            }
+        }
+    }
+}
+
+/// What became a state is the current one, the base of an accepted one, or logged as overridden; what was superseded
+/// is logged.
+fn nothing_acknowledged_is_lost(
+    acknowledged: &[Acknowledged],
+    current: &HashMap<RecordRef, Record>,
+    log: &BTreeMap<RecordId, ConflictEntry>,
+    found: &mut Findings<'_>,
+) {
+    let bases: BTreeSet<&Rev> =
+        acknowledged.iter().filter(|one| became_state(one)).filter_map(|one| one.mutation.base.as_ref()).collect();
+    let logged_revs: BTreeSet<&Rev> = log.values().filter_map(|entry| entry.lost_by.rev.as_ref()).collect();
+    let logged_mutations: BTreeSet<&MutationId> =
+        log.values().filter_map(|entry| entry.lost_by.mutation_id.as_ref()).collect();
+    for one in acknowledged {
+        let mutation = &one.mutation;
+        let record = record_of(mutation);
+        let kept = match (&one.outcome.outcome, &one.outcome.rev) {
+            (OutcomeKind::Applied | OutcomeKind::Merged, Some(rev)) => {
+                let now = current.get(&record);
+                now.is_some_and(|now| now.rev == *rev)
+                    || bases.contains(rev)
+                    || logged_revs.contains(rev)
+                    || equal_content(mutation, now)
+            }
+            (OutcomeKind::Superseded, _) => logged_mutations.contains(&mutation.mutation_id),
+            _ => true,
+        };
+        if !kept {
+            let what = format!("what the server acknowledged of {} ({})", found.name(&record), one.outcome.outcome);
+            let got = json!({"state": told(current.get(&record)), "log": log.len()});
+            found.add(ACKNOWLEDGED, Some(one.exchange), what, json!({"data": mutation.data, "rev": one.outcome.rev}), got);
+            return;
+        }
+    }
+}
+
+/// An overridden value that equals the one that stayed was no conflict.
+fn equal_content(mutation: &Mutation, now: Option<&Record>) -> bool {
+    now.is_some_and(|now| {
+        let pushed = mutation.data.as_ref().and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        let held = now.data.as_ref().map(|_| Value::Object(now.data_tree()));
+        match (pushed, held) {
+            (Some(pushed), Some(held)) => crate::judge::matching::same(&pushed, &held),
+            (None, None) => mutation.op == MutationOp::Delete && now.deleted,
+            _ => false,
+        }
+    })
+}
+
+/// No value is logged twice.
+fn overridden_once(acknowledged: &[Acknowledged], log: &BTreeMap<RecordId, ConflictEntry>, found: &mut Findings<'_>) {
+    let own: BTreeSet<RecordRef> = acknowledged.iter().map(|one| record_of(&one.mutation)).collect();
+    let mut losers = BTreeSet::new();
+    for entry in log.values().filter(|entry| own.contains(&entry.record)) {
+        let loser = json!([entry.record, entry.path, entry.lost_by.mutation_id, entry.lost_by.rev]).to_string();
+        if !losers.insert(loser) {
+            let what = format!("the entries for one overridden value of {}", found.name(&entry.record));
+            found.add(EXACTLY_ONE, None, what, json!(1), json!(2));
+            return;
+        }
+    }
+}
+
+/// Devices without unsettled work hold what a fresh device holds, and an outbox that is not empty has its reasons.
+async fn devices_equal(
+    acted: &Acted,
+    current: &HashMap<RecordRef, Record>,
+    records: &BTreeSet<RecordRef>,
+    found: &mut Findings<'_>,
+) {
+    for one in &acted.devices {
+        if !matches!(one.device.sync().await, Ok(SyncEnd::Ok)) {
+            continue;
+        }
+        let waiting = one.device.outbox().await.unwrap_or_default();
+        if let Some(record) = waiting.first() {
+            let status = one.device.status(record).await.ok().flatten();
+            if !matches!(status, Some(Status::Error(ErrorCause::Server | ErrorCause::Rejected))) {
+                let what = format!("the outbox of {} after everything was synced", one.name);
+                found.add(OUTBOX, None, what, json!([]), json!(waiting));
+            }
+        }
+        let refused = one.device.quarantine().await.unwrap_or_default();
+        for record in records {
+            if waiting.contains(record) || refused.iter().any(|one| one.record == *record) {
+                continue;
+            }
+            let held = one.device.read(record).await.ok().and_then(|shown| shown.server);
+            if told(held.as_ref()) != told(current.get(record)) {
+                let what = format!("{} on {} after everything was synced", found.name(record), one.name);
+                found.add(EQUAL_STATES, None, what, told(current.get(record)), told(held.as_ref()));
+            }
+        }
+    }
+}

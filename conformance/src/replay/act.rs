@@ -1,0 +1,347 @@
+//! The steps of a scenario, one after another.
+
+use super::device_step::Slot;
+use super::{Names, Stage};
+use crate::scenario::Case;
+use crate::subject::device::{Credentials, DeviceSetup, Devices};
+use crate::tap::{Fault, SeenExchange, Tap, TapPort};
+use fieldsync_schemas::control::Verb;
+use fieldsync_schemas::event::Failure;
+use fieldsync_schemas::id::RuleId;
+use fieldsync_schemas::scenario::{Action, DeviceSettings, NetworkStep, ServerStep, Step};
+use futures_util::future::{BoxFuture, join_all};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// Who acts a scenario.
+#[derive(Clone)]
+pub struct Actors {
+    /// What makes the devices.
+    pub devices: Arc<dyn Devices>,
+    /// The proxy through which everything passes.
+    pub tap: Tap,
+    /// Fixes made-up values, together with the run's number.
+    pub seed: u64,
+    /// The number of the run, so that two runs against one server do not meet.
+    pub run: String,
+}
+
+/// What happened.
+pub struct Acted {
+    /// What was expected and not seen; the scenario ended there.
+    pub failures: Vec<Failure>,
+    /// How many expectations were looked at.
+    pub checks: u64,
+    /// What passed on the wire, in the order in which it was sent.
+    pub exchanges: Vec<SeenExchange>,
+    /// What the names stood for.
+    pub names: Names,
+    /// The devices as they are now, with whether each has ended its last sync well.
+    pub devices: Vec<ActedDevice>,
+    /// The stage as it is now.
+    pub stage: Stage,
+}
+
+/// A device after a scenario.
+pub struct ActedDevice {
+    /// Its name.
+    pub name: String,
+    /// The device.
+    pub device: Arc<dyn crate::subject::device::Device>,
+    /// Its account.
+    pub account: String,
+    /// Its port, from which all faults are gone.
+    pub port: TapPort,
+}
+
+/// Why a scenario could not be acted: the suite's own fault, or a device that broke.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ActError(pub String);
+
+/// One step that did not go as expected.
+pub(super) struct Missed {
+    pub what: String,
+    pub expected: Value,
+    pub got: Value,
+}
+
+impl Missed {
+    pub(super) fn new(what: impl Into<String>, expected: impl Into<Value>, got: impl Into<Value>) -> Self {
+        Self { what: what.into(), expected: expected.into(), got: got.into() }
+    }
+}
+
+/// How a step ended.
+pub(super) enum StepEnd {
+    /// As expected; what was looked at was counted.
+    Fine,
+    /// Not as expected.
+    Missed(Missed),
+}
+
+/// One scenario being acted.
+pub(super) struct Play<'a> {
+    pub case: &'a Case,
+    pub names: Names,
+    pub stage: Stage,
+    pub tap: Tap,
+    pub slots: BTreeMap<String, Slot>,
+    pub raw: Arc<TapPort>,
+    pub http: reqwest::Client,
+    pub checks: AtomicU64,
+    pub follower: Arc<dyn crate::subject::device::Device>,
+}
+
+/// Acts a scenario on a stage.
+///
+/// The follower pulls before the first step and after every sync, so that a cursor of every moment is put to use.
+pub async fn act(
+    case: &Case,
+    stage: Stage,
+    actors: &Actors,
+    http: reqwest::Client,
+    follower: Arc<dyn crate::subject::device::Device>,
+) -> Result<Acted, ActError> {
+    let failed = |error: &dyn std::fmt::Display| ActError(error.to_string());
+    let names = Names::new(format!("{}/{}/{}", actors.run, actors.seed, case.id));
+    let raw = actors.tap.raw_port("request", &stage.base).map_err(|error| failed(&error))?;
+    let mut slots = BTreeMap::new();
+    for (number, (name, settings)) in case.scenario.devices.settings().into_iter().enumerate() {
+        let port = actors.tap.port(&name, &stage.base).map_err(|error| failed(&error))?;
+        let setup = setup(&name, &settings, &stage, &names, &port, actors.seed.wrapping_add(number as u64))?;
+        let device = actors.devices.open(setup).await.map_err(|error| failed(&error))?;
+        slots.insert(name, Slot::new(device, port, settings));
+    }
+    let play = Play {
+        case,
+        names,
+        stage,
+        tap: actors.tap.clone(),
+        slots,
+        raw: Arc::new(raw),
+        http,
+        checks: AtomicU64::new(0),
+        follower,
+    };
+    for (name, access) in &play.stage.accounts {
+        play.names.save(&format!("user.{name}"), json!(access.user));
+        if let Some(password) = &access.password {
+            play.names.save(&format!("password.{name}"), json!(password));
+        }
+    }
+    play.follow().await;
+    let mut failures = Vec::new();
+    for step in &case.scenario.steps {
+        let mut missed = play.step(step).await?;
+        if !missed.is_empty() {
+            failures.append(&mut missed);
+            break;
+        }
+    }
+    for slot in play.slots.values() {
+        slot.settle().await;
+    }
+    let mut exchanges = play.raw.exchanges();
+    let mut devices = Vec::new();
+    for (name, slot) in play.slots {
+        let (device, port, settings) = slot.into_parts();
+        exchanges.extend(port.exchanges());
+        devices.push(ActedDevice { name, device, account: settings.account, port });
+    }
+    exchanges.sort_by_key(|seen| seen.started);
+    Ok(Acted {
+        failures,
+        checks: play.checks.into_inner(),
+        exchanges,
+        names: play.names,
+        devices,
+        stage: play.stage,
+    })
+}
+
+fn setup(
+    name: &str,
+    settings: &DeviceSettings,
+    stage: &Stage,
+    names: &Names,
+    port: &TapPort,
+    seed: u64,
+) -> Result<DeviceSetup, ActError> {
+    let account = stage
+        .accounts
+        .get(&settings.account)
+        .ok_or_else(|| ActError(format!("there is no account {:?}", settings.account)))?;
+    let credentials = match (&account.password, settings.password) {
+        (Some(password), true) => Credentials::Password { user: account.user.clone(), password: password.clone() },
+        (None, true) => return Err(ActError(format!("the password of {:?} is not known", settings.account))),
+        (_, false) => Credentials::Token(account.token.clone()),
+    };
+    let replica = match &settings.replica {
+        Some(replica) => names.fill_plain(replica.as_str()),
+        None => names.value(&format!("replica-{name}")).as_str().unwrap_or_default().to_owned(),
+    };
+    Ok(DeviceSetup {
+        name: name.to_owned(),
+        base_url: port.base_url().clone(),
+        credentials,
+        clock_offset_ms: settings.clock.as_deref().map_or(Ok(0), offset)?,
+        page: settings.page,
+        batch: settings.batch,
+        replica: Some(replica.parse().map_err(|error| ActError(format!("device {name}: {error}")))?),
+        seed,
+    })
+}
+
+/// Reads an offset such as `+1d`, `-5m` or `0s`, in milliseconds.
+pub fn offset(text: &str) -> Result<i64, ActError> {
+    let wrong = || ActError(format!("{text:?} is no offset; write a sign, a number and ms, s, m, h or d, such as +1d"));
+    let (sign, rest) = match text.split_at_checked(1) {
+        Some(("+", rest)) => (1, rest),
+        Some(("-", rest)) => (-1, rest),
+        _ => (1, text),
+    };
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let number: i64 = rest[..digits].parse().map_err(|_| wrong())?;
+    let unit = match &rest[digits..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    Ok(sign * number * unit)
+}
+
+impl Play<'_> {
+    /// Plays one step; what was missed comes as failures, with the blame on its rule.
+    pub(super) fn step<'s>(&'s self, step: &'s Step) -> BoxFuture<'s, Result<Vec<Failure>, ActError>> {
+        Box::pin(async move {
+            let end = match &step.action {
+                Action::Device(name, what) => {
+                    let end = self.device_step(name, what).await?;
+                    if what.sync.is_some() {
+                        self.follow().await;
+                    }
+                    end
+                }
+                Action::Network(what) => self.network(what)?,
+                Action::Server(what) => self.server(what).await?,
+                Action::Release(name) => {
+                    self.slot(name)?.port().release();
+                    StepEnd::Fine
+                }
+                Action::Request(what) => self.request(what).await?,
+                Action::Together(steps) => {
+                    let mut failures = Vec::new();
+                    for end in join_all(steps.iter().map(|step| self.step(step))).await {
+                        failures.extend(end?);
+                    }
+                    return Ok(failures);
+                }
+            };
+            Ok(match end {
+                StepEnd::Fine => Vec::new(),
+                StepEnd::Missed(missed) => vec![self.failure(step, missed)],
+            })
+        })
+    }
+
+    /// A pull of the follower that fails is told by the oracle, which pulls once more.
+    async fn follow(&self) {
+        _ = self.follower.sync().await;
+    }
+
+    fn failure(&self, step: &Step, missed: Missed) -> Failure {
+        let rule: &RuleId = step.rule.as_ref().unwrap_or(&self.case.scenario.covers[0]);
+        Failure {
+            rule: rule.clone(),
+            line: step.line,
+            what: missed.what,
+            expected: self.names.unfill(&missed.expected),
+            got: self.names.unfill(&missed.got),
+            exchange: None,
+        }
+    }
+
+    pub(super) fn slot(&self, name: &str) -> Result<&Slot, ActError> {
+        self.slots.get(name).ok_or_else(|| ActError(format!("there is no device {name:?}")))
+    }
+
+    pub(super) fn checked(&self) {
+        self.checks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn network(&self, step: &NetworkStep) -> Result<StepEnd, ActError> {
+        let mut step = step.clone();
+        if let Some(reply) = &mut step.reply
+            && let Some(json) = &reply.json
+        {
+            reply.json = Some(self.names.fill(json));
+        }
+        let about = step.about.as_ref().map(|alias| self.names.record(alias).id.to_string());
+        let fault = Fault::of(&step, about).map_err(|error| ActError(error.to_string()))?;
+        self.slot(&step.of)?.port().inject(fault);
+        Ok(StepEnd::Fine)
+    }
+
+    async fn server(&self, step: &ServerStep) -> Result<StepEnd, ActError> {
+        let stage = &self.stage;
+        let broke = |error: &dyn std::fmt::Display| ActError(error.to_string());
+        if step.kill.is_some() {
+            let restart = stage.restart.clone().ok_or_else(|| ActError("the suite does not own the server".to_owned()))?;
+            restart.restart().await.map_err(ActError)?;
+            self.tap.forget_connections();
+            return Ok(StepEnd::Fine);
+        }
+        let (Some(control), Some(data_set)) = (&stage.control, &stage.data_set) else {
+            return Err(ActError("the server offers no control verbs".to_owned()));
+        };
+        if let Some(clock) = &step.clock {
+            control.clock(data_set, offset(clock)?).await.map_err(|error| broke(&error))?;
+        }
+        for (asked, verb) in [
+            (step.horizon, Verb::Horizon),
+            (step.hold_commit, Verb::HoldCommit),
+            (step.release_commit, Verb::ReleaseCommit),
+        ] {
+            if asked.is_some() {
+                control.on_data_set(verb, data_set).await.map_err(|error| broke(&error))?;
+            }
+        }
+        Ok(StepEnd::Fine)
+    }
+
+    /// Compares, counts, and tells what was missed.
+    pub(super) fn expect(&self, what: String, expected: Value, got: Value) -> StepEnd {
+        self.checked();
+        if crate::judge::matching::same(&expected, &got) {
+            StepEnd::Fine
+        } else {
+            StepEnd::Missed(Missed { what, expected, got })
+        }
+    }
+}
+
+/// A word as JSON.
+pub(super) fn word(text: &str) -> Value {
+    json!(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::offset;
+
+    #[test]
+    fn offsets_have_a_sign_a_number_and_a_unit() {
+        assert_eq!(offset("+1d"), Ok(86_400_000));
+        assert_eq!(offset("-5m"), Ok(-300_000));
+        assert_eq!(offset("250ms"), Ok(250));
+        for wrong in ["1", "d", "+", "1 d", "1w", ""] {
+            assert!(offset(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What a device does or shows in a step.
+
+use super::act::{ActError, Missed, Play, StepEnd, offset, word};
+use crate::subject::device::{Device, DeviceError, SyncEnd};
+use crate::tap::TapPort;
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::scenario::{
+    ConflictExpectation, Conflicts, DeviceSettings, DeviceStep, GoneWord, Reading, SyncStep,
+};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+/// A device of a scenario, its port, and the sync that is under way.
+pub(super) struct Slot {
+    device: Arc<dyn Device>,
+    port: Arc<TapPort>,
+    settings: DeviceSettings,
+    under_way: Mutex<Option<JoinHandle<Result<SyncEnd, DeviceError>>>>,
+}
+
+impl Slot {
+    pub(super) fn new(device: Arc<dyn Device>, port: TapPort, settings: DeviceSettings) -> Self {
+        Self { device, port: Arc::new(port), settings, under_way: Mutex::new(None) }
+    }
+
+    pub(super) fn port(&self) -> &TapPort {
+        &self.port
+    }
+
+    pub(super) fn device(&self) -> &Arc<dyn Device> {
+        &self.device
+    }
+
+    /// Lets go what is held and waits for the sync that is under way.
+    pub(super) async fn settle(&self) {
+        self.port.release();
+        if let Some(sync) = self.under_way.lock().await.take() {
+            _ = sync.await;
+        }
+        self.port.sync_ended();
+    }
+
+    pub(super) fn into_parts(self) -> (Arc<dyn Device>, TapPort, DeviceSettings) {
+        let port = Arc::into_inner(self.port).expect("the play has ended, so nothing else holds the port");
+        (self.device, port, self.settings)
+    }
+
+    /// Begins a sync, and returns once something is held or the sync has ended.
+    async fn begin(&self) {
+        self.port.mark();
+        let device = self.device.clone();
+        let sync = tokio::spawn(async move { device.sync().await });
+        *self.under_way.lock().await = Some(sync);
+        tokio::select! {
+            () = self.port.wait_held() => {}
+            () = async {
+                // Polled by reference, so that the end is still there for the step that asks for it.
+                if let Some(sync) = self.under_way.lock().await.as_mut() {
+                    while !sync.is_finished() {
+                        tokio::task::yield_now().await;
+                    }
+                }
+            } => {}
+        }
+    }
+
+    /// The end of the sync that is under way, or of a new one.
+    async fn end(&self) -> Result<SyncEnd, DeviceError> {
+        let under_way = self.under_way.lock().await.take();
+        let end = match under_way {
+            Some(sync) => sync.await.map_err(|error| DeviceError(format!("the sync broke: {error}")))?,
+            None => {
+                self.port.mark();
+                self.device.sync().await
+            }
+        };
+        self.port.sync_ended();
+        end
+    }
+}
+
+impl Play<'_> {
+    pub(super) async fn device_step(&self, name: &str, step: &DeviceStep) -> Result<StepEnd, ActError> {
+        let slot = self.slot(name)?;
+        let device = slot.device();
+        let broke = |error: DeviceError| ActError(format!("device {name}: {error}"));
+        if let Some(create) = &step.create {
+            let (type_name, alias) = create.named.iter().next().expect("the lint checked that there is one");
+            let record = self.names.create(type_name, alias);
+            device.create(&record, create.data.clone()).await.map_err(broke)?;
+        }
+        for (alias, changes) in step.edit.iter().flatten() {
+            device.edit(&self.names.record(alias), changes.clone()).await.map_err(broke)?;
+        }
+        if let Some(alias) = &step.delete {
+            device.delete(&self.names.record(alias)).await.map_err(broke)?;
+        }
+        if let Some(alias) = &step.discard {
+            device.discard(&self.names.record(alias)).await.map_err(broke)?;
+        }
+        if let Some(clock) = &step.clock {
+            device.set_clock(offset(clock)?).await.map_err(broke)?;
+        }
+        if step.restart.is_some() {
+            device.restart().await.map_err(broke)?;
+        }
+        if let Some(other) = &step.clone_of {
+            let other = self.slot(other)?.device().clone();
+            device.become_clone_of(other.as_ref()).await.map_err(broke)?;
+        }
+        if let Some(sync) = &step.sync {
+            return self.sync(name, slot, sync).await;
+        }
+        for (alias, reading) in step.reads.iter().flatten() {
+            let shown = device.read(&self.names.record(alias)).await.map_err(broke)?;
+            let expected = match reading {
+                Reading::Data(data) => self.names.fill(&Value::Object(data.clone())),
+                Reading::Gone(GoneWord::Deleted) => word("deleted"),
+                Reading::Gone(GoneWord::Absent) => word("absent"),
+            };
+            let got = match shown.data {
+                Some(data) => Value::Object(data),
+                None if shown.deleted => word("deleted"),
+                None => word("absent"),
+            };
+            if let missed @ StepEnd::Missed(_) = self.expect(format!("what {name} shows of {alias}"), expected, got) {
+                return Ok(missed);
+            }
+        }
+        for (alias, members) in step.holds.iter().flatten() {
+            let shown = device.read(&self.names.record(alias)).await.map_err(broke)?;
+            let server = shown.server.map_or(Value::Null, |record| json!(record));
+            let expected = self.names.fill(&Value::Object(members.clone()));
+            self.checked();
+            if let Some((path, expected, got)) = crate::judge::matching::mismatch(&expected, Some(&server)) {
+                let what = format!("{path} of the server's state of {alias}, as {name} holds it");
+                return Ok(StepEnd::Missed(Missed::new(what, expected, got)));
+            }
+        }
+        for (alias, status) in step.status.iter().flatten() {
+            let got = device.status(&self.names.record(alias)).await.map_err(broke)?;
+            let what = format!("the status of {alias} on {name}");
+            if let missed @ StepEnd::Missed(_) = self.expect(what, json!(status), json!(got)) {
+                return Ok(missed);
+            }
+        }
+        if let Some(wanted) = step.outbox {
+            let got = device.outbox().await.map_err(broke)?;
+            if got.len() as u64 != wanted {
+                let waiting: Vec<String> = got.iter().map(ToString::to_string).collect();
+                return Ok(self.expect(format!("the outbox of {name}"), json!(wanted), json!(waiting)));
+            }
+            self.checked();
+        }
+        if let Some(wanted) = &step.quarantine {
+            let expected: BTreeMap<String, &String> =
+                wanted.iter().map(|(alias, code)| (self.names.record(alias).id.to_string(), code)).collect();
+            let found = device.quarantine().await.map_err(broke)?;
+            let got: BTreeMap<String, String> =
+                found.into_iter().map(|one| (one.record.id.to_string(), one.code)).collect();
+            return Ok(self.expect(format!("the quarantine of {name}"), json!(expected), json!(got)));
+        }
+        if let Some(wanted) = &step.requests {
+            let got = slot.port().calls_since_mark();
+            return Ok(self.expect(format!("the requests of {name} since its sync began"), json!(wanted), json!(got)));
+        }
+        if let Some(conflicts) = &step.conflicts {
+            return self.conflicts(name, device.as_ref(), conflicts).await;
+        }
+        Ok(StepEnd::Fine)
+    }
+
+    async fn sync(&self, name: &str, slot: &Slot, step: &SyncStep) -> Result<StepEnd, ActError> {
+        let what = format!("the sync of {name}");
+        if *step == SyncStep::Begins {
+            slot.begin().await;
+            return Ok(StepEnd::Fine);
+        }
+        let end = slot.end().await.map_err(|error| ActError(format!("device {name}: {error}")))?;
+        let got = match &end {
+            SyncEnd::Ok => word("ok"),
+            SyncEnd::Failed { cause, detail } => json!({"fails": cause, "because": detail}),
+        };
+        self.checked();
+        let as_expected = match (step, &end) {
+            (SyncStep::Ends, _) | (SyncStep::Ok, SyncEnd::Ok) => true,
+            (SyncStep::Fails(wanted), SyncEnd::Failed { cause, .. }) => wanted == cause,
+            _ => false,
+        };
+        Ok(if as_expected { StepEnd::Fine } else { StepEnd::Missed(Missed::new(what, json!(step), got)) })
+    }
+
+    /// The entries of the scenario's own records; others are none of its business.
+    async fn conflicts(&self, name: &str, device: &dyn Device, wanted: &Conflicts) -> Result<StepEnd, ActError> {
+        let log = device.conflicts().await.map_err(|error| ActError(format!("device {name}: {error}")))?;
+        let own: Vec<RecordRef> = self.names.records().into_iter().map(|(_, record)| record).collect();
+        let mut found: Vec<Value> = Vec::new();
+        for (_, entry) in log.iter().filter(|(_, entry)| own.contains(&entry.record)) {
+            let mut told = Map::new();
+            told.insert("record".to_owned(), json!(entry.record.id));
+            told.insert("path".to_owned(), json!(entry.path));
+            told.insert("lost".to_owned(), json!(entry.lost));
+            told.insert("kept".to_owned(), json!(entry.kept));
+            told.insert("base".to_owned(), json!(entry.base));
+            told.insert("lost_by".to_owned(), self.device_of(entry.lost_by.replica.as_ref()).await);
+            told.insert("kept_by".to_owned(), self.device_of(entry.kept_by.replica.as_ref()).await);
+            found.push(Value::Object(told));
+        }
+        self.checked();
+        let what = format!("the conflict log of {name}");
+        let wanted: Vec<Value> = match wanted {
+            Conflicts::None(_) => Vec::new(),
+            Conflicts::Entries(entries) => entries.iter().map(|entry| self.told(entry)).collect(),
+        };
+        let mut left = found.clone();
+        for entry in &wanted {
+            let fits = |one: &Value| crate::judge::matching::mismatch(entry, Some(one)).is_none();
+            match left.iter().position(fits) {
+                Some(index) => drop(left.remove(index)),
+                None => return Ok(StepEnd::Missed(Missed::new(what, json!(wanted), json!(found)))),
+            }
+        }
+        Ok(if left.is_empty() { StepEnd::Fine } else { StepEnd::Missed(Missed::new(what, json!(wanted), json!(found))) })
+    }
+
+    fn told(&self, entry: &ConflictExpectation) -> Value {
+        let mut told = json!(entry);
+        told["record"] = json!(self.names.record(&entry.record).id);
+        let members = told.as_object_mut().expect("an expectation is an object");
+        members.retain(|_, value| !value.is_null());
+        told
+    }
+
+    /// The device of this replica, or the replica where no device has it now.
+    async fn device_of(&self, replica: Option<&fieldsync_schemas::id::ReplicaId>) -> Value {
+        let Some(replica) = replica else { return word("server") };
+        for (name, slot) in &self.slots {
+            if slot.device().replica().await.as_ref() == Ok(replica) {
+                return json!(name);
+            }
+        }
+        json!(replica)
+    }
+}

@@ -1,0 +1,167 @@
+//! What a scenario's names stand for in one run.
+
+use fieldsync_schemas::id::RecordId;
+use fieldsync_schemas::pull::RecordRef;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The names of one scenario in one run: records, saved values, and made-up ids.
+#[derive(Debug)]
+pub struct Names {
+    salt: String,
+    values: Mutex<BTreeMap<String, Value>>,
+    records: Mutex<BTreeMap<String, RecordRef>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Names {
+    /// Fresh names; the salt is the run's number, the seed and the scenario.
+    pub fn new(salt: String) -> Self {
+        Self { salt, values: Mutex::default(), records: Mutex::default() }
+    }
+
+    /// The value of a name: what was saved under it, or an id made up at its first use.
+    pub fn value(&self, name: &str) -> Value {
+        if let Some(value) = locked(&self.values).get(name) {
+            return value.clone();
+        }
+        let hash = Sha256::digest(format!("{}/{name}", self.salt));
+        let hex: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let kept: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(24).collect();
+        let value = Value::String(format!("{kept}-{hex}"));
+        locked(&self.values).insert(name.to_owned(), value.clone());
+        value
+    }
+
+    /// Saves a value under a name.
+    pub fn save(&self, name: &str, value: Value) {
+        locked(&self.values).insert(name.to_owned(), value);
+    }
+
+    /// Makes up the id of a record that a device creates.
+    pub fn create(&self, type_name: &fieldsync_schemas::id::TypeName, alias: &str) -> RecordRef {
+        let id = self.value(alias).as_str().and_then(|id| RecordId::new(id).ok());
+        let record = RecordRef { type_name: type_name.clone(), id: id.expect("a made-up id is a record id") };
+        locked(&self.records).insert(alias.to_owned(), record.clone());
+        record
+    }
+
+    /// The record of an alias; one that only raw requests made is of the type `observation`, or of `type:alias`.
+    pub fn record(&self, alias: &str) -> RecordRef {
+        if let Some(record) = locked(&self.records).get(alias) {
+            return record.clone();
+        }
+        let (type_name, name) = alias.split_once(':').unwrap_or(("observation", alias));
+        let value = self.value(name);
+        let id = value.as_str().and_then(|id| RecordId::new(id).ok());
+        RecordRef {
+            type_name: type_name.parse().expect("the lint checked the name"),
+            id: id.expect("a made-up id is a record id"),
+        }
+    }
+
+    /// The alias of a record id, for people.
+    pub fn alias_of(&self, id: &str) -> Option<String> {
+        locked(&self.values).iter().find(|(_, value)| value.as_str() == Some(id)).map(|(name, _)| name.clone())
+    }
+
+    /// All records that the scenario has named.
+    pub fn records(&self) -> Vec<(String, RecordRef)> {
+        locked(&self.records).iter().map(|(alias, record)| (alias.clone(), record.clone())).collect()
+    }
+
+    /// Puts values in the place of `${name}`, at every depth. A text that is nothing but `${name}` becomes the value.
+    pub fn fill(&self, tree: &Value) -> Value {
+        match tree {
+            Value::String(text) => self.fill_text(text),
+            Value::Array(items) => items.iter().map(|item| self.fill(item)).collect(),
+            Value::Object(members) => Value::Object(
+                members.iter().map(|(name, value)| (self.fill_plain(name), self.fill(value))).collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
+    /// Puts values in the place of `${name}` in a text.
+    pub fn fill_plain(&self, text: &str) -> String {
+        match self.fill_text(text) {
+            Value::String(text) => text,
+            other => other.to_string(),
+        }
+    }
+
+    fn fill_text(&self, text: &str) -> Value {
+        if let Some(name) = whole_name(text) {
+            return self.value(name);
+        }
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let Some((name, tail)) = after.split_once('}') else { break };
+            filled.push_str(before);
+            match self.value(name) {
+                Value::String(value) => filled.push_str(&value),
+                other => filled.push_str(&other.to_string()),
+            }
+            rest = tail;
+        }
+        filled.push_str(rest);
+        Value::String(filled)
+    }
+
+    /// Puts aliases back in the place of made-up ids, so that what people read is the same in every run.
+    pub fn unfill(&self, tree: &Value) -> Value {
+        let known: Vec<(String, String)> = locked(&self.values)
+            .iter()
+            .filter_map(|(name, value)| Some((value.as_str()?.to_owned(), format!("${{{name}}}"))))
+            .collect();
+        unfill(tree, &known)
+    }
+}
+
+fn unfill(tree: &Value, known: &[(String, String)]) -> Value {
+    match tree {
+        Value::String(text) => {
+            let mut text = text.clone();
+            for (value, name) in known {
+                if text.contains(value.as_str()) {
+                    text = text.replace(value.as_str(), name);
+                }
+            }
+            Value::String(text)
+        }
+        Value::Array(items) => items.iter().map(|item| unfill(item, known)).collect(),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), unfill(value, known))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn whole_name(text: &str) -> Option<&str> {
+    let name = text.strip_prefix("${")?.strip_suffix('}')?;
+    (!name.contains(['{', '}', '$'])).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_are_filled_and_put_back() {
+        let names = Names::new("run 1".to_owned());
+        names.save("seq", json!(4));
+        let filled = names.fill(&json!({"seq": "${seq}", "text": "a ${fever} b", "list": ["${fever}"]}));
+        assert_eq!(filled["seq"], json!(4));
+        let id = filled["list"][0].as_str().unwrap().to_owned();
+        assert_eq!(filled["text"], json!(format!("a {id} b")));
+        assert_eq!(names.unfill(&json!([id])), json!(["${fever}"]));
+        assert_ne!(Names::new("run 2".to_owned()).value("fever"), json!(id));
+    }
+}

@@ -1,0 +1,416 @@
+//! A run: scenarios against a subject, side by side, as a stream of events.
+
+use crate::judge::oracle::{self, Readers};
+use crate::judge::verdict::{binds, verdict};
+use crate::replay::{Actors, Stage, act};
+use crate::scenario::Case;
+use crate::spec::Spec;
+use crate::subject::device::{Credentials, DeviceSetup, Devices};
+use crate::subject::reference::ReferenceDevices;
+use crate::subject::server::Server;
+use crate::tap::wire::{self, Forms};
+use crate::tap::{Settings as TapSettings, Tap, TapPort, redact};
+use fieldsync_schemas::catalog::Form;
+use fieldsync_schemas::control::Reach;
+use fieldsync_schemas::event::{
+    Actor, Blocked, Event, Failure, Footer, Header, ScenarioEnded, SubjectDescription, Verdict,
+};
+use fieldsync_schemas::registry::Profile;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// How scenarios run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many run at once.
+    pub jobs: usize,
+    /// How long one may take.
+    pub timeout: Duration,
+    /// How often each runs.
+    pub repeat: u32,
+    /// Fixes made-up values.
+    pub seed: u64,
+    /// Whose rules count.
+    pub judged: Vec<Actor>,
+    /// What every request to the server carries, and whom its TLS may trust.
+    pub headers: Vec<(String, String)>,
+    /// A PEM file of certificates to trust.
+    pub ca_cert: Option<std::path::PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            jobs: 16,
+            timeout: Duration::from_secs(10),
+            repeat: 1,
+            seed: 0,
+            judged: vec![Actor::Server, Actor::Device],
+            headers: Vec::new(),
+            ca_cert: None,
+        }
+    }
+}
+
+/// Runs scenarios against a server, acted by these devices; `watch` sees every event as it comes.
+pub async fn run(
+    cases: &[&Case],
+    spec: &Arc<Spec>,
+    server: Arc<dyn Server>,
+    devices: Arc<dyn Devices>,
+    options: &Options,
+    watch: &mut (dyn FnMut(&Event) + Send),
+) -> Vec<Event> {
+    let started = Instant::now();
+    let mut events = Vec::new();
+    let profiles = server.profiles();
+    let planned = plan(cases, spec, server.as_ref(), options);
+    let header = Header {
+        format: crate::report::jsonl::FORMAT,
+        suite: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: fieldsync_schemas::PROTOCOL_VERSION.to_owned(),
+        subject: SubjectDescription {
+            judged: options.judged.clone(),
+            name: server.name(),
+            capabilities: server.capabilities().iter().map(ToString::to_string).collect(),
+            control: server.verbs().keys().map(ToString::to_string).collect(),
+            profiles,
+        },
+        seed: options.seed,
+        selected: planned.len() as u64,
+    };
+    let mut tell = |event: Event| {
+        watch(&event);
+        events.push(event);
+    };
+    tell(Event::Header(header));
+    let runner = match Runner::new(spec.clone(), server, devices, options) {
+        Ok(runner) => Arc::new(runner),
+        Err(reason) => {
+            tell(Event::Blocked(Blocked { doing: "start the tap".to_owned(), reason, unreachable: false }));
+            tell(Event::Footer(footer(&[], spec, options, started)));
+            return events;
+        }
+    };
+    let mut ended = Vec::new();
+    let (alone, together): (Vec<Planned>, Vec<Planned>) = planned.into_iter().partition(|one| one.alone);
+    let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let mut tasks = JoinSet::new();
+    for planned in together {
+        let (runner, permits) = (runner.clone(), permits.clone());
+        tasks.spawn(async move {
+            let _permit = permits.acquire_owned().await.expect("the semaphore is never closed");
+            runner.one(planned).await
+        });
+    }
+    while let Some(one) = tasks.join_next().await {
+        let one = one.expect("a scenario's task does not panic: panics of subjects are theirs");
+        tell(Event::Scenario(Box::new(one.clone())));
+        ended.push(one);
+    }
+    for planned in alone {
+        let one = runner.one(planned).await;
+        tell(Event::Scenario(Box::new(one.clone())));
+        ended.push(one);
+    }
+    tell(Event::Footer(footer(&ended, spec, options, started)));
+    events
+}
+
+/// The events of a run in which the subject could not be used at all.
+pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> {
+    let subject = SubjectDescription {
+        judged: options.judged.clone(),
+        name,
+        profiles: Vec::new(),
+        capabilities: Vec::new(),
+        control: Vec::new(),
+    };
+    let header = Header {
+        format: crate::report::jsonl::FORMAT,
+        suite: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: fieldsync_schemas::PROTOCOL_VERSION.to_owned(),
+        subject,
+        seed: options.seed,
+        selected: 0,
+    };
+    let footer = Footer {
+        verdicts: BTreeMap::new(),
+        rules_passed: 0,
+        rules_failed: 0,
+        rules_untested: 0,
+        millis: 0,
+        conformant: false,
+    };
+    vec![Event::Header(header), Event::Blocked(blocked), Event::Footer(footer)]
+}
+
+/// One scenario under one profile.
+struct Planned {
+    case: Case,
+    profile: Profile,
+    number: u64,
+    alone: bool,
+    skip: Option<(Verdict, String)>,
+}
+
+/// Which scenarios run under which profiles, and which cannot.
+fn plan(cases: &[&Case], spec: &Spec, server: &dyn Server, options: &Options) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    for repeat in 0..options.repeat {
+        for case in cases {
+            let scenario = &case.scenario;
+            if !scenario.covers.iter().any(|rule| binds(spec, rule.as_str(), &options.judged)) {
+                continue;
+            }
+            let profiles = match &scenario.profile {
+                Some(profile) => vec![profile.clone()],
+                None => server.profiles(),
+            };
+            for profile in profiles {
+                let verbs = case.needed_verbs();
+                let alone = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
+                let skip = skip(case, &profile, spec, server);
+                let number = u64::from(repeat) * cases.len() as u64 + planned.len() as u64;
+                planned.push(Planned { case: (*case).clone(), profile, number, alone, skip });
+            }
+        }
+    }
+    planned
+}
+
+fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Option<(Verdict, String)> {
+    if !server.profiles().contains(profile) {
+        return Some((Verdict::Unsupported, format!("the profile {profile} is not claimed")));
+    }
+    let of_rules = case.scenario.covers.iter().filter_map(|rule| spec.rule(rule.as_str())?.capability.clone());
+    for capability in case.scenario.needs.capabilities.iter().cloned().chain(of_rules) {
+        if !server.capabilities().contains(&capability) {
+            return Some((Verdict::Unsupported, format!("the capability {capability} is not claimed")));
+        }
+    }
+    let missing: Vec<String> = case
+        .needed_verbs()
+        .iter()
+        .filter(|verb| !server.verbs().contains_key(verb))
+        .map(ToString::to_string)
+        .collect();
+    if !missing.is_empty() {
+        return Some((Verdict::NotTested, format!("the server offers no control verb {}", missing.join(", "))));
+    }
+    let accounts = server.account_names();
+    let missing: Vec<String> = case.accounts().into_iter().filter(|name| !accounts.contains(name)).collect();
+    if !missing.is_empty() {
+        return Some((Verdict::NotTested, format!("there is no account {}; name one with --accounts", missing.join(", "))));
+    }
+    None
+}
+
+/// What every scenario of a run needs.
+struct Runner {
+    spec: Arc<Spec>,
+    server: Arc<dyn Server>,
+    actors: Actors,
+    http: reqwest::Client,
+    forms: Forms,
+    judged: Vec<Actor>,
+    timeout: Duration,
+    readers: ReferenceDevices,
+}
+
+impl Runner {
+    fn new(spec: Arc<Spec>, server: Arc<dyn Server>, devices: Arc<dyn Devices>, options: &Options) -> Result<Self, String> {
+        let closed = |actor| if options.judged.len() == 2 || !options.judged.contains(&actor) { Form::Closed } else { Form::Open };
+        let forms = Forms { device: closed(Actor::Device), server: closed(Actor::Server) };
+        let mut settings = TapSettings { forms, ..TapSettings::default() };
+        settings.headers = options
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                let name = name.parse::<http::HeaderName>().map_err(|error| format!("header {name}: {error}"))?;
+                let value = value.parse::<http::HeaderValue>().map_err(|error| format!("header {name}: {error}"))?;
+                Ok((name, value))
+            })
+            .collect::<Result<_, String>>()?;
+        if let Some(path) = &options.ca_cert {
+            let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            settings.ca_cert = Some(pem);
+        }
+        let tap = Tap::start(settings).map_err(|error| error.to_string())?;
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(options.timeout)
+            .no_proxy()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let run: String = format!("{:08x}", rand::random::<u32>());
+        let actors = Actors { devices, tap, seed: options.seed, run };
+        Ok(Self {
+            spec,
+            server,
+            actors,
+            http,
+            forms,
+            judged: options.judged.clone(),
+            timeout: options.timeout,
+            readers: ReferenceDevices::default(),
+        })
+    }
+
+    async fn one(&self, planned: Planned) -> ScenarioEnded {
+        let started = Instant::now();
+        let mut ended = ScenarioEnded {
+            id: planned.case.id.clone(),
+            title: planned.case.scenario.title.clone(),
+            profile: planned.profile.clone(),
+            covers: planned.case.scenario.covers.clone(),
+            verdict: Verdict::Pass,
+            reason: None,
+            failures: Vec::new(),
+            exchanges: Vec::new(),
+            checks: 0,
+            millis: 0,
+        };
+        if let Some((verdict, reason)) = planned.skip.clone() {
+            return ScenarioEnded { verdict, reason: Some(reason), ..ended };
+        }
+        match tokio::time::timeout(self.timeout, self.act(&planned, &mut ended)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => {
+                ended.verdict = Verdict::Error;
+                ended.reason = Some(reason);
+            }
+            Err(_) => {
+                ended.verdict = Verdict::Fail;
+                ended.failures = vec![Failure {
+                    rule: planned.case.scenario.covers[0].clone(),
+                    line: 0,
+                    what: "the time that the scenario took".to_owned(),
+                    expected: format!("at most {} s", self.timeout.as_secs()).into(),
+                    got: "no end".into(),
+                    exchange: None,
+                }];
+            }
+        }
+        ended.millis = started.elapsed().as_millis() as u64;
+        ended
+    }
+
+    async fn act(&self, planned: &Planned, ended: &mut ScenarioEnded) -> Result<(), String> {
+        let case = &planned.case;
+        let stage = self.server.stage(&planned.profile).await?;
+        let actors = Actors { run: format!("{}-{}", self.actors.run, planned.number), ..self.actors.clone() };
+        let (readers, _ports) = self.readers(&stage, &actors).await?;
+        let follower = readers.follower.clone();
+        let acted = act(case, stage, &actors, self.http.clone(), follower).await.map_err(|error| error.to_string())?;
+        let mut failures = acted.failures.clone();
+        self.wire(&acted.exchanges, &mut failures)?;
+        if failures.is_empty() {
+            failures.extend(oracle::examine(&acted, &readers).await);
+        }
+        ended.checks = acted.checks;
+        ended.verdict = verdict(&failures, &self.spec);
+        if !failures.is_empty() {
+            ended.exchanges = acted
+                .exchanges
+                .iter()
+                .map(|seen| {
+                    let mut exchange = redact::exchange(seen);
+                    exchange.sent = acted.names.unfill(&exchange.sent);
+                    exchange.answered = acted.names.unfill(&exchange.answered);
+                    exchange
+                })
+                .collect();
+            let last = ended.exchanges.len().checked_sub(1).map(|last| last as u64);
+            for failure in &mut failures {
+                failure.exchange = failure.exchange.or(last);
+            }
+        }
+        ended.failures = failures;
+        Ok(())
+    }
+
+    /// What the wire shows against the judged side. An invalid message of the other side is the suite's own fault.
+    fn wire(&self, exchanges: &[crate::tap::SeenExchange], failures: &mut Vec<Failure>) -> Result<(), String> {
+        for finding in wire::examine(exchanges, self.forms) {
+            if !self.judged.contains(&finding.side) {
+                return Err(format!("the suite's own {:?} broke {}: {}", finding.side, finding.rule, finding.message));
+            }
+            if failures.iter().any(|failure| failure.rule == finding.rule) {
+                continue;
+            }
+            failures.push(Failure {
+                rule: finding.rule,
+                line: 0,
+                what: format!("a message on the wire, at {:?}", finding.pointer),
+                expected: "valid".into(),
+                got: finding.message.into(),
+                exchange: Some(finding.exchange as u64),
+            });
+        }
+        Ok(())
+    }
+
+    /// The devices of the oracle, on ports of their own. They log in by password where they can: a scenario may move
+    /// the clock past the end of every token.
+    async fn readers(&self, stage: &Stage, actors: &Actors) -> Result<(Readers, Vec<TapPort>), String> {
+        let account = stage.accounts.get("worker").ok_or("there is no account worker")?;
+        let credentials = match &account.password {
+            Some(password) if stage.session.capabilities.iter().any(|one| one.as_str() == "password-login") => {
+                Credentials::PasswordAndToken {
+                    user: account.user.clone(),
+                    password: password.clone(),
+                    token: account.token.clone(),
+                }
+            }
+            _ => Credentials::Token(account.token.clone()),
+        };
+        let mut ports = Vec::new();
+        let mut devices = Vec::new();
+        for name in ["follower", "fresh"] {
+            let port = actors.tap.port(name, &stage.base).map_err(|error| error.to_string())?;
+            let setup = DeviceSetup {
+                name: name.to_owned(),
+                base_url: port.base_url().clone(),
+                credentials: credentials.clone(),
+                clock_offset_ms: 0,
+                page: None,
+                batch: None,
+                replica: Some(format!("{name}-{}", actors.run).parse().map_err(|error| format!("{error}"))?),
+                seed: actors.seed,
+            };
+            devices.push(self.readers.open(setup).await.map_err(|error| error.to_string())?);
+            ports.push(port);
+        }
+        let fresh = devices.pop().expect("two were made");
+        let follower = devices.pop().expect("two were made");
+        Ok((Readers { follower, fresh }, ports))
+    }
+}
+
+fn footer(ended: &[ScenarioEnded], spec: &Spec, options: &Options, started: Instant) -> Footer {
+    let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
+    let (mut passed, mut failed) = (BTreeSet::new(), BTreeSet::new());
+    for one in ended {
+        *verdicts.entry(one.verdict.as_str().to_owned()).or_default() += 1;
+        match one.verdict {
+            Verdict::Pass => passed.extend(one.covers.iter().map(|rule| rule.as_str().to_owned())),
+            Verdict::Fail => failed.extend(one.failures.iter().map(|failure| failure.rule.as_str().to_owned())),
+            _ => {}
+        }
+    }
+    passed.retain(|rule| binds(spec, rule, &options.judged) && !failed.contains(rule));
+    let of_subject = spec.rules.iter().filter(|rule| options.judged.contains(&rule.actor)).count() as u64;
+    let errors = verdicts.get("error").copied().unwrap_or(0);
+    Footer {
+        rules_passed: passed.len() as u64,
+        rules_failed: failed.len() as u64,
+        rules_untested: of_subject.saturating_sub((passed.len() + failed.len()) as u64),
+        conformant: failed.is_empty() && errors == 0 && verdicts.get("pass").copied().unwrap_or(0) > 0,
+        millis: started.elapsed().as_millis() as u64,
+        verdicts,
+    }
+}

@@ -1,0 +1,138 @@
+//! A device, as a scenario sees it: reference devices act when a server is judged, a foreign client is driven through
+//! the same trait.
+
+use async_trait::async_trait;
+use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::{Data, Record};
+use fieldsync_schemas::scenario::{FailureCause, Status};
+use std::sync::Arc;
+use url::Url;
+
+/// How a device gets in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Credentials {
+    /// A token that was got beforehand.
+    Token(String),
+    /// User and password: the device logs in by itself.
+    Password {
+        /// The name of the account.
+        user: String,
+        /// Its password.
+        password: String,
+    },
+    /// A token that was got beforehand, and what to do once it has ended.
+    PasswordAndToken {
+        /// The name of the account.
+        user: String,
+        /// Its password.
+        password: String,
+        /// The token.
+        token: String,
+    },
+}
+
+/// How a device is set up.
+#[derive(Debug, Clone)]
+pub struct DeviceSetup {
+    /// Its name in the scenario.
+    pub name: String,
+    /// The base URL, which leads through the tap.
+    pub base_url: Url,
+    /// How it gets in.
+    pub credentials: Credentials,
+    /// How far its clock is ahead, in milliseconds.
+    pub clock_offset_ms: i64,
+    /// The changes it asks for in one pull.
+    pub page: Option<u64>,
+    /// The most mutations of one batch.
+    pub batch: Option<u32>,
+    /// The replica id it begins with.
+    pub replica: Option<ReplicaId>,
+    /// Fixes the ids that it makes up.
+    pub seed: u64,
+}
+
+/// How a sync ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SyncEnd {
+    /// Well.
+    Ok,
+    /// It failed.
+    Failed {
+        /// Why.
+        cause: FailureCause,
+        /// What the device says of it.
+        detail: String,
+    },
+}
+
+/// What a device shows of a record.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// What it says; none where it is deleted or was never known.
+    pub data: Option<Data>,
+    /// It was deleted.
+    pub deleted: bool,
+    /// The server's state as the device holds it.
+    pub server: Option<Record>,
+}
+
+/// A refused record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quarantined {
+    /// The record.
+    pub record: RecordRef,
+    /// The reason, as a code.
+    pub code: String,
+}
+
+/// What a device could not do, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DeviceError(pub String);
+
+/// A device.
+#[async_trait]
+pub trait Device: Send + Sync {
+    /// Makes a record.
+    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError>;
+    /// Sets members of a record; null clears.
+    async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError>;
+    /// Deletes a record.
+    async fn delete(&self, record: &RecordRef) -> Result<(), DeviceError>;
+    /// Gives up the unsent or refused work on a record.
+    async fn discard(&self, record: &RecordRef) -> Result<(), DeviceError>;
+    /// Syncs.
+    async fn sync(&self) -> Result<SyncEnd, DeviceError>;
+    /// What it shows of a record.
+    async fn read(&self, record: &RecordRef) -> Result<Shown, DeviceError>;
+    /// The sync status of a record; none where it is not known.
+    async fn status(&self, record: &RecordRef) -> Result<Option<Status>, DeviceError>;
+    /// The conflict log.
+    async fn conflicts(&self) -> Result<Vec<(RecordId, ConflictEntry)>, DeviceError>;
+    /// The records with unsettled mutations, one entry a mutation.
+    async fn outbox(&self) -> Result<Vec<RecordRef>, DeviceError>;
+    /// The refused records.
+    async fn quarantine(&self) -> Result<Vec<Quarantined>, DeviceError>;
+    /// The replica id that it uses now.
+    async fn replica(&self) -> Result<ReplicaId, DeviceError>;
+    /// Sets how far its clock is ahead, in milliseconds.
+    async fn set_clock(&self, offset_ms: i64) -> Result<(), DeviceError>;
+    /// Ends without warning and starts on the same store.
+    async fn restart(&self) -> Result<(), DeviceError>;
+    /// Takes over a copy of another device's store.
+    async fn become_clone_of(&self, other: &dyn Device) -> Result<(), DeviceError>;
+    /// Its store, for a clone; none where it cannot be copied.
+    fn store(&self) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        None
+    }
+}
+
+/// What makes devices.
+#[async_trait]
+pub trait Devices: Send + Sync {
+    /// Makes a device with an empty store.
+    async fn open(&self, setup: DeviceSetup) -> Result<Arc<dyn Device>, DeviceError>;
+}

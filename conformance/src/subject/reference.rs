@@ -1,0 +1,328 @@
+//! The reference as a subject: the server embedded in this process, and reference devices.
+
+use crate::replay::Restart;
+use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices, Quarantined, Shown, SyncEnd};
+use crate::subject::server::{HttpServer, ServerAddress};
+use async_trait::async_trait;
+use fieldsync_client::{DeviceOptions, HttpTransport, MemoryStore, Timer, Transport};
+use fieldsync_core::clock::{Clock, Ids};
+use fieldsync_core::device::{self, DeviceStore, Rules, StandardRules, SyncOutcome};
+use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::domain::Domain;
+use fieldsync_schemas::event::Blocked;
+use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Data;
+use fieldsync_schemas::scenario::Status;
+use fieldsync_schemas::time::Timestamp;
+use fieldsync_server::{Parts, PasswordCost, Running, Server, Settings, SqliteStore, domain_from_yaml};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use url::Url;
+
+/// Changes the parts of a server before it starts.
+pub type ServerFault = Arc<dyn Fn(Parts) -> Parts + Send + Sync>;
+/// Changes the parts of a device before it is opened.
+pub type DeviceFault = Arc<dyn Fn(DeviceParts) -> DeviceParts + Send + Sync>;
+
+/// The domains that the suite's own subjects host.
+pub fn domains() -> Vec<Domain> {
+    [include_str!("../../../fixtures/domain/version-wins.yaml")]
+        .into_iter()
+        .map(|text| domain_from_yaml(text).expect("the suite's own domains can be served"))
+        .collect()
+}
+
+/// Why the embedded server did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the embedded server did not start: {0}")]
+pub struct EmbeddedError(String);
+
+/// The reference server in this process, on loopback, with its data in a folder of its own.
+pub struct EmbeddedServer {
+    folder: tempfile::TempDir,
+    address: SocketAddr,
+    fault: ServerFault,
+    running: tokio::sync::Mutex<Option<Running>>,
+}
+
+impl EmbeddedServer {
+    /// Starts the reference.
+    pub async fn start() -> Result<Arc<Self>, EmbeddedError> {
+        Self::start_with(Arc::new(|parts| parts)).await
+    }
+
+    /// Starts the reference with its parts changed.
+    pub async fn start_with(fault: ServerFault) -> Result<Arc<Self>, EmbeddedError> {
+        let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
+        let folder = tempfile::tempdir().map_err(|error| told(&error))?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| told(&error))?;
+        let address = listener.local_addr().map_err(|error| told(&error))?;
+        let running = launch(folder.path(), &fault, listener).await?;
+        Ok(Arc::new(Self { folder, address, fault, running: tokio::sync::Mutex::new(Some(running)) }))
+    }
+
+    /// The server as a subject.
+    pub async fn connect(self: &Arc<Self>) -> Result<HttpServer, Blocked> {
+        let root = Url::parse(&format!("http://{}/", self.address)).expect("an address makes a URL");
+        let bases = domains().iter().map(|domain| root.join(domain.name.as_str()).expect("a name is a path")).collect();
+        HttpServer::connect(ServerAddress {
+            name: "reference".to_owned(),
+            bases,
+            control: Some(root.join("control").expect("a constant path")),
+            accounts: BTreeMap::new(),
+            restart: Some(self.clone()),
+            headers: http::HeaderMap::new(),
+            ca_cert: None,
+        })
+        .await
+    }
+}
+
+async fn launch(folder: &Path, fault: &ServerFault, listener: TcpListener) -> Result<Running, EmbeddedError> {
+    let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
+    let store = SqliteStore::open(folder).map_err(|error| told(&error))?;
+    let parts = fault(Parts::standard(Arc::new(store)));
+    let settings = Settings { control: true, password_cost: PasswordCost::LEAST, ..Settings::new(domains()) };
+    Server::start(settings, parts, listener).await.map_err(|error| told(&error))
+}
+
+#[async_trait]
+impl Restart for EmbeddedServer {
+    async fn restart(&self) -> Result<(), String> {
+        let mut running = self.running.lock().await;
+        if let Some(server) = running.take() {
+            server.kill();
+            server.ended().await;
+        }
+        let listener = TcpListener::bind(self.address).await.map_err(|error| error.to_string())?;
+        *running = Some(launch(self.folder.path(), &self.fault, listener).await.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+}
+
+impl Drop for EmbeddedServer {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.get_mut() {
+            running.kill();
+        }
+    }
+}
+
+/// What a reference device is made of.
+#[derive(Clone)]
+pub struct DeviceParts {
+    /// The rules.
+    pub rules: Arc<dyn Rules>,
+    /// The store.
+    pub store: Arc<dyn DeviceStore>,
+    /// Sends its requests.
+    pub transport: Arc<dyn Transport>,
+}
+
+/// Makes reference devices.
+#[derive(Clone)]
+pub struct ReferenceDevices {
+    fault: DeviceFault,
+    http: reqwest::Client,
+}
+
+impl Default for ReferenceDevices {
+    fn default() -> Self {
+        Self::with(Arc::new(|parts| parts))
+    }
+}
+
+impl ReferenceDevices {
+    /// Makes devices with their parts changed.
+    pub fn with(fault: DeviceFault) -> Self {
+        Self { fault, http: fieldsync_client::transport::http_client().expect("the defaults of an HTTP client are sound") }
+    }
+}
+
+#[async_trait]
+impl Devices for ReferenceDevices {
+    async fn open(&self, setup: DeviceSetup) -> Result<Arc<dyn Device>, DeviceError> {
+        let clock = Arc::new(ScenarioClock { offset_ms: AtomicI64::new(setup.clock_offset_ms) });
+        let memory = Arc::new(MemoryStore::default());
+        let ids = Arc::new(SeededIds { salt: format!("{}/{}", setup.base_url, setup.name), seed: setup.seed, next: AtomicU64::new(0) });
+        let made = ReferenceDevice { setup, clock, ids, fault: self.fault.clone(), http: self.http.clone(), memory: RwLock::new(memory), device: RwLock::new(None) };
+        made.start()?;
+        Ok(Arc::new(made))
+    }
+}
+
+/// A reference device that can be ended and started again.
+struct ReferenceDevice {
+    setup: DeviceSetup,
+    clock: Arc<ScenarioClock>,
+    ids: Arc<SeededIds>,
+    fault: DeviceFault,
+    http: reqwest::Client,
+    memory: RwLock<Arc<MemoryStore>>,
+    device: RwLock<Option<Arc<fieldsync_client::Device>>>,
+}
+
+fn told(error: impl std::fmt::Display) -> DeviceError {
+    DeviceError(error.to_string())
+}
+
+impl ReferenceDevice {
+    fn start(&self) -> Result<(), DeviceError> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let base_url = self.setup.base_url.clone();
+        let transport = Arc::new(HttpTransport::new(self.http.clone(), base_url.clone(), Duration::from_secs(10)));
+        let parts = (self.fault)(DeviceParts { rules: Arc::new(StandardRules), store: memory, transport });
+        let credentials = match self.setup.credentials.clone() {
+            Credentials::Token(token) => device::Credentials { token: Some(token), password: None },
+            Credentials::Password { user, password } => {
+                device::Credentials { token: None, password: Some(device::Password { user, password }) }
+            }
+            Credentials::PasswordAndToken { user, password, token } => {
+                device::Credentials { token: Some(token), password: Some(device::Password { user, password }) }
+            }
+        };
+        let options = DeviceOptions {
+            credentials,
+            store: parts.store,
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            timer: self.clock.clone(),
+            transport: Some(parts.transport),
+            rules: parts.rules,
+            page_limit: self.setup.page,
+            batch_limit: self.setup.batch,
+            replica: self.setup.replica.clone(),
+            ..DeviceOptions::new(base_url, self.http.clone())
+        };
+        let opened = fieldsync_client::Device::open(options).map_err(told)?;
+        *self.device.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(opened));
+        Ok(())
+    }
+
+    fn device(&self) -> Arc<fieldsync_client::Device> {
+        let device = self.device.read().unwrap_or_else(PoisonError::into_inner).clone();
+        device.expect("a device is started as soon as it is made")
+    }
+}
+
+/// The machine's clock, moved; waiting moves it further instead of taking time.
+struct ScenarioClock {
+    offset_ms: AtomicI64,
+}
+
+impl Clock for ScenarioClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(Timestamp::now().as_millis() + self.offset_ms.load(Ordering::Relaxed))
+    }
+}
+
+#[async_trait]
+impl Timer for ScenarioClock {
+    async fn wait(&self, duration: Duration) {
+        self.offset_ms.fetch_add(duration.as_millis() as i64, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Ids that are the same in every run with the same seed and names.
+struct SeededIds {
+    salt: String,
+    seed: u64,
+    next: AtomicU64,
+}
+
+impl Ids for SeededIds {
+    fn unique(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let hash = Sha256::digest(format!("{}/{}/{number}", self.salt, self.seed));
+        hash[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[async_trait]
+impl Device for ReferenceDevice {
+    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
+        let id = Some(record.id.clone());
+        self.device().create(record.type_name.clone(), id, data).map(drop).map_err(told)
+    }
+
+    async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError> {
+        self.device().edit(record, changes).map_err(told)
+    }
+
+    async fn delete(&self, record: &RecordRef) -> Result<(), DeviceError> {
+        self.device().delete(record).map_err(told)
+    }
+
+    async fn discard(&self, record: &RecordRef) -> Result<(), DeviceError> {
+        self.device().discard(record).map_err(told)
+    }
+
+    async fn sync(&self) -> Result<SyncEnd, DeviceError> {
+        Ok(match self.device().sync().await.outcome {
+            SyncOutcome::Ok => SyncEnd::Ok,
+            SyncOutcome::Failed(failure) => SyncEnd::Failed { cause: failure.cause, detail: failure.detail },
+        })
+    }
+
+    async fn read(&self, record: &RecordRef) -> Result<Shown, DeviceError> {
+        Ok(match self.device().read(record).map_err(told)? {
+            None => Shown::default(),
+            Some(shown) => Shown {
+                data: (!shown.deleted).then_some(shown.data),
+                deleted: shown.deleted,
+                server: shown.server,
+            },
+        })
+    }
+
+    async fn status(&self, record: &RecordRef) -> Result<Option<Status>, DeviceError> {
+        Ok(Some(self.device().status(record)))
+    }
+
+    async fn conflicts(&self) -> Result<Vec<(RecordId, ConflictEntry)>, DeviceError> {
+        self.device().conflicts().map_err(told)
+    }
+
+    async fn outbox(&self) -> Result<Vec<RecordRef>, DeviceError> {
+        Ok(self.device().outbox().into_iter().map(|item| item.record).collect())
+    }
+
+    async fn quarantine(&self) -> Result<Vec<Quarantined>, DeviceError> {
+        let items = self.device().quarantine();
+        Ok(items.into_iter().map(|item| Quarantined { record: item.record, code: item.code }).collect())
+    }
+
+    async fn replica(&self) -> Result<ReplicaId, DeviceError> {
+        Ok(self.device().replica_id())
+    }
+
+    async fn set_clock(&self, offset_ms: i64) -> Result<(), DeviceError> {
+        self.clock.offset_ms.store(offset_ms, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn restart(&self) -> Result<(), DeviceError> {
+        self.device().stop();
+        self.start()
+    }
+
+    async fn become_clone_of(&self, other: &dyn Device) -> Result<(), DeviceError> {
+        let store = other.store().and_then(|store| store.downcast::<MemoryStore>().ok());
+        let store = store.ok_or_else(|| told("the store of the other device cannot be copied"))?;
+        self.device().stop();
+        *self.memory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(store.copied());
+        self.start()
+    }
+
+    fn store(&self) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        Some(self.memory.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}

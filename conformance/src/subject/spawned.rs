@@ -1,0 +1,173 @@
+//! A server that the suite starts itself: owning the process gives kill and restart.
+
+use crate::replay::Restart;
+use async_trait::async_trait;
+use fieldsync_schemas::discovery::WellKnown;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use url::Url;
+
+/// How long a server may take to answer after it was started.
+pub const START_BUDGET: Duration = Duration::from_secs(20);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The command lacks its port.
+    #[error("the command {0:?} has no {{port}}; put it where the server takes its port, such as `--listen 127.0.0.1:{{port}}`")]
+    NoPort(String),
+    /// There is no free port or folder.
+    #[error("failed to prepare for the server: {0}")]
+    Prepare(#[source] std::io::Error),
+    /// It did not start.
+    #[error("failed to start `{command}`: {source}")]
+    Start {
+        /// The command.
+        command: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It ended before it answered.
+    #[error("`{command}` ended with {status} before it answered")]
+    Ended {
+        /// The command.
+        command: String,
+        /// How.
+        status: std::process::ExitStatus,
+    },
+    /// It did not answer in time.
+    #[error("`{command}` did not answer {url} within {} s", START_BUDGET.as_secs())]
+    Silent {
+        /// The command.
+        command: String,
+        /// What was asked.
+        url: Url,
+    },
+}
+
+/// A server in a process of its own. It ends, with its whole process group, when this is dropped.
+pub struct Spawned {
+    command: String,
+    root: Url,
+    http: reqwest::Client,
+    child: Mutex<Option<Child>>,
+    folder: tempfile::TempDir,
+}
+
+impl Spawned {
+    /// Starts a server and waits until it answers `/.well-known/fieldsync`.
+    pub async fn start(template: &str) -> Result<Arc<Self>, SpawnError> {
+        if !template.contains("{port}") {
+            return Err(SpawnError::NoPort(template.to_owned()));
+        }
+        let folder = tempfile::tempdir().map_err(SpawnError::Prepare)?;
+        let port = free_port().map_err(SpawnError::Prepare)?;
+        let command = filled(template, port, folder.path());
+        let root = Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a port makes a URL");
+        let spawned =
+            Self { command, root, http: reqwest::Client::new(), child: Mutex::new(None), folder };
+        spawned.launch().await?;
+        Ok(Arc::new(spawned))
+    }
+
+    /// Where it listens.
+    pub fn root(&self) -> &Url {
+        &self.root
+    }
+
+    /// The folder that stands for `{dir}`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The base URL of its default data set.
+    pub async fn default_base(&self) -> Result<Url, String> {
+        let url = self.root.join(".well-known/fieldsync").expect("a constant path");
+        let answer = self.http.get(url.clone()).send().await.map_err(|error| error.to_string())?;
+        let body = answer.bytes().await.map_err(|error| error.to_string())?;
+        let known: WellKnown =
+            serde_json::from_slice(&body).map_err(|error| format!("{url} does not name the default base: {error}"))?;
+        url.join(&known.base).map_err(|error| format!("{url} names the base {:?}: {error}", known.base))
+    }
+
+    async fn launch(&self) -> Result<(), SpawnError> {
+        let failed = |source| SpawnError::Start { command: self.command.clone(), source };
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("exec {}", self.command)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let url = self.root.join(".well-known/fieldsync").expect("a constant path");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().map_err(failed)? {
+                return Err(SpawnError::Ended { command: self.command.clone(), status });
+            }
+            // Anything that answers HTTP is up; whether it answers well is for the scenarios.
+            if self.http.get(url.clone()).timeout(Duration::from_secs(1)).send().await.is_ok() {
+                *self.child.lock().await = Some(child);
+                return Ok(());
+            }
+            if started.elapsed() > START_BUDGET {
+                return Err(SpawnError::Silent { command: self.command.clone(), url });
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Restart for Spawned {
+    async fn restart(&self) -> Result<(), String> {
+        if let Some(mut child) = self.child.lock().await.take() {
+            end_group(&child).await;
+            child.wait().await.map_err(|error| format!("the server did not end: {error}"))?;
+        }
+        self.launch().await.map_err(|error| error.to_string())
+    }
+}
+
+/// Ends a process and everything that it started, at once.
+async fn end_group(child: &Child) {
+    if let Some(id) = child.id() {
+        // The group has the id of its first process, because it was started in a group of its own.
+        _ = Command::new("kill").args(["-KILL", "--", &format!("-{id}")]).status().await;
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        if let Some(id) = self.child.get_mut().as_ref().and_then(Child::id) {
+            _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{id}")]).status();
+        }
+    }
+}
+
+fn filled(template: &str, port: u16, folder: &Path) -> String {
+    template.replace("{port}", &port.to_string()).replace("{dir}", &folder.display().to_string())
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_ends_is_said_to_have_ended() {
+        let error = Spawned::start("false {port}").await.err().unwrap();
+        assert!(matches!(error, SpawnError::Ended { .. }), "{error}");
+        assert!(matches!(Spawned::start("true").await.err().unwrap(), SpawnError::NoPort(_)));
+    }
+}

@@ -1,0 +1,360 @@
+//! A device: the state machine with a store and a network around it.
+//!
+//! Every event is handled under a lock that is never held over the network: so records can be read and changed while
+//! a sync waits for its answer.
+
+use crate::transport::{HttpTransport, Transport};
+use crate::world::{RandomIds, SystemClock, SystemTimer, Timer};
+use fieldsync_core::clock::{Clock, Ids};
+use fieldsync_core::device::memory::MemoryStore;
+use fieldsync_core::device::outbox::Progress;
+use fieldsync_core::device::store::{OwnCopy, StoreError};
+use fieldsync_core::device::{
+    Context, Credentials, DeviceError, DeviceStore, Event, Failure, LocalChange, Machine, Next, Rules, Settings,
+    StandardRules, SyncOutcome, SyncReport,
+};
+use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::id::{Capability, MutationId, RecordId, ReplicaId, TypeName, Version};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::MutationOp;
+use fieldsync_schemas::record::{Data, Record};
+use fieldsync_schemas::scenario::{FailureCause, Status};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use url::Url;
+
+/// What a device is made of.
+#[derive(Clone)]
+pub struct DeviceOptions {
+    /// The data set's base URL.
+    pub base_url: Url,
+    /// How the device proves who it is.
+    pub credentials: Credentials,
+    /// What keeps its records.
+    pub store: Arc<dyn DeviceStore>,
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// Makes its ids.
+    pub ids: Arc<dyn Ids>,
+    /// Waits for it.
+    pub timer: Arc<dyn Timer>,
+    /// Sends its requests; over `http` where absent.
+    pub transport: Option<Arc<dyn Transport>>,
+    /// Its rules.
+    pub rules: Arc<dyn Rules>,
+    /// The HTTP client, which devices can share; it must not follow redirects.
+    pub http: reqwest::Client,
+    /// The changes it asks for in one pull.
+    pub page_limit: Option<u64>,
+    /// The most mutations it puts into one batch.
+    pub batch_limit: Option<u32>,
+    /// The replica id that a new store begins with; made up where absent.
+    pub replica: Option<ReplicaId>,
+    /// How long it waits for a whole answer.
+    pub request_timeout: Duration,
+    /// What it knows besides the core.
+    pub capabilities: BTreeSet<Capability>,
+}
+
+impl DeviceOptions {
+    /// A device in memory, with the clock of this machine.
+    pub fn new(base_url: Url, http: reqwest::Client) -> Self {
+        Self {
+            base_url,
+            credentials: Credentials::default(),
+            store: Arc::new(MemoryStore::default()),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+            timer: Arc::new(SystemTimer),
+            transport: None,
+            rules: Arc::new(StandardRules),
+            http,
+            page_limit: None,
+            batch_limit: None,
+            replica: None,
+            request_timeout: Duration::from_secs(60),
+            capabilities: BTreeSet::new(),
+        }
+    }
+}
+
+/// What a device shows of a record.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its data; empty where it is deleted.
+    pub data: Data,
+    /// Whether it is deleted.
+    pub deleted: bool,
+    /// The server's state, as the device holds it.
+    pub server: Option<Record>,
+}
+
+/// A mutation in the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxItem {
+    /// Its id.
+    pub mutation_id: MutationId,
+    /// The record.
+    pub record: RecordRef,
+    /// What it does.
+    pub op: MutationOp,
+    /// The record's version after it.
+    pub version: Version,
+    /// How far it got.
+    pub progress: Progress,
+}
+
+/// A mutation that was given up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuarantineItem {
+    /// The record.
+    pub record: RecordRef,
+    /// The mutation.
+    pub mutation_id: MutationId,
+    /// Why, for programs.
+    pub code: String,
+    /// Why, for people.
+    pub detail: String,
+}
+
+/// A device. Its clones are the same device.
+#[derive(Clone)]
+pub struct Device(Arc<Inner>);
+
+struct Inner {
+    options: DeviceOptions,
+    transport: Arc<dyn Transport>,
+    machine: Mutex<Machine>,
+    running: Mutex<Option<Running>>,
+}
+
+/// The sync that runs, or the last one.
+struct Running {
+    report: watch::Receiver<Option<SyncReport>>,
+    task: AbortHandle,
+}
+
+impl Device {
+    /// Opens a device on its store.
+    pub fn open(options: DeviceOptions) -> Result<Self, DeviceError> {
+        let machine = Mutex::new(restore(&options)?);
+        let transport = options.transport.clone().unwrap_or_else(|| {
+            Arc::new(HttpTransport::new(options.http.clone(), options.base_url.clone(), options.request_timeout))
+        });
+        let replica = options.replica.clone();
+        let device = Self(Arc::new(Inner { options, transport, machine, running: Mutex::new(None) }));
+        device.0.step(Event::Open { replica })?;
+        Ok(device)
+    }
+
+    /// Makes a record; its id is made up where absent.
+    pub fn create(&self, type_name: TypeName, id: Option<RecordId>, data: Data) -> Result<RecordId, DeviceError> {
+        let id = id.unwrap_or_else(|| {
+            RecordId::new(self.0.options.ids.unique()).expect("a unique text has the form of a record id")
+        });
+        let record = RecordRef { type_name, id: id.clone() };
+        self.local(LocalChange::Create { record, data })?;
+        Ok(id)
+    }
+
+    /// Sets members of a record; null clears.
+    pub fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError> {
+        self.local(LocalChange::Edit { record: record.clone(), changes })
+    }
+
+    /// Deletes a record.
+    pub fn delete(&self, record: &RecordRef) -> Result<(), DeviceError> {
+        self.local(LocalChange::Delete { record: record.clone() })
+    }
+
+    /// Gives up the unsent and refused work on a record.
+    pub fn discard(&self, record: &RecordRef) -> Result<(), DeviceError> {
+        self.local(LocalChange::Discard { record: record.clone() })
+    }
+
+    /// Syncs. While a sync runs, waits for it.
+    pub async fn sync(&self) -> SyncReport {
+        let mut report = self.begin();
+        let done = report.wait_for(Option::is_some).await;
+        match done.map(|done| done.clone()) {
+            Ok(Some(report)) => report,
+            _ => failed("the sync was stopped".to_owned()),
+        }
+    }
+
+    /// Begins a sync, or joins the one that runs.
+    fn begin(&self) -> watch::Receiver<Option<SyncReport>> {
+        let mut running = lock(&self.0.running);
+        if let Some(running) = running.as_ref().filter(|running| !running.task.is_finished()) {
+            let is_over = running.report.borrow().is_some();
+            if !is_over {
+                return running.report.clone();
+            }
+        }
+        let (tell, report) = watch::channel(None);
+        let inner = self.0.clone();
+        // A task of its own: a caller that stops waiting does not stop the sync.
+        let task = tokio::spawn(async move {
+            let report = inner.sync().await;
+            let _ = tell.send(Some(report));
+        });
+        *running = Some(Running { report: report.clone(), task: task.abort_handle() });
+        report
+    }
+
+    /// Ends the device as a loss of power does: a sync that runs stops where it is. It can be opened again on its store.
+    pub fn stop(&self) {
+        if let Some(running) = lock(&self.0.running).take() {
+            running.task.abort();
+        }
+    }
+
+    /// What the device shows of a record; nothing, where it has never heard of it.
+    pub fn read(&self, record: &RecordRef) -> Result<Option<Shown>, StoreError> {
+        let Some(stored) = self.0.options.store.record(record)? else { return Ok(None) };
+        let shown = stored.shown();
+        let server = stored.server.map(|copy| copy.record);
+        Ok(shown.map(|copy| match copy {
+            OwnCopy::Data(data) => Shown { data, deleted: false, server },
+            OwnCopy::Deleted => Shown { data: Data::new(), deleted: true, server },
+        }))
+    }
+
+    /// The ids of a type's records that the device shows.
+    pub fn list(&self, type_name: &TypeName) -> Result<Vec<RecordId>, StoreError> {
+        let records = self.0.options.store.records(type_name)?;
+        let live = records.into_iter().filter(|(_, stored)| matches!(stored.shown(), Some(OwnCopy::Data(_))));
+        Ok(live.map(|(id, _)| id).collect())
+    }
+
+    /// The sync status of a record.
+    pub fn status(&self, record: &RecordRef) -> Status {
+        self.0.machine().status(record)
+    }
+
+    /// The conflict log.
+    pub fn conflicts(&self) -> Result<Vec<(RecordId, ConflictEntry)>, StoreError> {
+        self.0.options.store.conflicts()
+    }
+
+    /// The mutations that are not settled, in order.
+    pub fn outbox(&self) -> Vec<OutboxItem> {
+        let machine = self.0.machine();
+        let entries = machine.state().outbox.iter();
+        entries
+            .map(|entry| OutboxItem {
+                mutation_id: entry.mutation.mutation_id.clone(),
+                record: entry.record(),
+                op: entry.mutation.op.clone(),
+                version: entry.version(),
+                progress: entry.progress,
+            })
+            .collect()
+    }
+
+    /// The mutations that were given up.
+    pub fn quarantine(&self) -> Vec<QuarantineItem> {
+        let machine = self.0.machine();
+        let given_up = machine.state().quarantine.values();
+        given_up
+            .map(|one| QuarantineItem {
+                record: one.record(),
+                mutation_id: one.mutation.mutation_id.clone(),
+                code: one.reason.code().to_owned(),
+                detail: one.reason.detail().to_owned(),
+            })
+            .collect()
+    }
+
+    /// Who the device is to the server.
+    pub fn replica_id(&self) -> ReplicaId {
+        let machine = self.0.machine();
+        machine.state().replica.as_ref().expect("an opened device has a replica id").id.clone()
+    }
+
+    /// Whether a sync runs.
+    pub fn is_syncing(&self) -> bool {
+        self.0.machine().is_syncing()
+    }
+
+    fn local(&self, change: LocalChange) -> Result<(), DeviceError> {
+        self.0.step(Event::Local(change)).map(drop)
+    }
+}
+
+impl Inner {
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        lock(&self.machine)
+    }
+
+    /// Handles one event and stores what comes of it. Where the store fails, the machine goes back to what is stored.
+    fn step(&self, event: Event) -> Result<Next, DeviceError> {
+        let mut machine = self.machine();
+        let store = self.options.store.as_ref();
+        let context = Context { now: self.options.clock.now(), ids: self.options.ids.as_ref(), store };
+        let stored = self.options.rules.handle(&mut machine, event, &context).and_then(|reaction| {
+            if !reaction.writes.is_empty() {
+                store.commit(&reaction.writes)?;
+            }
+            Ok(reaction.next)
+        });
+        if let Err(DeviceError::Store(_)) = &stored
+            && let Ok(before) = restore(&self.options)
+        {
+            *machine = before;
+        }
+        stored
+    }
+
+    async fn sync(&self) -> SyncReport {
+        let mut event = Event::Begin;
+        loop {
+            event = match self.step(event) {
+                Ok(Next::Send(call)) => {
+                    tracing::debug!(kind = ?call.kind, "sending");
+                    match self.transport.send(call).await {
+                        Ok(answer) => Event::Answered(answer),
+                        Err(failure) => Event::Lost(failure.to_string()),
+                    }
+                }
+                Ok(Next::Wait(time)) => {
+                    self.options.timer.wait(time).await;
+                    Event::Waited
+                }
+                Ok(Next::Proceed) => Event::Stored,
+                Ok(Next::Finished(report)) => {
+                    tracing::info!(outcome = ?report.outcome, counts = ?report.counts, "synced");
+                    return report;
+                }
+                Ok(Next::Idle) => return failed("the sync was broken off by a failure of the store".to_owned()),
+                Err(error) => return failed(error.to_string()),
+            };
+        }
+    }
+}
+
+fn restore(options: &DeviceOptions) -> Result<Machine, DeviceError> {
+    let settings = Settings {
+        page_limit: options.page_limit,
+        batch_limit: options.batch_limit,
+        capabilities: options.capabilities.clone(),
+    };
+    Ok(Machine::restore(options.store.load()?, settings, options.credentials.clone()))
+}
+
+/// A sync that the device itself broke off.
+fn failed(detail: String) -> SyncReport {
+    let outcome = SyncOutcome::Failed(Failure::new(FailureCause::Server, detail));
+    SyncReport { outcome, left_out: Vec::new(), counts: Default::default() }
+}
+
+/// What a panic elsewhere left behind is still what was last stored.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! A store in one SQLite file. The small state is kept as JSON beside the records, one row for each thing that changes
+//! on its own.
+
+use fieldsync_core::device::DeviceStore;
+use fieldsync_core::device::store::{OwnCopy, Saved, ServerCopy, StoreError, StoredRecord, Write};
+use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Record;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS single (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS outbox (place INTEGER PRIMARY KEY, entry TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS cursors (feed TEXT PRIMARY KEY, cursor TEXT) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS resyncs (feed TEXT PRIMARY KEY, resync TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS quarantine (
+        type TEXT NOT NULL, id TEXT NOT NULL, one TEXT NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS conflicts (id TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS records (
+        type TEXT NOT NULL, id TEXT NOT NULL, feed TEXT, mark INTEGER, server TEXT, own TEXT,
+        PRIMARY KEY (type, id)) WITHOUT ROWID;";
+
+/// A store in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore(Mutex<Connection>);
+
+impl SqliteStore {
+    /// Opens the file, and makes it where it is missing.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path).map_err(failed("opening the file"))?;
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .and_then(|()| connection.execute_batch(TABLES))
+            .map_err(failed("making the tables"))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A transaction that a panic broke off was rolled back.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What goes wrong with one row.
+type RowResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |source| StoreError { doing, source: source.into() }
+}
+
+fn json<T: Serialize>(value: &T) -> RowResult<String> {
+    Ok(serde_json::to_string(value)?)
+}
+
+impl DeviceStore for SqliteStore {
+    fn load(&self) -> Result<Saved, StoreError> {
+        let connection = self.connection();
+        let load = || -> RowResult<Saved> {
+            Ok(Saved {
+                replica: single(&connection, "replica")?,
+                outbox: all(&connection, "SELECT entry FROM outbox ORDER BY place")?,
+                batch: single(&connection, "batch")?,
+                cursors: pairs(&connection, "SELECT feed, cursor FROM cursors")?
+                    .into_iter()
+                    .map(|(feed, cursor)| Ok((FeedName::new(feed)?, cursor.map(Cursor::new).transpose()?)))
+                    .collect::<RowResult<_>>()?,
+                resyncs: pairs(&connection, "SELECT feed, resync FROM resyncs")?
+                    .into_iter()
+                    .map(|(feed, resync)| Ok((FeedName::new(feed)?, serde_json::from_str(&resync.unwrap_or_default())?)))
+                    .collect::<RowResult<_>>()?,
+                session: single(&connection, "session")?,
+                marks: single(&connection, "marks")?.unwrap_or_default(),
+                quarantine: all(&connection, "SELECT one FROM quarantine ORDER BY type, id")?,
+            })
+        };
+        load().map_err(failed("loading the state"))
+    }
+
+    fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
+        let mut connection = self.connection();
+        let mut commit = || -> RowResult<()> {
+            let transaction = connection.transaction()?;
+            for write in writes {
+                take(&transaction, write)?;
+            }
+            Ok(transaction.commit()?)
+        };
+        commit().map_err(failed("committing a reaction"))
+    }
+
+    fn record(&self, record: &RecordRef) -> Result<Option<StoredRecord>, StoreError> {
+        let connection = self.connection();
+        let read = || -> RowResult<Option<StoredRecord>> {
+            let mut statement = connection
+                .prepare_cached("SELECT feed, mark, server, own FROM records WHERE type = ?1 AND id = ?2")?;
+            let row = statement.query_row(params![record.type_name.as_str(), record.id.as_str()], columns).optional()?;
+            row.map(stored).transpose()
+        };
+        read().map_err(failed("reading a record"))
+    }
+
+    fn records(&self, type_name: &TypeName) -> Result<Vec<(RecordId, StoredRecord)>, StoreError> {
+        let connection = self.connection();
+        let read = || -> RowResult<Vec<(RecordId, StoredRecord)>> {
+            let mut statement = connection
+                .prepare_cached("SELECT feed, mark, server, own, id FROM records WHERE type = ?1 ORDER BY id")?;
+            let rows = statement
+                .query_map([type_name.as_str()], |row| Ok((row.get::<_, String>(4)?, columns(row)?)))?
+                .collect::<Result<Vec<_>, _>>()?;
+            rows.into_iter().map(|(id, row)| Ok((RecordId::new(id)?, stored(row)?))).collect()
+        };
+        read().map_err(failed("reading the records of a type"))
+    }
+
+    fn conflicts(&self) -> Result<Vec<(RecordId, ConflictEntry)>, StoreError> {
+        let connection = self.connection();
+        let read = || -> RowResult<Vec<(RecordId, ConflictEntry)>> {
+            let mut entries = Vec::new();
+            for (id, entry) in pairs(&connection, "SELECT id, entry FROM conflicts ORDER BY id")? {
+                // An entry that a later version wrote otherwise is kept, but not shown.
+                if let Ok(entry) = serde_json::from_str(&entry.unwrap_or_default()) {
+                    entries.push((RecordId::new(id)?, entry));
+                }
+            }
+            Ok(entries)
+        };
+        read().map_err(failed("reading the conflict log"))
+    }
+}
+
+fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
+    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| -> RowResult<()> {
+        transaction.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    };
+    let put_single = |name: &str, value: String| {
+        run("INSERT OR REPLACE INTO single (name, value) VALUES (?1, ?2)", &[&name, &value])
+    };
+    let put_record = |record: &RecordRef, columns: &str, values: [&dyn rusqlite::ToSql; 4]| {
+        let [feed, mark, server, own] = values;
+        let sql = format!(
+            "INSERT INTO records (type, id, feed, mark, server, own) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (type, id) DO UPDATE SET {columns}"
+        );
+        run(&sql, &[&record.type_name.as_str(), &record.id.as_str(), feed, mark, server, own])
+    };
+    let clear = |record: &RecordRef, columns: &str| -> RowResult<()> {
+        let name: [&dyn rusqlite::ToSql; 2] = [&record.type_name.as_str(), &record.id.as_str()];
+        run(&format!("UPDATE records SET {columns} WHERE type = ?1 AND id = ?2"), &name)?;
+        run("DELETE FROM records WHERE type = ?1 AND id = ?2 AND server IS NULL AND own IS NULL", &name)
+    };
+    match write {
+        Write::Replica(replica) => put_single("replica", json(replica)?),
+        Write::Entry(entry) => run(
+            "INSERT OR REPLACE INTO outbox (place, entry) VALUES (?1, ?2)",
+            &[&(entry.place as i64), &json(entry)?],
+        ),
+        Write::EntryGone(place) => run("DELETE FROM outbox WHERE place = ?1", &[&(*place as i64)]),
+        Write::Batch(Some(batch)) => put_single("batch", json(batch)?),
+        Write::Batch(None) => run("DELETE FROM single WHERE name = 'batch'", &[]),
+        Write::Cursor(feed, cursor) => run(
+            "INSERT OR REPLACE INTO cursors (feed, cursor) VALUES (?1, ?2)",
+            &[&feed.as_str(), &cursor.as_ref().map(Cursor::as_str)],
+        ),
+        Write::CursorGone(feed) => run("DELETE FROM cursors WHERE feed = ?1", &[&feed.as_str()]),
+        Write::Resync(feed, Some(resync)) => run(
+            "INSERT OR REPLACE INTO resyncs (feed, resync) VALUES (?1, ?2)",
+            &[&feed.as_str(), &json(resync)?],
+        ),
+        Write::Resync(feed, None) => run("DELETE FROM resyncs WHERE feed = ?1", &[&feed.as_str()]),
+        Write::Session(session) => put_single("session", json(session)?),
+        Write::Marks(marks) => put_single("marks", json(marks)?),
+        Write::Server(copy) => {
+            let ServerCopy { record, feed, mark } = &**copy;
+            let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
+            put_record(
+                &name,
+                "feed = ?3, mark = ?4, server = ?5",
+                [&feed.as_str(), &(*mark as i64), &json(record)?, &None::<String>],
+            )
+        }
+        Write::ServerGone(record) => clear(record, "feed = NULL, mark = NULL, server = NULL"),
+        Write::Own(record, copy) => put_record(
+            record,
+            "own = ?6",
+            [&None::<String>, &None::<i64>, &None::<String>, &json(copy)?],
+        ),
+        Write::OwnGone(record) => clear(record, "own = NULL"),
+        Write::Quarantine(one) => {
+            let record = one.record();
+            run(
+                "INSERT OR REPLACE INTO quarantine (type, id, one) VALUES (?1, ?2, ?3)",
+                &[&record.type_name.as_str(), &record.id.as_str(), &json(one)?],
+            )
+        }
+        Write::QuarantineGone(record) => run(
+            "DELETE FROM quarantine WHERE type = ?1 AND id = ?2",
+            &[&record.type_name.as_str(), &record.id.as_str()],
+        ),
+        Write::Conflict(id, entry) => run(
+            "INSERT OR IGNORE INTO conflicts (id, entry) VALUES (?1, ?2)",
+            &[&id.as_str(), &entry.get()],
+        ),
+        Write::Sweep { feed, below } => {
+            let values: [&dyn rusqlite::ToSql; 2] = [&feed.as_str(), &(*below as i64)];
+            run("DELETE FROM records WHERE feed = ?1 AND mark < ?2 AND own IS NULL", &values)?;
+            run("UPDATE records SET feed = NULL, mark = NULL, server = NULL WHERE feed = ?1 AND mark < ?2", &values)
+        }
+    }
+}
+
+/// A record's row: feed, mark, server's state, own copy.
+type Columns = (Option<String>, Option<i64>, Option<String>, Option<String>);
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+fn stored((feed, mark, server, own): Columns) -> RowResult<StoredRecord> {
+    let server = match (feed, mark, server) {
+        (Some(feed), Some(mark), Some(server)) => Some(ServerCopy {
+            record: serde_json::from_str::<Record>(&server)?,
+            feed: FeedName::new(feed)?,
+            mark: mark.unsigned_abs(),
+        }),
+        _ => None,
+    };
+    let own = own.map(|own| serde_json::from_str::<OwnCopy>(&own)).transpose()?;
+    Ok(StoredRecord { server, own })
+}
+
+fn single<T: DeserializeOwned>(connection: &Connection, name: &str) -> RowResult<Option<T>> {
+    let text: Option<String> = connection
+        .query_row("SELECT value FROM single WHERE name = ?1", [name], |row| row.get(0))
+        .optional()?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+fn all<T: DeserializeOwned>(connection: &Connection, sql: &str) -> RowResult<Vec<T>> {
+    let mut statement = connection.prepare(sql)?;
+    let texts = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    texts.iter().map(|text| Ok(serde_json::from_str(text)?)).collect()
+}
+
+fn pairs(connection: &Connection, sql: &str) -> RowResult<Vec<(String, Option<String>)>> {
+    let mut statement = connection.prepare(sql)?;
+    Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()?)
+}

@@ -1,0 +1,432 @@
+//! The sync cycle: an ordered list of phases for each profile, run by one interpreter.
+//!
+//! Chapter: cycles. What to send next is worked out from the state each time, so a login in between, a wait or a
+//! restart leads back to the same call.
+
+use super::call::{self, Answer, Call, Reading};
+use super::store::LastFailure;
+use super::{DeviceError, Next, Step, Write};
+use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
+use fieldsync_schemas::login::{LoginRequest, RefreshRequest, TokenAnswer};
+use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::registry::Profile;
+use fieldsync_schemas::scenario::{CallKind, FailureCause};
+use fieldsync_schemas::session::Session;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+/// The sends of one call in one sync, where the server fails.
+const SENDS: u32 = 3;
+/// The waits of one sync that a server can ask for.
+const WAITS: u32 = 3;
+/// The longest wait that a server can ask for, in seconds.
+const LONGEST_WAIT: u64 = 60;
+/// The wait after the first failure; it doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// How often one sync starts over for the same kind of reason before it gives up.
+pub(super) const ATTEMPTS: u32 = 3;
+
+/// One phase of a cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// A batch whose answer is unknown is sent again.
+    Settle,
+    /// The outbox is pushed, batch by batch.
+    Push,
+    /// All feeds are pulled, page by page.
+    Pull,
+}
+
+/// The phases of a profile; nothing for a profile that this device does not know.
+pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
+    match profile {
+        Profile::VersionWins => Some(&[Phase::Settle, Phase::Push, Phase::Pull]),
+        _ => None,
+    }
+}
+
+/// What a phase has come to.
+pub(super) enum Flow {
+    /// This is to be done in it.
+    Do(Next),
+    /// It is over.
+    Over,
+    /// The cycle goes on at this phase.
+    At(Phase),
+}
+
+/// How a sync ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncReport {
+    /// Well or not.
+    pub outcome: SyncOutcome,
+    /// The types that the device left out, because they require what it does not know.
+    pub left_out: Vec<TypeName>,
+    /// What was done.
+    pub counts: Counts,
+}
+
+/// What a sync did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Mutations that the server settled.
+    pub settled: u64,
+    /// Mutations that were given up.
+    pub given_up: u64,
+    /// Changes that were pulled.
+    pub pulled: u64,
+}
+
+/// Whether a sync ended well.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SyncOutcome {
+    /// Everything was pushed, as far as it can be, and pulled.
+    Ok,
+    /// It broke off; the next sync goes on.
+    Failed(Failure),
+}
+
+/// Why a sync failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// The cause.
+    pub cause: FailureCause,
+    /// The request that failed, as the server names it.
+    pub request_id: Option<RequestId>,
+    /// What was wrong, for people.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure without a request id.
+    pub fn new(cause: FailureCause, detail: impl Into<String>) -> Self {
+        Self { cause, request_id: None, detail: detail.into() }
+    }
+
+    /// The failure that a problem comes to.
+    pub(super) fn of(problem: &Problem) -> Self {
+        Self {
+            cause: FailureCause::Server,
+            request_id: Some(problem.request_id.clone()),
+            detail: format!("{}: {}", problem.code, problem.detail),
+        }
+    }
+}
+
+/// What is known only while one sync runs.
+#[derive(Default)]
+pub(super) struct Run {
+    pub(super) phase: usize,
+    /// The call whose answer is awaited.
+    sent: Option<CallKind>,
+    /// Failures of the server since its last message.
+    sends: u32,
+    waits: u32,
+    /// A new token was asked for since the server's last message.
+    logged_in_again: bool,
+    pub(super) session_is_old: bool,
+    /// The session tags for which the session was fetched.
+    session_tags: BTreeSet<SessionTag>,
+    pub(super) pulled_all: bool,
+    /// The feeds that the server named as new in this sync.
+    pub(super) new_feeds: BTreeSet<FeedName>,
+    /// Answers with pages that do not go on from the stored cursor, or that lead nowhere.
+    pub(super) stray_answers: u32,
+    pub(super) resyncs: u32,
+    pub(super) fences: u32,
+    /// The server has answered something in this sync.
+    pub(super) server_lives: bool,
+    /// Failures of the server over batches while it has answered nothing.
+    pub(super) failed_batches: u32,
+    /// Mutations over which the server failed, each alone, while nothing shows that it would not fail over any.
+    pub(super) suspects: Vec<MutationId>,
+    /// Mutations that wait for the next sync.
+    pub(super) set_aside: HashSet<MutationId>,
+    /// How often a record's mutation was made anew.
+    pub(super) renewals: HashMap<RecordRef, u32>,
+    /// The server refused a push as a whole; the sync pulls, then fails.
+    pub(super) refusal: Option<Failure>,
+    pub(super) counts: Counts,
+}
+
+impl Step<'_> {
+    pub(super) fn begin(&mut self) -> Result<Next, DeviceError> {
+        if self.machine.run.is_some() {
+            return Ok(Next::Idle);
+        }
+        self.machine.run = Some(Run::default());
+        self.mark(|marks| marks.last_failure = None);
+        self.go_on()
+    }
+
+    /// Works out what is to be done next.
+    pub(super) fn go_on(&mut self) -> Result<Next, DeviceError> {
+        if self.machine.run.is_none() {
+            return Ok(Next::Idle);
+        }
+        loop {
+            if self.machine.credentials.token.is_none() {
+                return Ok(self.log_in());
+            }
+            if self.machine.state.session.is_none() || self.run().session_is_old {
+                return Ok(self.send(CallKind::Session, "/session", None));
+            }
+            let profile = self.session().profile.clone();
+            let Some(phases) = cycle(&profile) else {
+                let detail = format!("this device does not know the profile {profile}; it must be renewed first");
+                return Ok(self.fail(Failure::new(FailureCause::Server, detail)));
+            };
+            let flow = match phases.get(self.run().phase) {
+                None => return Ok(self.finish()),
+                Some(Phase::Settle) => self.settle(),
+                Some(Phase::Push) => self.push(),
+                Some(Phase::Pull) => self.pull()?,
+            };
+            match flow {
+                Flow::Do(next) => return Ok(next),
+                Flow::Over => self.run().phase += 1,
+                Flow::At(phase) => self.go_to(phase),
+            }
+        }
+    }
+
+    /// The cycle goes on at this phase.
+    pub(super) fn go_to(&mut self, phase: Phase) {
+        let phases = cycle(&self.session().profile).unwrap_or_default();
+        self.run().phase = phases.iter().position(|other| *other == phase).unwrap_or(0);
+    }
+
+    pub(super) fn answered(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
+        let Some(kind) = self.machine.run.as_mut().and_then(|run| run.sent.take()) else { return Ok(Next::Idle) };
+        match kind {
+            CallKind::Login | CallKind::Refresh => self.on_tokens(kind, answer),
+            CallKind::Session => self.on_session(answer),
+            CallKind::Push => self.on_push(answer),
+            CallKind::Pull => self.on_pull(answer),
+            CallKind::Discovery | CallKind::Any => Ok(Next::Idle),
+        }
+    }
+
+    pub(super) fn lost(&mut self, reason: String) -> Next {
+        if self.machine.run.is_none() {
+            return Next::Idle;
+        }
+        self.fail(Failure::new(FailureCause::Network, reason))
+    }
+
+    /// The session, which is there in every phase.
+    pub(super) fn session(&self) -> &Session {
+        self.machine.state.session.as_ref().expect("no phase begins without a session")
+    }
+
+    pub(super) fn send(&mut self, kind: CallKind, path: &'static str, body: Option<String>) -> Next {
+        let run = self.run();
+        run.sent = Some(kind);
+        run.counts.requests += 1;
+        let token = match kind {
+            CallKind::Login | CallKind::Refresh => None,
+            _ => self.machine.credentials.token.clone(),
+        };
+        Next::Send(Call { kind, path, body, token })
+    }
+
+    /// What an answer says: the message; or the problem, where this kind of call has its own way with it; or what to do.
+    pub(super) fn understood<T: DeserializeOwned>(
+        &mut self,
+        kind: CallKind,
+        answer: &Answer,
+    ) -> Result<Result<T, Box<Problem>>, Next> {
+        match call::read(answer) {
+            Reading::Message(message) => {
+                let run = self.run();
+                run.sends = 0;
+                run.logged_in_again &= matches!(kind, CallKind::Login | CallKind::Refresh);
+                self.server_lives();
+                Ok(Ok(message))
+            }
+            Reading::Foreign(detail) => Err(self.fail(Failure::new(FailureCause::Network, detail))),
+            Reading::Failed => {
+                let detail = format!("the server failed with status {}", answer.status);
+                Err(self.failing(kind, answer, answer.retry_after, Failure::new(FailureCause::Server, detail)))
+            }
+            Reading::Problem(problem) => {
+                let is_login = matches!(kind, CallKind::Login | CallKind::Refresh);
+                if (answer.status == 401 || problem.retry == Retry::Login) && !is_login {
+                    return Err(self.token_refused(&problem));
+                }
+                let again = matches!(problem.retry, Retry::Same | Retry::After);
+                if answer.status >= 500 || answer.status == 429 || again {
+                    let after = problem.retry_after.or(answer.retry_after);
+                    return Err(self.failing(kind, answer, after, Failure::of(&problem)));
+                }
+                self.server_lives();
+                Ok(Err(problem))
+            }
+        }
+    }
+
+    /// The server cannot do it now: wait and send the same again, or give up for this sync.
+    fn failing(&mut self, kind: CallKind, answer: &Answer, after: Option<u64>, failure: Failure) -> Next {
+        if let (429 | 503, Some(seconds)) = (answer.status, after) {
+            let run = self.run();
+            run.waits += 1;
+            if seconds > LONGEST_WAIT || run.waits > WAITS {
+                return self.fail(failure);
+            }
+            return Next::Wait(Duration::from_secs(seconds));
+        }
+        // A server that is away says nothing about the batch; one that fails over it may do so for ever.
+        if kind == CallKind::Push && answer.status >= 500 && answer.status != 503 && self.batch_failed(&failure) {
+            self.run().sends = 0;
+            let lives = self.run().server_lives;
+            if !lives && self.run().failed_batches > 4 * SENDS {
+                return self.fail(failure);
+            }
+            return Next::Proceed;
+        }
+        self.run().sends += 1;
+        let sends = self.run().sends;
+        if sends >= SENDS {
+            return self.fail(failure);
+        }
+        Next::Wait(self.backoff(sends))
+    }
+
+    /// Doubles with every failure; a random half of it keeps devices from coming back all at once.
+    fn backoff(&self, failures: u32) -> Duration {
+        let whole = FIRST_WAIT * 2u32.pow(failures.saturating_sub(1).min(8));
+        let chance = Sha256::digest(self.context.ids.unique())[0];
+        whole / 2 + whole.mul_f64(f64::from(chance) / 510.0)
+    }
+
+    fn log_in(&mut self) -> Next {
+        if let Some(refresh_token) = self.machine.refresh_token.clone() {
+            let body = serde_json::to_string(&RefreshRequest { refresh_token }).expect("a refresh is plain JSON");
+            return self.send(CallKind::Refresh, "/refresh", Some(body));
+        }
+        let Some(password) = self.machine.credentials.password.clone() else {
+            return self.fail(Failure::new(FailureCause::Credentials, "there is neither a token nor a password"));
+        };
+        let request = LoginRequest { user: password.user, password: password.password };
+        let body = serde_json::to_string(&request).expect("a login is plain JSON");
+        self.send(CallKind::Login, "/login", Some(body))
+    }
+
+    /// The server does not take the token: get a new one, once.
+    fn token_refused(&mut self, problem: &Problem) -> Next {
+        let can_log_in = self.machine.refresh_token.is_some() || self.machine.credentials.password.is_some();
+        if !can_log_in || self.run().logged_in_again {
+            return self.fail(Failure { cause: FailureCause::Credentials, ..Failure::of(problem) });
+        }
+        self.run().logged_in_again = true;
+        self.machine.credentials.token = None;
+        self.log_in()
+    }
+
+    fn on_tokens(&mut self, kind: CallKind, answer: &Answer) -> Result<Next, DeviceError> {
+        match self.understood::<TokenAnswer>(kind, answer) {
+            Ok(Ok(tokens)) => {
+                self.machine.credentials.token = Some(tokens.access_token);
+                self.machine.refresh_token = tokens.refresh_token;
+                self.go_on()
+            }
+            Ok(Err(_)) if kind == CallKind::Refresh && self.machine.credentials.password.is_some() => {
+                self.machine.refresh_token = None;
+                Ok(self.log_in())
+            }
+            Ok(Err(problem)) => {
+                self.machine.refresh_token = None;
+                let refused = answer.status == 401 || kind == CallKind::Refresh;
+                let cause = if refused { FailureCause::Credentials } else { FailureCause::Server };
+                Ok(self.fail(Failure { cause, ..Failure::of(&problem) }))
+            }
+            Err(next) => Ok(next),
+        }
+    }
+
+    fn on_session(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
+        let session = match self.understood::<Session>(CallKind::Session, answer) {
+            Ok(Ok(session)) => session,
+            Ok(Err(problem)) => return Ok(self.fail(Failure::of(&problem))),
+            Err(next) => return Ok(next),
+        };
+        let before = self.machine.state.session.as_ref();
+        if before.is_some_and(|before| before.principal != session.principal) {
+            let detail = format!("this store belongs to another principal than {}", session.principal);
+            return Ok(self.fail(Failure::new(FailureCause::Credentials, detail)));
+        }
+        self.run().session_is_old = false;
+        self.run().session_tags.insert(session.tag.clone());
+        let epoch = session.epoch.clone();
+        self.write(Write::Session(Box::new(session)));
+        self.forget_feeds_without_a_type();
+        let feeds = self.feeds();
+        if feeds.iter().any(|feed| !self.machine.state.cursors.contains_key(feed)) {
+            self.run().pulled_all = false;
+        }
+        if let Err(next) = self.enter_epoch(epoch) {
+            return Ok(next);
+        }
+        self.go_on()
+    }
+
+    /// The server names the session by this tag: where it is another, the session is fetched before the next phase.
+    pub(super) fn heard_session_tag(&mut self, tag: &SessionTag) {
+        let is_known = self.session().tag == *tag;
+        let run = self.run();
+        if !is_known && run.session_tags.len() < ATTEMPTS as usize && run.session_tags.insert(tag.clone()) {
+            run.session_is_old = true;
+        }
+    }
+
+    /// A problem that the calls do not treat on their own.
+    pub(super) fn is_epoch_mismatch(problem: &Problem) -> bool {
+        problem.code == ProblemCode::EpochMismatch && problem.epoch.is_some()
+    }
+
+    pub(super) fn fail(&mut self, failure: Failure) -> Next {
+        let up_to = self.machine.state.outbox.next_place() - 1;
+        let last = LastFailure { cause: failure.cause, up_to };
+        self.end(SyncOutcome::Failed(failure), Some(last))
+    }
+
+    fn finish(&mut self) -> Next {
+        match self.run().refusal.take() {
+            Some(failure) => self.fail(failure),
+            None => self.end(SyncOutcome::Ok, None),
+        }
+    }
+
+    fn end(&mut self, outcome: SyncOutcome, last_failure: Option<LastFailure>) -> Next {
+        let run = self.machine.run.take().unwrap_or_default();
+        self.mark(|marks| {
+            marks.last_failure = last_failure;
+            marks.parts.extend(run.suspects.into_iter().map(|suspect| vec![suspect]));
+        });
+        Next::Finished(SyncReport { outcome, left_out: self.left_out(), counts: run.counts })
+    }
+
+    /// The types that require what this device does not know.
+    pub(super) fn left_out(&self) -> Vec<TypeName> {
+        let known = &self.machine.settings.capabilities;
+        let types = self.machine.state.session.iter().flat_map(|session| &session.registry.types);
+        types
+            .filter(|entry| !entry.requires.iter().all(|capability| known.contains(capability)))
+            .map(|entry| entry.name.clone())
+            .collect()
+    }
+
+    /// The feed of a record that did not come by one.
+    pub(super) fn feed_of(&self, type_name: &TypeName) -> FeedName {
+        let entry = self.machine.state.session.as_ref().and_then(|session| session.registry.entry(type_name));
+        entry.map_or_else(
+            || FeedName::new(type_name.as_str()).expect("every type name is a feed name"),
+            |entry| entry.feed_name(),
+        )
+    }
+}

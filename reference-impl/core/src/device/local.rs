@@ -1,0 +1,192 @@
+//! What the device's user does: at any moment, with or without a network, and while a sync runs.
+//!
+//! Chapter: device. Every modification counts one version; modifications that have not left the device are one
+//! mutation.
+
+use super::outbox::{Entry, Progress, joined};
+use super::settle::own_copy;
+use super::store::{OwnCopy, StoredRecord};
+use super::{DeviceError, Step, Write};
+use crate::data::drop_null_members;
+use fieldsync_schemas::id::Version;
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::{Mutation, MutationOp};
+use fieldsync_schemas::record::Data;
+use serde_json::Value;
+
+/// A change that the device's user makes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LocalChange {
+    /// Makes a record.
+    Create {
+        /// The record.
+        record: RecordRef,
+        /// What it says.
+        data: Data,
+    },
+    /// Sets members of a record; null clears.
+    Edit {
+        /// The record.
+        record: RecordRef,
+        /// The members.
+        changes: Data,
+    },
+    /// Deletes a record.
+    Delete {
+        /// The record.
+        record: RecordRef,
+    },
+    /// Gives up the unsent and refused work on a record.
+    Discard {
+        /// The record.
+        record: RecordRef,
+    },
+}
+
+/// Why a change makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LocalError {
+    /// A record of this id is there.
+    #[error("{record} exists already; edit it instead")]
+    Exists {
+        /// The record.
+        record: RecordRef,
+    },
+    /// The device shows no such record.
+    #[error("this device has no {record}, or it was deleted")]
+    NotThere {
+        /// The record.
+        record: RecordRef,
+    },
+}
+
+impl Step<'_> {
+    pub(super) fn change(&mut self, change: LocalChange) -> Result<(), DeviceError> {
+        match change {
+            LocalChange::Create { record, data } => {
+                let stored = self.stored(&record)?;
+                if matches!(stored.shown(), Some(OwnCopy::Data(_))) {
+                    return Err(LocalError::Exists { record }.into());
+                }
+                self.modify(record, MutationOp::Create, Some(without_nulls(data)), stored);
+            }
+            LocalChange::Edit { record, changes } => {
+                let stored = self.stored(&record)?;
+                let Some(OwnCopy::Data(mut data)) = stored.shown() else {
+                    return Err(LocalError::NotThere { record }.into());
+                };
+                data.extend(changes);
+                self.modify(record, MutationOp::Update, Some(without_nulls(data)), stored);
+            }
+            LocalChange::Delete { record } => {
+                let stored = self.stored(&record)?;
+                let Some(OwnCopy::Data(_)) = stored.shown() else {
+                    return Err(LocalError::NotThere { record }.into());
+                };
+                self.modify(record, MutationOp::Delete, None, stored);
+            }
+            LocalChange::Discard { record } => self.discard(&record),
+        }
+        Ok(())
+    }
+
+    fn stored(&self, record: &RecordRef) -> Result<StoredRecord, DeviceError> {
+        Ok(self.context.store.record(record)?.unwrap_or_default())
+    }
+
+    /// Takes a modification into the outbox: into the mutation that has not left yet, or behind the one that has.
+    fn modify(&mut self, record: RecordRef, op: MutationOp, data: Option<Data>, stored: StoredRecord) {
+        let data = data.map(|data| serde_json::value::to_raw_value(&data).expect("a tree is plain JSON"));
+        let mut new = Mutation {
+            mutation_id: self.new_mutation_id(),
+            op,
+            type_name: record.type_name.clone(),
+            id: record.id.clone(),
+            base: None,
+            version: Some(Version::FIRST),
+            modified_at: Some(self.context.now),
+            data,
+            patch: None,
+            attachments: Vec::new(),
+            group: None,
+            replaces: None,
+            path: None,
+            attachment: None,
+            url: None,
+        };
+        let mut place = self.machine.state.outbox.next_place();
+        if let Some(last) = self.machine.state.outbox.of(&record).last().cloned() {
+            new.version = Some(last.version().next());
+            new.base = last.mutation.base.clone();
+            if last.progress != Progress::Unknown {
+                let Some(mut both) = joined(&last.mutation, &new) else {
+                    self.write(Write::EntryGone(last.place));
+                    self.show_own(&record);
+                    return;
+                };
+                if last.progress == Progress::Deferred {
+                    both.replaces = Some(last.mutation.mutation_id);
+                    both.mutation_id = new.mutation_id;
+                }
+                new = both;
+                place = last.place;
+            }
+        } else if !self.begin_anew(&record, &mut new, &stored) {
+            self.show_own(&record);
+            return;
+        }
+        self.write(Write::Own(record, own_copy(&new)));
+        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: new })));
+    }
+
+    /// The first modification of a record since it was settled or refused. Whether there is anything to push.
+    fn begin_anew(&mut self, record: &RecordRef, new: &mut Mutation, stored: &StoredRecord) -> bool {
+        let refused = self.machine.state.quarantine.get(record).map(|one| one.mutation.clone());
+        if let Some(refused) = &refused {
+            self.write(Write::QuarantineGone(record.clone()));
+            new.replaces = Some(refused.mutation_id.clone());
+        }
+        match (refused, &stored.server) {
+            // The server never accepted it, or no longer has it: it is made once more.
+            (Some(refused), server) if refused.op == MutationOp::Create || server.is_none() => {
+                if new.op == MutationOp::Delete {
+                    return false;
+                }
+                new.op = MutationOp::Create;
+                new.base = refused.base.filter(|_| refused.op == MutationOp::Create);
+                new.version = Some(refused.version.unwrap_or(Version::FIRST).next());
+            }
+            (_, Some(server)) => {
+                new.base = Some(server.record.rev.clone());
+                new.version = Some(server.record.version.next());
+            }
+            (_, None) => {}
+        }
+        true
+    }
+
+    /// What has left the device cannot be called back; all else on the record goes.
+    fn discard(&mut self, record: &RecordRef) {
+        let unsent: Vec<u64> = {
+            let entries = self.machine.state.outbox.of(record);
+            entries.filter(|entry| entry.progress != Progress::Unknown).map(|entry| entry.place).collect()
+        };
+        for place in unsent {
+            self.write(Write::EntryGone(place));
+        }
+        if self.machine.state.quarantine.contains_key(record) {
+            self.write(Write::QuarantineGone(record.clone()));
+        }
+        self.show_own(record);
+    }
+}
+
+/// A null member is stored as absent.
+fn without_nulls(data: Data) -> Data {
+    let mut tree = Value::Object(data);
+    drop_null_members(&mut tree);
+    match tree {
+        Value::Object(data) => data,
+        _ => unreachable!("an object stays one"),
+    }
+}

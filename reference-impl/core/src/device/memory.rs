@@ -1,0 +1,120 @@
+//! A store in memory, for devices that need not outlive their process.
+
+use super::outbox::Entry;
+use super::store::{
+    DeviceStore, FrozenBatch, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Write,
+};
+use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::session::Session;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<Content>);
+
+#[derive(Debug, Default, Clone)]
+struct Content {
+    replica: Option<Replica>,
+    outbox: BTreeMap<u64, Entry>,
+    batch: Option<FrozenBatch>,
+    cursors: BTreeMap<FeedName, Option<Cursor>>,
+    resyncs: BTreeMap<FeedName, Resync>,
+    session: Option<Session>,
+    marks: Marks,
+    quarantine: BTreeMap<RecordRef, Quarantined>,
+    records: BTreeMap<RecordRef, StoredRecord>,
+    conflicts: BTreeMap<RecordId, Box<RawValue>>,
+}
+
+impl MemoryStore {
+    /// A store with the same content, as a phone restored from a backup has.
+    pub fn copied(&self) -> Self {
+        Self(Mutex::new(self.content().clone()))
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        // Every commit is a list of insertions and removals, none of which can panic half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    fn take(&mut self, write: Write) {
+        match write {
+            Write::Replica(replica) => self.replica = Some(replica),
+            Write::Entry(entry) => drop(self.outbox.insert(entry.place, *entry)),
+            Write::EntryGone(place) => drop(self.outbox.remove(&place)),
+            Write::Batch(batch) => self.batch = batch,
+            Write::Cursor(feed, cursor) => drop(self.cursors.insert(feed, cursor)),
+            Write::CursorGone(feed) => drop(self.cursors.remove(&feed)),
+            Write::Resync(feed, Some(resync)) => drop(self.resyncs.insert(feed, resync)),
+            Write::Resync(feed, None) => drop(self.resyncs.remove(&feed)),
+            Write::Session(session) => self.session = Some(*session),
+            Write::Marks(marks) => self.marks = marks,
+            Write::Server(copy) => {
+                let name = RecordRef { type_name: copy.record.type_name.clone(), id: copy.record.id.clone() };
+                self.records.entry(name).or_default().server = Some(*copy);
+            }
+            Write::ServerGone(record) => self.change(record, |stored| stored.server = None),
+            Write::Own(record, copy) => self.records.entry(record).or_default().own = Some(copy),
+            Write::OwnGone(record) => self.change(record, |stored| stored.own = None),
+            Write::Quarantine(one) => drop(self.quarantine.insert(one.record(), *one)),
+            Write::QuarantineGone(record) => drop(self.quarantine.remove(&record)),
+            Write::Conflict(id, data) => drop(self.conflicts.entry(id).or_insert(data)),
+            Write::Sweep { feed, below } => self.records.retain(|_, stored| {
+                stored.server.take_if(|server| server.feed == feed && server.mark < below);
+                stored.server.is_some() || stored.own.is_some()
+            }),
+        }
+    }
+
+    fn change(&mut self, record: RecordRef, change: impl FnOnce(&mut StoredRecord)) {
+        let Some(stored) = self.records.get_mut(&record) else { return };
+        change(stored);
+        if stored.server.is_none() && stored.own.is_none() {
+            self.records.remove(&record);
+        }
+    }
+}
+
+impl DeviceStore for MemoryStore {
+    fn load(&self) -> Result<Saved, StoreError> {
+        let content = self.content();
+        Ok(Saved {
+            replica: content.replica.clone(),
+            outbox: content.outbox.values().cloned().collect(),
+            batch: content.batch.clone(),
+            cursors: content.cursors.clone(),
+            resyncs: content.resyncs.clone(),
+            session: content.session.clone(),
+            marks: content.marks.clone(),
+            quarantine: content.quarantine.values().cloned().collect(),
+        })
+    }
+
+    fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
+        let mut content = self.content();
+        writes.iter().cloned().for_each(|write| content.take(write));
+        Ok(())
+    }
+
+    fn record(&self, record: &RecordRef) -> Result<Option<StoredRecord>, StoreError> {
+        Ok(self.content().records.get(record).cloned())
+    }
+
+    fn records(&self, type_name: &TypeName) -> Result<Vec<(RecordId, StoredRecord)>, StoreError> {
+        let content = self.content();
+        let of_type = content.records.iter().filter(|(record, _)| record.type_name == *type_name);
+        Ok(of_type.map(|(record, stored)| (record.id.clone(), stored.clone())).collect())
+    }
+
+    fn conflicts(&self) -> Result<Vec<(RecordId, ConflictEntry)>, StoreError> {
+        let content = self.content();
+        let entries = content.conflicts.iter();
+        Ok(entries.filter_map(|(id, data)| Some((id.clone(), serde_json::from_str(data.get()).ok()?))).collect())
+    }
+}

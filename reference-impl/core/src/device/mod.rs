@@ -1,0 +1,267 @@
+//! The device's half: a state machine. Events go in; what to store and what to do next comes out.
+//!
+//! Chapter: device. The edge ([`Next`]) sends, waits and reports; the machine decides. All [`Reaction::writes`] are
+//! stored in one transaction before [`Reaction::next`] is carried out: so a batch is on disk before its first byte
+//! leaves, a page is stored with its cursor, and a lost contest leaves winner, log and outbox in step. A sync is an
+//! ordered list of phases ([`cycle`]), run by one interpreter.
+
+pub mod call;
+pub mod cycle;
+mod local;
+pub mod memory;
+pub mod outbox;
+mod pull;
+mod push;
+mod settle;
+pub mod store;
+#[cfg(test)]
+mod tests;
+
+pub use call::{Answer, Call};
+pub use cycle::{Failure, SyncOutcome, SyncReport};
+pub use local::{LocalChange, LocalError};
+pub use store::{DeviceStore, Write};
+
+use crate::clock::Ids;
+use cycle::Run;
+use fieldsync_schemas::id::{Capability, MutationId, ReplicaId, Seq};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::scenario::{ErrorCause, FailureCause, Status};
+use fieldsync_schemas::time::Timestamp;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use store::{Replica, Saved, State, StoreError};
+
+/// What a device is told when it is set up.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The changes it asks for in one pull; the server's limit where absent.
+    pub page_limit: Option<u64>,
+    /// The most mutations it puts into one batch; the server's limit where absent.
+    pub batch_limit: Option<u32>,
+    /// What it knows besides the core. Types that require anything else are left out.
+    pub capabilities: BTreeSet<Capability>,
+}
+
+/// How a device proves who it is. Kept in memory only.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// An access token from outside.
+    pub token: Option<String>,
+    /// A user with a password, for the capability `password-login`.
+    pub password: Option<Password>,
+}
+
+/// A user with a password.
+#[derive(Clone)]
+pub struct Password {
+    /// The name of the account.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+}
+
+/// What reaches a device.
+#[derive(Debug)]
+pub enum Event {
+    /// The device is opened; a new one takes this id, or makes one up.
+    Open {
+        /// The id to begin with.
+        replica: Option<ReplicaId>,
+    },
+    /// Its user changed something.
+    Local(LocalChange),
+    /// A sync begins.
+    Begin,
+    /// The call that was sent is answered.
+    Answered(Answer),
+    /// The call that was sent is not answered, for this reason.
+    Lost(String),
+    /// The wait is over.
+    Waited,
+    /// The writes are stored, and the machine goes on.
+    Stored,
+}
+
+/// What the machine sees of the world when it handles an event.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The device's clock.
+    pub now: Timestamp,
+    /// Makes ids, and the jitter of waits.
+    pub ids: &'a dyn Ids,
+    /// The records, as they were before this event.
+    pub store: &'a dyn DeviceStore,
+}
+
+/// What comes of an event.
+#[derive(Debug)]
+pub struct Reaction {
+    /// What to store, in one transaction, before anything else.
+    pub writes: Vec<Write>,
+    /// What to do then.
+    pub next: Next,
+}
+
+/// What the edge does next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Send this, and hand in the answer.
+    Send(Call),
+    /// Wait, and hand in [`Event::Waited`].
+    Wait(Duration),
+    /// Hand in [`Event::Stored`].
+    Proceed,
+    /// The sync is over.
+    Finished(SyncReport),
+    /// Nothing.
+    Idle,
+}
+
+/// Why an event could not be handled. After a failure of the store the machine is restored from it.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The change makes no sense here.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Handles events; a wrapper can change what goes in and what comes out.
+pub trait Rules: Send + Sync {
+    /// What comes of an event.
+    fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
+        machine.handle(event, context)
+    }
+}
+
+/// The rules as the specification has them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StandardRules;
+
+impl Rules for StandardRules {}
+
+/// The state machine of one device.
+pub struct Machine {
+    state: State,
+    settings: Settings,
+    credentials: Credentials,
+    refresh_token: Option<String>,
+    run: Option<Run>,
+}
+
+impl Machine {
+    /// From what was stored.
+    pub fn restore(saved: Saved, settings: Settings, credentials: Credentials) -> Self {
+        Self { state: State::restore(saved), settings, credentials, refresh_token: None, run: None }
+    }
+
+    /// Handles an event.
+    pub fn handle(&mut self, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
+        let mut step = Step { machine: self, context, writes: Vec::new() };
+        let next = match event {
+            Event::Open { replica } => {
+                step.open(replica);
+                Next::Idle
+            }
+            Event::Local(change) => {
+                step.change(change)?;
+                Next::Idle
+            }
+            Event::Begin => step.begin()?,
+            Event::Answered(answer) => step.answered(&answer)?,
+            Event::Lost(reason) => step.lost(reason),
+            Event::Waited | Event::Stored => step.go_on()?,
+        };
+        Ok(Reaction { writes: step.writes, next })
+    }
+
+    /// The small state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether a sync runs.
+    pub fn is_syncing(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// The sync status of a record.
+    pub fn status(&self, record: &RecordRef) -> Status {
+        let mut unsettled = self.state.outbox.of(record).peekable();
+        let Some(first) = unsettled.peek() else {
+            let refused = self.state.quarantine.contains_key(record);
+            return if refused { Status::Error(ErrorCause::Rejected) } else { Status::Synced };
+        };
+        let is_in_batch = |batch: &store::FrozenBatch| batch.mutations.contains(&first.mutation.mutation_id);
+        if self.is_syncing() {
+            let sent = self.state.batch.as_ref().is_some_and(is_in_batch);
+            return if sent { Status::Syncing } else { Status::Pending };
+        }
+        match &self.state.marks.last_failure {
+            Some(failure) if first.place <= failure.up_to => Status::Error(match failure.cause {
+                FailureCause::Network => ErrorCause::Network,
+                FailureCause::Server => ErrorCause::Server,
+                FailureCause::Credentials => ErrorCause::Credentials,
+            }),
+            _ => Status::Pending,
+        }
+    }
+}
+
+/// One event being handled: the machine, what it sees, and what is to be stored so far.
+struct Step<'a> {
+    machine: &'a mut Machine,
+    context: &'a Context<'a>,
+    writes: Vec<Write>,
+}
+
+impl Step<'_> {
+    fn write(&mut self, write: Write) {
+        self.machine.state.apply(&write);
+        self.writes.push(write);
+    }
+
+    /// Changes the marks.
+    fn mark(&mut self, change: impl FnOnce(&mut store::Marks)) {
+        let mut marks = self.machine.state.marks.clone();
+        change(&mut marks);
+        if marks != self.machine.state.marks {
+            self.write(Write::Marks(marks));
+        }
+    }
+
+    fn open(&mut self, replica: Option<ReplicaId>) {
+        if self.machine.state.replica.is_none() {
+            let id = replica.unwrap_or_else(|| self.new_replica_id());
+            self.write(Write::Replica(Replica { id, seq: Seq::FIRST, previous: None }));
+        }
+    }
+
+    fn new_replica_id(&self) -> ReplicaId {
+        ReplicaId::new(self.context.ids.unique()).expect("a unique text has the form of a replica id")
+    }
+
+    fn new_mutation_id(&self) -> MutationId {
+        MutationId::new(self.context.ids.unique()).expect("a unique text has the form of a mutation id")
+    }
+
+    /// The device, which has an id from the moment it is opened.
+    fn replica(&mut self) -> Replica {
+        self.open(None);
+        self.machine.state.replica.clone().expect("an opened device has a replica id")
+    }
+
+    /// Goes on as a new replica: nothing that the server knows of the old one counts any longer.
+    fn become_new_replica(&mut self) {
+        let id = self.new_replica_id();
+        self.write(Write::Replica(Replica { id, seq: Seq::FIRST, previous: None }));
+    }
+
+    /// The sync that runs.
+    fn run(&mut self) -> &mut Run {
+        self.machine.run.get_or_insert_default()
+    }
+}

@@ -1,0 +1,253 @@
+//! Pulling: every feed from its cursor in one call, page by page, each page stored with its cursor.
+//!
+//! Chapter: pull. A page that does not go on from the stored cursor is discarded. A resync pulls from null and marks
+//! what it sees; at the end what is not marked goes.
+
+use super::call::Answer;
+use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
+use super::settle::record_of;
+use super::store::{Resync, ServerCopy, StoreError};
+use super::{DeviceError, Next, Step, Write};
+use fieldsync_schemas::conflict::CONFLICT_TYPE;
+use fieldsync_schemas::id::{Cursor, FeedName};
+use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
+use fieldsync_schemas::pull::{ChangeOp, Page, PullAnswer, PullRequest, RecordRef};
+use fieldsync_schemas::record::Record;
+use fieldsync_schemas::scenario::{CallKind, FailureCause};
+use std::collections::BTreeSet;
+
+/// A change, read.
+enum Seen {
+    State(Box<Record>),
+    Left(RecordRef),
+}
+
+impl Step<'_> {
+    pub(super) fn pull(&mut self) -> Result<Flow, DeviceError> {
+        let state = &self.machine.state;
+        if state.resyncs.values().any(|resync| resync.complete) {
+            // The sweep looks at the marks, so they are stored first.
+            if !self.writes.is_empty() {
+                return Ok(Flow::Do(Next::Proceed));
+            }
+            self.sweep()?;
+            return Ok(Flow::Do(Next::Proceed));
+        }
+        let feeds = self.feeds();
+        if !feeds.is_empty() && !self.run().pulled_all {
+            let cursors = &self.machine.state.cursors;
+            let feeds = feeds.iter().map(|feed| (feed.clone(), cursors.get(feed).cloned().flatten())).collect();
+            let request = PullRequest {
+                replica: self.replica().id,
+                epoch: self.machine.state.marks.epoch.clone(),
+                limit: self.machine.settings.page_limit,
+                feeds,
+            };
+            let body = serde_json::to_string(&request).expect("a pull is plain JSON");
+            return Ok(Flow::Do(self.send(CallKind::Pull, "/pull", Some(body))));
+        }
+        if !self.machine.state.marks.forgotten.is_empty() && self.machine.state.resyncs.is_empty() {
+            if !self.writes.is_empty() {
+                return Ok(Flow::Do(Next::Proceed));
+            }
+            self.settle_forgotten()?;
+            self.run().pulled_all = false;
+            return Ok(Flow::At(Phase::Push));
+        }
+        Ok(Flow::Over)
+    }
+
+    /// The feeds that this device pulls: those of the registry and their partitions, without types that are left out.
+    pub(super) fn feeds(&self) -> BTreeSet<FeedName> {
+        let Some(session) = &self.machine.state.session else { return BTreeSet::new() };
+        let left_out = self.left_out();
+        let mut feeds = BTreeSet::new();
+        for entry in session.registry.types.iter().filter(|entry| !left_out.contains(&entry.name)) {
+            let feed = entry.feed_name();
+            let is_partition = |other: &&FeedName| {
+                other.as_str().strip_prefix(feed.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            };
+            feeds.extend(self.machine.state.cursors.keys().filter(is_partition).cloned());
+            if entry.partition.is_none() {
+                feeds.insert(feed);
+            }
+        }
+        feeds
+    }
+
+    /// Whether a feed that the server names is one that this device could pull, by what it knows of the types.
+    fn is_left_out(&self, feed: &FeedName) -> bool {
+        let left_out = self.left_out();
+        let base = feed.as_str().split('/').next().unwrap_or_default();
+        left_out.iter().any(|type_name| self.feed_of(type_name).as_str() == base)
+    }
+
+    pub(super) fn on_pull(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
+        let answer = match self.understood::<PullAnswer>(CallKind::Pull, answer) {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(problem)) => return self.on_pull_problem(&problem),
+            Err(next) => return Ok(next),
+        };
+        let mut pages = Vec::with_capacity(answer.feeds.len());
+        for page in &answer.feeds {
+            match read(page) {
+                Some(seen) => pages.push((page, seen)),
+                None => {
+                    let detail = format!("a change of the feed {} cannot be read", page.feed);
+                    return Ok(self.fail(Failure::new(FailureCause::Network, detail)));
+                }
+            }
+        }
+        if self.machine.state.marks.epoch.as_ref() != Some(&answer.epoch) {
+            self.run().session_is_old = true;
+            if let Err(next) = self.enter_epoch(answer.epoch.clone()) {
+                return Ok(next);
+            }
+            return self.go_on();
+        }
+        let asked = self.feeds();
+        let (mut strays, mut more, mut moved) = (false, false, false);
+        for (page, seen) in pages {
+            let stored: Option<Cursor> = self.machine.state.cursors.get(&page.feed).cloned().flatten();
+            if !asked.contains(&page.feed) || page.from != stored {
+                strays = true;
+                continue;
+            }
+            more |= page.more;
+            moved |= page.from.as_ref() != Some(&page.cursor) || !page.changes.is_empty();
+            self.take_page(page, seen);
+        }
+        let mut is_new = false;
+        for feed in &answer.new_feeds {
+            if !asked.contains(feed) && !self.is_left_out(feed) && self.run().new_feeds.insert(feed.clone()) {
+                self.write(Write::Cursor(feed.clone(), None));
+                self.run().session_is_old = true;
+                is_new = true;
+            }
+        }
+        self.heard_session_tag(&answer.session);
+        self.run().pulled_all = !(strays || more || is_new);
+        if strays || (more && !moved) {
+            self.run().stray_answers += 1;
+            if self.run().stray_answers > ATTEMPTS {
+                return Ok(self.lead_nowhere("the server's pages do not go on from the cursors that they were asked for"));
+            }
+        }
+        self.go_on()
+    }
+
+    fn take_page(&mut self, page: &Page, seen: Vec<Seen>) {
+        let mark = self.machine.state.marks.mark;
+        for change in seen {
+            self.run().counts.pulled += 1;
+            match change {
+                Seen::State(record) => {
+                    if record.type_name.as_str() == CONFLICT_TYPE
+                        && let Some(data) = record.data.clone()
+                    {
+                        self.write(Write::Conflict(record.id.clone(), data));
+                    }
+                    let copy = ServerCopy { record: *record, feed: page.feed.clone(), mark };
+                    self.write(Write::Server(Box::new(copy)));
+                }
+                Seen::Left(record) => {
+                    self.gone(&record);
+                    self.write(Write::ServerGone(record));
+                }
+            }
+        }
+        self.write(Write::Cursor(page.feed.clone(), Some(page.cursor.clone())));
+        if !page.more
+            && let Some(resync) = self.machine.state.resyncs.get(&page.feed).cloned()
+        {
+            self.write(Write::Resync(page.feed.clone(), Some(Resync { complete: true, ..resync })));
+        }
+    }
+
+    fn on_pull_problem(&mut self, problem: &Problem) -> Result<Next, DeviceError> {
+        if Self::is_epoch_mismatch(problem) {
+            let epoch = problem.epoch.clone().expect("it was looked at a moment ago");
+            self.run().session_is_old = true;
+            return match self.enter_epoch(epoch) {
+                Ok(()) => self.go_on(),
+                Err(next) => Ok(next),
+            };
+        }
+        if problem.retry != Retry::Resync {
+            return Ok(self.fail(Failure::of(problem)));
+        }
+        self.run().session_is_old |= problem.code == ProblemCode::UnknownFeed;
+        let asked = self.feeds();
+        let named: BTreeSet<FeedName> = problem.feeds.iter().filter(|feed| asked.contains(*feed)).cloned().collect();
+        match self.resync(if named.is_empty() { asked } else { named }) {
+            Ok(()) => self.go_on(),
+            Err(next) => Ok(next),
+        }
+    }
+
+    /// Begins to pull these feeds again from null.
+    pub(super) fn resync(&mut self, feeds: BTreeSet<FeedName>) -> Result<(), Next> {
+        self.run().resyncs += 1;
+        self.run().pulled_all = false;
+        if self.run().resyncs > ATTEMPTS {
+            return Err(self.lead_nowhere("the server asks for one resync after another"));
+        }
+        self.mark(|marks| marks.mark += 1);
+        let mark = self.machine.state.marks.mark;
+        for feed in feeds {
+            self.write(Write::Cursor(feed.clone(), None));
+            self.write(Write::Resync(feed, Some(Resync { mark, complete: false })));
+        }
+        Ok(())
+    }
+
+    /// What a resync did not see goes; unsettled work on it is kept in quarantine.
+    fn sweep(&mut self) -> Result<(), StoreError> {
+        let resyncs = self.machine.state.resyncs.clone();
+        for (feed, resync) in resyncs.into_iter().filter(|(_, resync)| resync.complete) {
+            let records: BTreeSet<RecordRef> = self.machine.state.outbox.iter().map(|entry| entry.record()).collect();
+            for record in records {
+                let Some(first) = self.first(&record) else { continue };
+                if self.machine.state.marks.forgotten.contains(&first.mutation.mutation_id) {
+                    continue;
+                }
+                let server = self.context.store.record(&record)?.and_then(|stored| stored.server);
+                if server.is_some_and(|server| server.feed == feed && server.mark < resync.mark) {
+                    self.gone(&record);
+                }
+            }
+            self.write(Write::Sweep { feed: feed.clone(), below: resync.mark });
+            self.write(Write::Resync(feed, None));
+        }
+        Ok(())
+    }
+
+    /// Feeds whose type left the registry are no longer pulled.
+    pub(super) fn forget_feeds_without_a_type(&mut self) {
+        let feeds = self.feeds();
+        let known: Vec<FeedName> = self.machine.state.cursors.keys().cloned().collect();
+        for feed in known.into_iter().filter(|feed| !feeds.contains(feed)) {
+            self.write(Write::CursorGone(feed.clone()));
+            if self.machine.state.resyncs.contains_key(&feed) {
+                self.write(Write::Resync(feed, None));
+            }
+        }
+    }
+}
+
+/// Reads the changes of a page; unknown kinds of change are left out. Nothing, where one cannot be read.
+fn read(page: &Page) -> Option<Vec<Seen>> {
+    let mut seen = Vec::with_capacity(page.changes.len());
+    for change in &page.changes {
+        match &change.op {
+            ChangeOp::Put | ChangeOp::Tombstone => {
+                let mut record = record_of(change.record.as_deref()?)?;
+                record.deleted |= change.op == ChangeOp::Tombstone;
+                seen.push(Seen::State(Box::new(record)));
+            }
+            ChangeOp::Remove => seen.push(Seen::Left(change.removed.clone()?)),
+            ChangeOp::Other(_) => {}
+        }
+    }
+    Some(seen)
+}

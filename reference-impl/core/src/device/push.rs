@@ -1,0 +1,267 @@
+//! Pushing: a batch is frozen, sent byte for byte until it is answered, and taken apart where the server fails over it.
+//!
+//! Chapter: push.
+
+use super::call::Answer;
+use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
+use super::outbox::{Entry, Progress};
+use super::store::{FrozenBatch, Reason};
+use super::{DeviceError, Next, Step, Write};
+use fieldsync_schemas::id::{Epoch, MutationId, TypeName};
+use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
+use fieldsync_schemas::push::{MutationOp, PushAnswer, PushRequest};
+use fieldsync_schemas::scenario::{CallKind, FailureCause};
+use serde_json::value::RawValue;
+use std::collections::{HashMap, HashSet};
+
+/// After so many failures of the server over one batch it is taken apart.
+const FAILURES: u32 = 3;
+/// The most bytes that a batch has besides its mutations: three ids, a token and the members' names.
+const ENVELOPE: u64 = 1024;
+
+impl Step<'_> {
+    /// A batch without an answer comes before anything else.
+    pub(super) fn settle(&mut self) -> Flow {
+        match self.send_batch() {
+            Some(next) => Flow::Do(next),
+            None => Flow::Over,
+        }
+    }
+
+    pub(super) fn push(&mut self) -> Flow {
+        if self.machine.state.batch.is_none() && self.run().refusal.is_none() {
+            self.freeze();
+        }
+        self.settle()
+    }
+
+    fn send_batch(&mut self) -> Option<Next> {
+        let body = self.machine.state.batch.as_ref()?.body.clone();
+        Some(self.send(CallKind::Push, "/push", Some(body)))
+    }
+
+    /// Makes the next batch, if anything waits: its bytes and their place in the replica's row are stored before they
+    /// are sent.
+    fn freeze(&mut self) {
+        let chosen = loop {
+            let Some(part) = self.machine.state.marks.parts.first().cloned() else { break self.waiting(None) };
+            self.mark(|marks| {
+                marks.parts.remove(0);
+            });
+            let entries = self.waiting(Some(&part));
+            if !entries.is_empty() {
+                break entries;
+            }
+        };
+        let limits = self.session().limits;
+        let most = limits.batch_mutations.min(self.machine.settings.batch_limit.unwrap_or(u32::MAX)).max(1) as usize;
+        let mut bytes = ENVELOPE;
+        let (mut mutations, mut entries) = (Vec::new(), Vec::new());
+        for entry in chosen.into_iter().take(most) {
+            let text = serde_json::value::to_raw_value(&entry.mutation).expect("a mutation is plain JSON");
+            bytes += text.get().len() as u64 + 1;
+            if bytes > limits.body_bytes && !entries.is_empty() {
+                break;
+            }
+            mutations.push(text);
+            entries.push(entry);
+        }
+        if entries.is_empty() {
+            return;
+        }
+        let replica = self.replica();
+        let request = PushRequest::<Box<RawValue>> {
+            replica: replica.id.clone(),
+            seq: replica.seq,
+            previous: replica.previous,
+            epoch: self.machine.state.marks.epoch.clone(),
+            mutations,
+        };
+        self.write(Write::Batch(Some(FrozenBatch {
+            replica: replica.id,
+            seq: replica.seq,
+            mutations: entries.iter().map(|entry| entry.mutation.mutation_id.clone()).collect(),
+            body: serde_json::to_string(&request).expect("a batch is plain JSON"),
+            failures: 0,
+        })));
+        for entry in entries {
+            if entry.progress != Progress::Unknown {
+                self.write(Write::Entry(Box::new(Entry { progress: Progress::Unknown, ..entry })));
+            }
+        }
+    }
+
+    /// What can be sent now, of a part or of everything: the first mutation of each record; creates and updates with
+    /// parents first, then deletes with children first.
+    fn waiting(&mut self, part: Option<&[MutationId]>) -> Vec<Entry> {
+        let left_out: HashSet<TypeName> = self.left_out().into_iter().collect();
+        let run = self.machine.run.get_or_insert_default();
+        let state = &self.machine.state;
+        let can_go = |entry: &&Entry| {
+            let id = &entry.mutation.mutation_id;
+            let is_first = state.outbox.of(&entry.record()).next().is_some_and(|first| first.place == entry.place);
+            is_first
+                && !state.marks.forgotten.contains(id)
+                && !run.suspects.contains(id)
+                && !run.set_aside.contains(id)
+                && !left_out.contains(&entry.mutation.type_name)
+        };
+        let mut entries: Vec<Entry> = match part {
+            Some(ids) => ids.iter().filter_map(|id| state.outbox.get(id)).filter(can_go).cloned().collect(),
+            None => state.outbox.iter().filter(can_go).cloned().collect(),
+        };
+        let types = state.session.iter().flat_map(|session| &session.registry.types);
+        let order: HashMap<&TypeName, i64> = types.zip(0..).map(|(entry, index)| (&entry.name, index)).collect();
+        entries.sort_by_key(|entry| {
+            let index = order.get(&entry.mutation.type_name).copied().unwrap_or(i64::MAX);
+            let is_delete = entry.mutation.op == MutationOp::Delete;
+            (is_delete, if is_delete { -index } else { index }, entry.place)
+        });
+        entries
+    }
+
+    pub(super) fn on_push(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
+        let message = match self.understood::<PushAnswer>(CallKind::Push, answer) {
+            Ok(message) => message,
+            Err(next) => return Ok(next),
+        };
+        let Some(batch) = self.machine.state.batch.clone() else { return self.go_on() };
+        match message {
+            Ok(answer) => {
+                self.write(Write::Batch(None));
+                let mut replica = self.replica();
+                replica.seq = batch.seq.next();
+                replica.previous = Some(answer.token.clone());
+                self.write(Write::Replica(replica));
+                self.outcomes(&batch, &answer)?;
+                self.heard_session_tag(&answer.session);
+                self.go_on()
+            }
+            Err(problem) => self.on_push_problem(batch, &problem, answer.status),
+        }
+    }
+
+    fn on_push_problem(&mut self, batch: FrozenBatch, problem: &Problem, status: u16) -> Result<Next, DeviceError> {
+        let failure = Failure::of(problem);
+        if Self::is_epoch_mismatch(problem) {
+            let epoch = problem.epoch.clone().expect("it was looked at a moment ago");
+            self.run().session_is_old = true;
+            return match self.enter_epoch(epoch) {
+                Ok(()) => self.go_on(),
+                Err(next) => Ok(next),
+            };
+        }
+        match &problem.retry {
+            Retry::NewReplica => {
+                self.write(Write::Batch(None));
+                self.become_new_replica();
+                self.mark(|marks| marks.parts.insert(0, batch.mutations));
+                self.run().fences += 1;
+                if self.run().fences > ATTEMPTS {
+                    return Ok(self.fail(failure));
+                }
+                self.go_on()
+            }
+            Retry::Resync => {
+                self.write(Write::Batch(None));
+                self.become_new_replica();
+                self.mark(|marks| marks.forgotten.extend(batch.mutations));
+                let feeds = self.feeds();
+                if let Err(next) = self.resync(feeds) {
+                    return Ok(next);
+                }
+                self.go_to(Phase::Pull);
+                self.go_on()
+            }
+            Retry::Upgrade => Ok(self.fail(failure)),
+            retry if *retry == Retry::Split || matches!(status, 400 | 413) => {
+                self.take_apart(batch, &failure);
+                self.go_on()
+            }
+            _ => {
+                // Refused as a whole, so it is answered: what others did is pulled, then the sync fails.
+                self.write(Write::Batch(None));
+                self.mark(|marks| marks.parts.insert(0, batch.mutations));
+                self.run().refusal = Some(failure);
+                self.go_to(Phase::Pull);
+                self.go_on()
+            }
+        }
+    }
+
+    /// The server failed over the batch once more. Whether it was taken apart.
+    pub(super) fn batch_failed(&mut self, failure: &Failure) -> bool {
+        let Some(mut batch) = self.machine.state.batch.clone() else { return false };
+        batch.failures += 1;
+        if !self.run().server_lives {
+            self.run().failed_batches += 1;
+        }
+        if batch.failures < FAILURES {
+            self.write(Write::Batch(Some(batch)));
+            return false;
+        }
+        self.take_apart(batch, failure);
+        true
+    }
+
+    /// Goes on as a new replica with halves of the batch; a mutation that is alone in it is given up, so that it does
+    /// not stop the others. Where the server has answered nothing in this sync it may fail over anything: then the
+    /// mutation is only suspected.
+    fn take_apart(&mut self, batch: FrozenBatch, failure: &Failure) {
+        self.write(Write::Batch(None));
+        self.become_new_replica();
+        if let [only] = batch.mutations.as_slice() {
+            if self.run().server_lives {
+                self.give_up(only, Reason::Server(failure.detail.clone()));
+            } else {
+                self.run().suspects.push(only.clone());
+            }
+            return;
+        }
+        let (first, second) = batch.mutations.split_at(batch.mutations.len().div_ceil(2));
+        let halves = [first.to_vec(), second.to_vec()];
+        self.mark(|marks| {
+            marks.parts.splice(0..0, halves);
+        });
+    }
+
+    /// The server has answered: what it failed over, alone, it fails over for a reason.
+    pub(super) fn server_lives(&mut self) {
+        self.run().server_lives = true;
+        for suspect in std::mem::take(&mut self.run().suspects) {
+            self.give_up(&suspect, Reason::Server("the server fails over this change, and answers others".to_owned()));
+        }
+    }
+
+    /// The data has another identity: nothing that the server said before counts, and unsettled work stays.
+    pub(super) fn enter_epoch(&mut self, epoch: Epoch) -> Result<(), Next> {
+        let known = self.machine.state.marks.epoch.clone();
+        if known.as_ref() == Some(&epoch) {
+            return Ok(());
+        }
+        self.mark(|marks| marks.epoch = Some(epoch));
+        if known.is_none() {
+            return Ok(());
+        }
+        self.write(Write::Batch(None));
+        self.become_new_replica();
+        self.mark(|marks| {
+            marks.parts.clear();
+            marks.forgotten.clear();
+        });
+        let feeds = self.feeds();
+        self.resync(feeds)?;
+        self.go_to(Phase::Settle);
+        Ok(())
+    }
+
+    /// Fails the sync, because what the server says does not lead on.
+    pub(super) fn lead_nowhere(&mut self, detail: &str) -> Next {
+        self.fail(Failure::new(FailureCause::Server, detail))
+    }
+
+    /// Whether a refusal asks for a new mutation id.
+    pub(super) fn asks_for_new_id(code: &ProblemCode) -> bool {
+        *code == ProblemCode::MutationIdReused
+    }
+}

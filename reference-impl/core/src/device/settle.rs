@@ -1,0 +1,277 @@
+//! Settling: what an outcome does to the outbox, to the record, and to the edit that waits behind it.
+//!
+//! Chapter: push.
+
+use super::outbox::{Entry, Progress, joined};
+use super::store::{FrozenBatch, OwnCopy, Quarantined, Reason, ServerCopy, StoreError, StoredRecord};
+use super::{Step, Write, cycle};
+use crate::data;
+use fieldsync_schemas::id::{MutationId, Rev, Version};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer};
+use fieldsync_schemas::record::Record;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+
+impl Step<'_> {
+    /// Settles a batch. Outcomes are matched by mutation id; what has none stays as it is.
+    pub(super) fn outcomes(&mut self, batch: &FrozenBatch, answer: &PushAnswer) -> Result<(), StoreError> {
+        let mut outcomes: HashMap<&MutationId, &Outcome> = HashMap::new();
+        for outcome in &answer.outcomes {
+            outcomes.entry(&outcome.mutation_id).or_insert(outcome);
+        }
+        for id in &batch.mutations {
+            let Some(entry) = self.machine.state.outbox.get(id).cloned() else { continue };
+            let settled = match outcomes.get(id) {
+                Some(outcome) => self.outcome(entry, outcome)?,
+                None => false,
+            };
+            if !settled {
+                self.run().set_aside.insert(id.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of one mutation. Whether the outcome was one that this device understands.
+    fn outcome(&mut self, entry: Entry, outcome: &Outcome) -> Result<bool, StoreError> {
+        let record = entry.record();
+        let told = outcome.record.as_deref().and_then(record_of).filter(|told| is_of(told, &record));
+        for conflict in &outcome.conflicts {
+            self.log(conflict);
+        }
+        match (&outcome.outcome, told) {
+            (OutcomeKind::Applied | OutcomeKind::Merged | OutcomeKind::Duplicate, told) => {
+                let (Some(rev), Some(version)) = (outcome.rev.clone(), outcome.version) else { return Ok(false) };
+                let told = told.unwrap_or_else(|| self.as_accepted(&entry.mutation, rev, version));
+                self.accepted(entry, told)?;
+            }
+            (OutcomeKind::Superseded, Some(winner)) => self.superseded(entry, winner)?,
+            (OutcomeKind::Stale, Some(current)) => {
+                self.take_server_copy(current)?;
+                self.deferred(entry);
+            }
+            (OutcomeKind::Held | OutcomeKind::Skipped, _) => self.deferred(entry),
+            (OutcomeKind::Rejected, _) => {
+                let Some(refusal) = outcome.problem.clone() else { return Ok(false) };
+                if Self::asks_for_new_id(&refusal.code) && self.second(&record).is_none() {
+                    let mutation = Mutation { mutation_id: self.new_mutation_id(), ..entry.mutation.clone() };
+                    self.renew(Entry { progress: Progress::Unsent, mutation, ..entry });
+                } else {
+                    self.refused(entry, Reason::Refused(refusal));
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The mutation is the record's state now; the edit that waits was made on it.
+    pub(super) fn accepted(&mut self, entry: Entry, accepted: Record) -> Result<(), StoreError> {
+        let record = entry.record();
+        self.run().counts.settled += 1;
+        self.write(Write::EntryGone(entry.place));
+        if let Some(waiting) = self.first(&record) {
+            let version = waiting.version().max(accepted.version.next());
+            let base = Some(accepted.rev.clone());
+            let mutation = Mutation { base, version: Some(version), ..waiting.mutation.clone() };
+            self.write(Write::Entry(Box::new(Entry { mutation, ..waiting })));
+        } else {
+            self.write(Write::OwnGone(record));
+        }
+        self.take_server_copy(accepted)
+    }
+
+    /// Another state won. The edit that waits keeps its base, so that the policy ranks it, too.
+    fn superseded(&mut self, entry: Entry, winner: Record) -> Result<(), StoreError> {
+        let record = entry.record();
+        self.run().counts.settled += 1;
+        self.write(Write::EntryGone(entry.place));
+        if self.first(&record).is_none() {
+            self.write(Write::OwnGone(record));
+        }
+        self.take_server_copy(winner)
+    }
+
+    /// The server kept nothing of it: it goes again in the next sync, joined with the edit that waits.
+    fn deferred(&mut self, entry: Entry) {
+        if self.second(&entry.record()).is_none() {
+            self.run().set_aside.insert(entry.mutation.mutation_id.clone());
+            self.write(Write::Entry(Box::new(Entry { progress: Progress::Deferred, ..entry })));
+        } else if let Some(id) = self.join_waiting(&entry) {
+            self.run().set_aside.insert(id);
+        }
+    }
+
+    /// It is refused: the edit that waits takes it up, or it is given up.
+    pub(super) fn refused(&mut self, entry: Entry, reason: Reason) {
+        if self.second(&entry.record()).is_some() {
+            self.join_waiting(&entry);
+        } else {
+            self.quarantine(entry, reason);
+        }
+    }
+
+    /// The same, for a mutation that may have left the outbox meanwhile.
+    pub(super) fn give_up(&mut self, id: &MutationId, reason: Reason) {
+        if let Some(entry) = self.machine.state.outbox.get(id).cloned() {
+            self.refused(entry, reason);
+        }
+    }
+
+    /// Makes one mutation of a refused one and the edit behind it, on the old base, under a new id.
+    fn join_waiting(&mut self, entry: &Entry) -> Option<MutationId> {
+        let record = entry.record();
+        let waiting = self.second(&record)?;
+        self.write(Write::EntryGone(waiting.place));
+        let Some(both) = joined(&entry.mutation, &waiting.mutation) else {
+            self.write(Write::EntryGone(entry.place));
+            self.write(Write::OwnGone(record));
+            return None;
+        };
+        let replaces = Some(entry.mutation.mutation_id.clone());
+        let mutation = Mutation { mutation_id: self.new_mutation_id(), replaces, ..both };
+        let id = mutation.mutation_id.clone();
+        self.renew(Entry { place: entry.place, progress: Progress::Unsent, mutation });
+        Some(id)
+    }
+
+    /// Stores a mutation that was made anew. It goes in this sync, but not for ever.
+    fn renew(&mut self, entry: Entry) {
+        let times = self.run().renewals.entry(entry.record()).or_default();
+        *times += 1;
+        if *times > cycle::ATTEMPTS {
+            self.run().set_aside.insert(entry.mutation.mutation_id.clone());
+        }
+        self.write(Write::Entry(Box::new(entry)));
+    }
+
+    /// Keeps the mutation with its reason. A record that only this device has stays as it is shown; of any other the
+    /// server's state is shown again.
+    pub(super) fn quarantine(&mut self, entry: Entry, reason: Reason) {
+        self.run().counts.given_up += 1;
+        let keeps_copy = entry.mutation.op == MutationOp::Create || reason == Reason::Gone;
+        self.write(Write::EntryGone(entry.place));
+        if !keeps_copy {
+            self.write(Write::OwnGone(entry.record()));
+        }
+        self.write(Write::Quarantine(Box::new(Quarantined { mutation: entry.mutation, reason })));
+    }
+
+    /// The server no longer has the record: all unsettled work on it becomes one mutation in quarantine.
+    pub(super) fn gone(&mut self, record: &RecordRef) {
+        let Some(mut first) = self.first(record) else { return };
+        if let Some(second) = self.second(record) {
+            self.write(Write::EntryGone(second.place));
+            match joined(&first.mutation, &second.mutation) {
+                Some(both) => first.mutation = both,
+                None => first.mutation = second.mutation,
+            }
+        }
+        self.quarantine(first, Reason::Gone);
+    }
+
+    /// After the resync: mutations whose outcome the server forgot are settled where it shows what they did.
+    pub(super) fn settle_forgotten(&mut self) -> Result<(), StoreError> {
+        let forgotten = self.machine.state.marks.forgotten.clone();
+        self.mark(|marks| marks.forgotten.clear());
+        for id in forgotten {
+            let Some(entry) = self.machine.state.outbox.get(&id).cloned() else { continue };
+            let stored = self.context.store.record(&entry.record())?.unwrap_or_default();
+            match stored.server {
+                Some(server) if shows(&server.record, &entry.mutation) => self.accepted(entry, server.record)?,
+                None if entry.mutation.op == MutationOp::Delete => {
+                    self.run().counts.settled += 1;
+                    self.write(Write::EntryGone(entry.place));
+                    self.show_own(&entry.record());
+                }
+                _ => self.refused(entry, Reason::OutcomeUnknown),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the server's state of a record, unless a later one was pulled already: a stored answer may be old.
+    fn take_server_copy(&mut self, record: Record) -> Result<(), StoreError> {
+        let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
+        let StoredRecord { server, .. } = self.context.store.record(&name)?.unwrap_or_default();
+        if server.as_ref().is_some_and(|known| known.record.version >= record.version) {
+            return Ok(());
+        }
+        let feed = server.map_or_else(|| self.feed_of(&name.type_name), |known| known.feed);
+        let mark = self.machine.state.marks.mark;
+        self.write(Write::Server(Box::new(ServerCopy { record, feed, mark })));
+        Ok(())
+    }
+
+    /// The accepted state that an outcome speaks of. When the server accepted it comes with the next pull.
+    fn as_accepted(&self, mutation: &Mutation, rev: Rev, version: Version) -> Record {
+        let modified_at = mutation.modified_at.unwrap_or(self.context.now);
+        Record {
+            type_name: mutation.type_name.clone(),
+            id: mutation.id.clone(),
+            rev,
+            version,
+            modified_at,
+            claimed_at: None,
+            accepted_at: modified_at,
+            replica: self.machine.state.replica.as_ref().map(|replica| replica.id.clone()),
+            deleted: mutation.op == MutationOp::Delete,
+            data: mutation.data.clone(),
+            attachments: mutation.attachments.clone(),
+        }
+    }
+
+    /// Puts an entry that came with an outcome into the conflict log.
+    fn log(&mut self, conflict: &RawValue) {
+        if let Some(Record { id, data: Some(data), .. }) = record_of(conflict) {
+            self.write(Write::Conflict(id, data));
+        }
+    }
+
+    /// The mutation of a record that goes first.
+    pub(super) fn first(&self, record: &RecordRef) -> Option<Entry> {
+        self.machine.state.outbox.of(record).next().cloned()
+    }
+
+    /// The edit that waits behind it.
+    pub(super) fn second(&self, record: &RecordRef) -> Option<Entry> {
+        self.machine.state.outbox.of(record).nth(1).cloned()
+    }
+
+    /// Shows what the last unsettled or refused work on a record says; without any, the server's state.
+    pub(super) fn show_own(&mut self, record: &RecordRef) {
+        let last = self.machine.state.outbox.of(record).last().map(|entry| &entry.mutation);
+        let refused = self.machine.state.quarantine.get(record).map(|one| &one.mutation);
+        let refused = refused.filter(|mutation| mutation.op == MutationOp::Create);
+        match last.or(refused).map(own_copy) {
+            Some(copy) => self.write(Write::Own(record.clone(), copy)),
+            None => self.write(Write::OwnGone(record.clone())),
+        }
+    }
+}
+
+/// What a device shows after a mutation.
+pub(super) fn own_copy(mutation: &Mutation) -> OwnCopy {
+    match &mutation.data {
+        Some(data) if mutation.op != MutationOp::Delete => OwnCopy::Data(data::tree(data)),
+        _ => OwnCopy::Deleted,
+    }
+}
+
+/// Reads a record that came spliced into an answer.
+pub(super) fn record_of(raw: &RawValue) -> Option<Record> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+fn is_of(told: &Record, record: &RecordRef) -> bool {
+    told.type_name == record.type_name && told.id == record.id
+}
+
+/// Whether the server's state is what the mutation made of the record.
+fn shows(server: &Record, mutation: &Mutation) -> bool {
+    if mutation.op == MutationOp::Delete || server.deleted {
+        return server.deleted && mutation.op == MutationOp::Delete;
+    }
+    data::content_hash(server.data.as_deref(), &[]) == data::content_hash(mutation.data.as_deref(), &[])
+}

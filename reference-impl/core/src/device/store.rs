@@ -1,0 +1,335 @@
+//! What a device keeps, and the trait of the store that keeps it.
+//!
+//! Chapter: device. The small state is loaded once and lives in the [`Machine`](super::Machine); records stay in the
+//! store. All writes of one reaction are one transaction.
+
+use super::outbox::{Entry, Outbox};
+use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::id::{BatchToken, Cursor, Epoch, FeedName, MutationId, RecordId, ReplicaId, Seq, TypeName};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::{Mutation, Refusal};
+use fieldsync_schemas::record::{Data, Record};
+use fieldsync_schemas::scenario::FailureCause;
+use fieldsync_schemas::session::Session;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who the device is to the server, and where its row of batches stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Replica {
+    /// Its id.
+    pub id: ReplicaId,
+    /// The place of its next batch.
+    pub seq: Seq,
+    /// The token of the last answered batch.
+    pub previous: Option<BatchToken>,
+}
+
+/// A batch as it is sent until it is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrozenBatch {
+    /// The replica that sends it.
+    pub replica: ReplicaId,
+    /// Its place in the replica's row.
+    pub seq: Seq,
+    /// Its mutations.
+    pub mutations: Vec<MutationId>,
+    /// The body, byte for byte.
+    pub body: String,
+    /// How often the server failed over it.
+    pub failures: u32,
+}
+
+/// A feed that is pulled again from null.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resync {
+    /// Records that were seen carry at least this mark.
+    pub mark: u64,
+    /// Whether all pages have come, so that what carries a lower mark can go.
+    pub complete: bool,
+}
+
+/// How the last sync failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastFailure {
+    /// Its cause.
+    pub cause: FailureCause,
+    /// Mutations up to this place were in the outbox then.
+    pub up_to: u64,
+}
+
+/// What changes seldom and is stored in one piece.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Marks {
+    /// The identity of the data that the device holds.
+    pub epoch: Option<Epoch>,
+    /// The mark that records get when they are seen; one more with every resync.
+    pub mark: u64,
+    /// Parts of a batch that failed, each sent as a batch of its own.
+    pub parts: Vec<Vec<MutationId>>,
+    /// Mutations whose outcome the server forgot: settled after the resync by what it shows.
+    pub forgotten: BTreeSet<MutationId>,
+    /// How the last sync failed; none where it ended well.
+    pub last_failure: Option<LastFailure>,
+}
+
+/// A mutation that was given up, with its reason, kept until its record is edited or the work is discarded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The mutation.
+    pub mutation: Mutation,
+    /// Why it was given up.
+    pub reason: Reason,
+}
+
+/// Why a mutation was given up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The server refused it.
+    Refused(Refusal),
+    /// The server failed over it, alone in its batch.
+    Server(String),
+    /// The server forgot its outcome and does not show its content.
+    OutcomeUnknown,
+    /// The server no longer has its record.
+    Gone,
+}
+
+impl Reason {
+    /// The reason, for programs.
+    pub fn code(&self) -> &str {
+        match self {
+            Reason::Refused(refusal) => refusal.code.as_str(),
+            Reason::Server(_) => "server",
+            Reason::OutcomeUnknown => "outcome-unknown",
+            Reason::Gone => "gone",
+        }
+    }
+
+    /// The reason, for people.
+    pub fn detail(&self) -> &str {
+        match self {
+            Reason::Refused(refusal) => &refusal.detail,
+            Reason::Server(detail) => detail,
+            Reason::OutcomeUnknown => "the server no longer knows what became of it, and does not show it",
+            Reason::Gone => "the server no longer has the record",
+        }
+    }
+}
+
+impl Quarantined {
+    /// The record that it would have changed.
+    pub fn record(&self) -> RecordRef {
+        RecordRef { type_name: self.mutation.type_name.clone(), id: self.mutation.id.clone() }
+    }
+}
+
+/// A record as a device stores it.
+#[derive(Debug, Clone, Default)]
+pub struct StoredRecord {
+    /// The server's state, as it was pulled or pushed; none for a record that only this device knows.
+    pub server: Option<ServerCopy>,
+    /// What the device shows in place of the server's state: its own unsettled work.
+    pub own: Option<OwnCopy>,
+}
+
+impl StoredRecord {
+    /// What the device shows: the data, or that the record is deleted. Nothing, where it knows neither copy.
+    pub fn shown(&self) -> Option<OwnCopy> {
+        self.own.clone().or_else(|| {
+            let record = &self.server.as_ref()?.record;
+            Some(if record.deleted { OwnCopy::Deleted } else { OwnCopy::Data(record.data_tree()) })
+        })
+    }
+}
+
+/// The server's state of a record.
+#[derive(Debug, Clone)]
+pub struct ServerCopy {
+    /// The record.
+    pub record: Record,
+    /// The feed that it came by.
+    pub feed: FeedName,
+    /// When it was last seen, in resyncs.
+    pub mark: u64,
+}
+
+/// The device's own copy of a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnCopy {
+    /// Its data.
+    Data(Data),
+    /// It was deleted here.
+    Deleted,
+}
+
+/// One change of the store.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Who the device is, and where its batches stand.
+    Replica(Replica),
+    /// A mutation in the outbox, in its place.
+    Entry(Box<Entry>),
+    /// The mutation of this place leaves the outbox.
+    EntryGone(u64),
+    /// The batch that is sent until it is answered; none once it is.
+    Batch(Option<FrozenBatch>),
+    /// Where a feed stands; none to begin.
+    Cursor(FeedName, Option<Cursor>),
+    /// The feed is no longer pulled.
+    CursorGone(FeedName),
+    /// A resync of a feed begins, is complete, or is over (none).
+    Resync(FeedName, Option<Resync>),
+    /// The session.
+    Session(Box<Session>),
+    /// The marks.
+    Marks(Marks),
+    /// The server's state of a record.
+    Server(Box<ServerCopy>),
+    /// The server no longer has the record.
+    ServerGone(RecordRef),
+    /// The device's own copy of a record.
+    Own(RecordRef, OwnCopy),
+    /// The server's state is shown again.
+    OwnGone(RecordRef),
+    /// A mutation is given up. A record has at most one.
+    Quarantine(Box<Quarantined>),
+    /// Nothing of this record is given up any longer.
+    QuarantineGone(RecordRef),
+    /// An entry of the conflict log. One that exists stays.
+    Conflict(RecordId, Box<RawValue>),
+    /// The server's state of each record of this feed that carries a lower mark goes.
+    Sweep {
+        /// The feed.
+        feed: FeedName,
+        /// The mark of what stays.
+        below: u64,
+    },
+}
+
+/// The small state, as it is loaded.
+#[derive(Debug, Clone, Default)]
+pub struct Saved {
+    /// Who the device is; none before it was first opened.
+    pub replica: Option<Replica>,
+    /// The outbox.
+    pub outbox: Vec<Entry>,
+    /// The batch that is not answered yet.
+    pub batch: Option<FrozenBatch>,
+    /// Where each feed stands.
+    pub cursors: BTreeMap<FeedName, Option<Cursor>>,
+    /// The resyncs that are not over.
+    pub resyncs: BTreeMap<FeedName, Resync>,
+    /// The session.
+    pub session: Option<Session>,
+    /// The marks.
+    pub marks: Marks,
+    /// The given-up mutations.
+    pub quarantine: Vec<Quarantined>,
+}
+
+/// The small state, as the machine holds it. Every change goes through [`State::apply`], so that what is in memory is
+/// what is stored.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Who the device is.
+    pub replica: Option<Replica>,
+    /// The outbox.
+    pub outbox: Outbox,
+    /// The batch that is not answered yet.
+    pub batch: Option<FrozenBatch>,
+    /// Where each feed stands.
+    pub cursors: BTreeMap<FeedName, Option<Cursor>>,
+    /// The resyncs that are not over.
+    pub resyncs: BTreeMap<FeedName, Resync>,
+    /// The session.
+    pub session: Option<Session>,
+    /// The marks.
+    pub marks: Marks,
+    /// The given-up mutations.
+    pub quarantine: BTreeMap<RecordRef, Quarantined>,
+}
+
+impl State {
+    /// From what was stored.
+    pub fn restore(saved: Saved) -> Self {
+        Self {
+            replica: saved.replica,
+            outbox: Outbox::restore(saved.outbox),
+            batch: saved.batch,
+            cursors: saved.cursors,
+            resyncs: saved.resyncs,
+            session: saved.session,
+            marks: saved.marks,
+            quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
+        }
+    }
+
+    /// Follows a write.
+    pub fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Replica(replica) => self.replica = Some(replica.clone()),
+            Write::Entry(entry) => self.outbox.put((**entry).clone()),
+            Write::EntryGone(place) => self.outbox.remove(*place),
+            Write::Batch(batch) => self.batch = batch.clone(),
+            Write::Cursor(feed, cursor) => {
+                self.cursors.insert(feed.clone(), cursor.clone());
+            }
+            Write::CursorGone(feed) => {
+                self.cursors.remove(feed);
+            }
+            Write::Resync(feed, Some(resync)) => {
+                self.resyncs.insert(feed.clone(), resync.clone());
+            }
+            Write::Resync(feed, None) => {
+                self.resyncs.remove(feed);
+            }
+            Write::Session(session) => self.session = Some((**session).clone()),
+            Write::Marks(marks) => self.marks = marks.clone(),
+            Write::Quarantine(one) => {
+                self.quarantine.insert(one.record(), (**one).clone());
+            }
+            Write::QuarantineGone(record) => {
+                self.quarantine.remove(record);
+            }
+            Write::Server(_)
+            | Write::ServerGone(_)
+            | Write::Own(..)
+            | Write::OwnGone(_)
+            | Write::Conflict(..)
+            | Write::Sweep { .. } => {}
+        }
+    }
+}
+
+/// Why a store failed.
+#[derive(Debug, thiserror::Error)]
+#[error("the device's store failed while {doing}: {source}")]
+pub struct StoreError {
+    /// What was being done.
+    pub doing: &'static str,
+    /// What went wrong.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// The store of one device.
+pub trait DeviceStore: Send + Sync {
+    /// The small state.
+    fn load(&self) -> Result<Saved, StoreError>;
+
+    /// Makes these changes, all or none, in order.
+    fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;
+
+    /// A record.
+    fn record(&self, record: &RecordRef) -> Result<Option<StoredRecord>, StoreError>;
+
+    /// The records of a type that the store knows, tombstones among them, in the order of their ids.
+    fn records(&self, type_name: &TypeName) -> Result<Vec<(RecordId, StoredRecord)>, StoreError>;
+
+    /// The conflict log.
+    fn conflicts(&self) -> Result<Vec<(RecordId, ConflictEntry)>, StoreError>;
+}

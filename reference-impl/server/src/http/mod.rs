@@ -1,0 +1,87 @@
+//! The edge: HTTP in, the rules behind it, problems out.
+//!
+//! One file a route. What all of them share stands in three: [`admission`] says who may come in, [`body`] reads what
+//! they bring, and [`edge`] gives every answer its headers, and every failure its problem.
+
+mod admission;
+mod body;
+mod control;
+mod discovery;
+mod edge;
+mod fault;
+mod login;
+mod pull;
+mod push;
+mod readiness;
+mod session;
+
+use crate::auth::Auth;
+use crate::data_set::DataSets;
+use crate::listen::Phase;
+use crate::server::Parts;
+use crate::writer::BatchWriter;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Response;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+pub(crate) use control::Control;
+use fault::Fault;
+use fieldsync_core::cursor::CursorKey;
+use fieldsync_core::problem::Trouble;
+use fieldsync_schemas::problem::ProblemCode;
+use std::any::Any;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tower_http::CompressionLevel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
+
+/// Below this, compression costs more than it saves.
+const WORTH_COMPRESSING: u64 = 1024;
+
+/// What every route works with.
+pub(crate) struct App {
+    pub(crate) parts: Parts,
+    pub(crate) data_sets: Arc<DataSets>,
+    pub(crate) auth: Auth,
+    pub(crate) cursors: CursorKey,
+    pub(crate) writer: BatchWriter,
+    /// The data set that `/.well-known/fieldsync` names.
+    pub(crate) default: String,
+    pub(crate) control: Option<Control>,
+    pub(crate) phase: watch::Receiver<Phase>,
+}
+
+/// All routes, with everything around them.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new()
+        .route("/.well-known/fieldsync", get(discovery::well_known))
+        .route("/-/ready", get(readiness::ready))
+        .route("/{data_set}", get(discovery::discover))
+        .route("/{data_set}/", get(discovery::discover))
+        .route("/{data_set}/login", post(login::login))
+        .route("/{data_set}/refresh", post(login::refresh))
+        .route("/{data_set}/session", get(session::session))
+        .route("/{data_set}/push", post(push::push))
+        .route("/{data_set}/pull", post(pull::pull));
+    if app.control.is_some() {
+        router = router.route("/control", get(control::describe)).route("/control/{verb}", post(control::verb));
+    }
+    let compression =
+        CompressionLayer::new().quality(CompressionLevel::Precise(1)).compress_when(SizeAbove::new(WORTH_COMPRESSING));
+    router
+        .fallback(fault::not_found)
+        .method_not_allowed_fallback(fault::method_not_allowed)
+        .with_state(app.clone())
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(axum::middleware::from_fn_with_state(app, edge::edge))
+        .layer(compression)
+}
+
+fn panicked(reason: Box<dyn Any + Send>) -> Response<Body> {
+    let reason = reason.downcast_ref::<String>().map(String::as_str).or(reason.downcast_ref::<&str>().copied());
+    tracing::error!(reason = reason.unwrap_or("not a text"), "a handler panicked");
+    Fault::from(Trouble::new(ProblemCode::Internal, "the server failed on this request")).into_response()
+}

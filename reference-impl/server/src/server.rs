@@ -1,0 +1,260 @@
+//! A server: made of parts, started on a listener, stopped or killed.
+
+use crate::auth::{Auth, PasswordCost};
+use crate::data_set::{DataSet, DataSets, Hosted};
+use crate::domain::DomainFileError;
+use crate::http::{self, App, Control};
+use crate::listen::{self, Phase};
+use crate::machine::{MachineClock, RandomIds};
+use crate::purge;
+use crate::rules::Rules;
+use crate::writer::BatchWriter;
+use axum::Router;
+use fieldsync_core::clock::{Clock, Ids};
+use fieldsync_core::cursor::CursorKey;
+use fieldsync_core::policy::PolicyTable;
+use fieldsync_core::store::{DataSetName, DataSetRow, Store, StoreError};
+use fieldsync_schemas::domain::Domain;
+use fieldsync_schemas::id::Epoch;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Something around the whole wire.
+pub type WireLayer = dyn Fn(Router) -> Router + Send + Sync;
+
+/// What a server is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// The storage.
+    pub store: Arc<dyn Store>,
+    /// The machine's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Makes revs, tokens and request ids.
+    pub ids: Arc<dyn Ids>,
+    /// The merge policies.
+    pub policies: PolicyTable,
+    /// The core's rules.
+    pub rules: Rules,
+    /// What stands around the wire, if anything.
+    pub layer: Option<Arc<WireLayer>>,
+}
+
+impl Parts {
+    /// The parts as they are meant to be, over this storage.
+    pub fn standard(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            clock: Arc::new(MachineClock),
+            ids: Arc::new(RandomIds),
+            policies: PolicyTable::standard(),
+            rules: Rules::default(),
+            layer: None,
+        }
+    }
+}
+
+/// How a server is to run.
+#[derive(Clone)]
+pub struct Settings {
+    /// What it hosts; the first is its default data set.
+    pub domains: Vec<Domain>,
+    /// Whether it offers the control verbs; on loopback only.
+    pub control: bool,
+    /// What `kill` does; where there is nothing, the server ends and the process lives on.
+    pub on_kill: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// What hashing a password costs.
+    pub password_cost: PasswordCost,
+    /// How long a stop waits for answers that are under way.
+    pub grace: Duration,
+}
+
+impl Settings {
+    /// The settings for people, hosting these.
+    pub fn new(domains: Vec<Domain>) -> Self {
+        Self {
+            domains,
+            control: false,
+            on_kill: None,
+            password_cost: PasswordCost::default(),
+            grace: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is nothing to host.
+    #[error("a server needs at least one domain to host")]
+    NoDomain,
+    /// Two domains have one name.
+    #[error("two domains have the name {0}; give each its own")]
+    DomainTwice(String),
+    /// A domain cannot be served.
+    #[error(transparent)]
+    Domain(#[from] DomainFileError),
+    /// Control was asked for where others could reach it.
+    #[error(
+        "control gives everything away and is offered on loopback only, not on {0}; listen on 127.0.0.1 or leave it out"
+    )]
+    ControlOffLoopback(SocketAddr),
+    /// The listener has no address.
+    #[error("the listener has no address: {0}")]
+    Listener(#[source] std::io::Error),
+    /// The storage failed.
+    #[error("the server does not start: {0}")]
+    Store(#[from] StoreError),
+    /// Logins cannot be judged.
+    #[error("the server does not start: {0}")]
+    Logins(String),
+}
+
+/// Starts servers.
+pub struct Server;
+
+impl Server {
+    /// Starts a server on this listener.
+    pub async fn start(settings: Settings, parts: Parts, listener: TcpListener) -> Result<Running, StartError> {
+        let address = listener.local_addr().map_err(StartError::Listener)?;
+        if settings.control && !address.ip().is_loopback() {
+            return Err(StartError::ControlOffLoopback(address));
+        }
+        let hosted = hosted(&settings, &parts)?;
+        let Some(default) = hosted.first().map(|hosted| hosted.domain.name.to_string()) else {
+            return Err(StartError::NoDomain);
+        };
+        let data_sets = Arc::new(open_data_sets(&hosted, &parts).await?);
+        let auth = Auth::new(parts.store.clone(), parts.ids.clone(), settings.password_cost)
+            .await
+            .map_err(|error| StartError::Logins(error.to_string()))?;
+        let cursors = CursorKey::new(parts.store.secret("cursors").await?);
+        let (writer, deciding) =
+            BatchWriter::new(parts.store.clone(), parts.rules.clone(), parts.policies.clone(), parts.ids.clone());
+        let (phase, watched) = watch::channel(Phase::Serving);
+        let phase = Arc::new(phase);
+        let control = settings.control.then(|| {
+            let end = phase.clone();
+            let end = move || end.send_modify(|phase| *phase = Phase::Killed);
+            let kill = settings.on_kill.clone().unwrap_or_else(|| Arc::new(end));
+            Control::new(hosted, kill)
+        });
+        let purging = purge::purge_old(parts.store.clone(), data_sets.clone());
+        let layer = parts.layer.clone();
+        let app = Arc::new(App { parts, data_sets, auth, cursors, writer, default, control, phase: watched.clone() });
+        let router = http::router(app);
+        let router = layer.map_or(router.clone(), |layer| layer(router));
+        let alive = phase.clone();
+        let task = tokio::spawn(async move {
+            run(listener, router, watched, settings.grace, deciding, purging).await;
+            drop(alive);
+        });
+        tracing::info!(%address, "serving");
+        Ok(Running { address, phase, task })
+    }
+}
+
+async fn run(
+    listener: TcpListener,
+    router: Router,
+    phase: watch::Receiver<Phase>,
+    grace: Duration,
+    deciding: impl Future<Output = ()> + Send + 'static,
+    purging: impl Future<Output = ()> + Send + 'static,
+) {
+    let deciding = tokio::spawn(deciding);
+    let purging = tokio::spawn(purging);
+    listen::serve(listener, router, phase, grace).await;
+    deciding.abort();
+    purging.abort();
+}
+
+fn hosted(settings: &Settings, parts: &Parts) -> Result<Vec<Hosted>, StartError> {
+    let mut names = std::collections::HashSet::new();
+    let mut hosted = Vec::new();
+    for domain in &settings.domains {
+        if !names.insert(&domain.name) {
+            return Err(StartError::DomainTwice(domain.name.to_string()));
+        }
+        hosted.push(Hosted::new(domain.clone(), &parts.policies)?);
+    }
+    Ok(hosted)
+}
+
+/// Every data set that is stored, and the configured ones, which are made where they are missing.
+async fn open_data_sets(hosted: &[Hosted], parts: &Parts) -> Result<DataSets, StartError> {
+    let data_sets = DataSets::default();
+    let mut stored: Vec<DataSetRow> = parts.store.data_sets().await?;
+    for hosted in hosted {
+        let name = DataSetName(hosted.domain.name.to_string());
+        let domain = (*hosted.domain).clone();
+        let known = stored.iter().position(|row| row.name == name).map(|index| stored.swap_remove(index));
+        let (row, seeds) = match known {
+            Some(row) => (DataSetRow { domain, ..row }, Vec::new()),
+            None => {
+                let epoch = Epoch::new(parts.ids.unique()).expect("ids are visible ASCII");
+                let seeds = hosted.seeds(&*parts.ids, parts.clock.now());
+                (DataSetRow { name, domain, epoch, clock_offset_ms: 0 }, seeds)
+            }
+        };
+        parts.store.put_data_set(&row, seeds).await?;
+        data_sets.insert(DataSet::new(&row, hosted.clone(), parts.clock.clone()));
+    }
+    for row in stored {
+        let same = hosted.iter().find(|hosted| *hosted.domain == row.domain).cloned();
+        let hosted = match same {
+            Some(hosted) => hosted,
+            None => Hosted::new(row.domain.clone(), &parts.policies)?,
+        };
+        data_sets.insert(DataSet::new(&row, hosted, parts.clock.clone()));
+    }
+    Ok(data_sets)
+}
+
+/// A server that runs. Dropping this leaves it running.
+pub struct Running {
+    address: SocketAddr,
+    phase: Arc<watch::Sender<Phase>>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL below which its data sets are, without a slash at the end.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Takes nothing new, answers what was begun, and ends.
+    pub async fn stop(self) {
+        self.move_to(Phase::Stopping);
+        self.ended().await;
+    }
+
+    /// Ends at once; requests that were begun get no answer.
+    pub fn kill(&self) {
+        self.move_to(Phase::Killed);
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(self) {
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the server ended with a fault");
+        }
+    }
+
+    fn move_to(&self, next: Phase) {
+        self.phase.send_modify(|phase| {
+            if *phase != Phase::Killed {
+                *phase = next;
+            }
+        });
+    }
+}

@@ -1,0 +1,166 @@
+//! Stores what was decided: states at new places, outcomes, and the replica's answer, in one transaction.
+
+use super::{Failure, rows};
+use fieldsync_core::store::{Commit, DataSetRow, Decided, State};
+use fieldsync_schemas::id::{FeedName, ReplicaId};
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::HashMap;
+
+pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), Failure> {
+    let mut places = Places::take_up(connection)?;
+    for commit in commits {
+        let data_set = rows::data_set(connection, &commit.data_set)?;
+        let mut feeds = Feeds { connection, data_set, known: HashMap::new() };
+        for state in &commit.states {
+            put_state(connection, data_set, &mut feeds, &mut places, state)?;
+        }
+        feeds.move_heads()?;
+        put_decided(connection, data_set, &mut feeds, commit)?;
+        put_replica(connection, data_set, commit)?;
+    }
+    places.lay_down(connection)
+}
+
+/// Adds a data set with its first states, or changes the domain and clock of one that is known.
+pub(super) fn put_data_set(connection: &Connection, row: &DataSetRow, seeds: &[State]) -> Result<(), Failure> {
+    let known: Option<i64> = connection
+        .prepare_cached("SELECT id FROM data_sets WHERE name = ?1")?
+        .query_row([&row.name.0], |row| row.get(0))
+        .optional()?;
+    let domain = serde_json::to_string(&row.domain)?;
+    if let Some(id) = known {
+        connection
+            .prepare_cached("UPDATE data_sets SET domain = ?2, clock_offset_ms = ?3 WHERE id = ?1")?
+            .execute((id, domain, row.clock_offset_ms))?;
+        return Ok(());
+    }
+    connection
+        .prepare_cached("INSERT INTO data_sets (name, domain, epoch, clock_offset_ms) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((&row.name.0, domain, row.epoch.as_str(), row.clock_offset_ms))?;
+    let data_set = connection.last_insert_rowid();
+    let mut places = Places::take_up(connection)?;
+    let mut feeds = Feeds { connection, data_set, known: HashMap::new() };
+    for seed in seeds {
+        put_state(connection, data_set, &mut feeds, &mut places, seed)?;
+    }
+    feeds.move_heads()?;
+    places.lay_down(connection)
+}
+
+/// The row of places: counted up, and never given twice, even where the row at the last one is gone.
+struct Places {
+    last: i64,
+}
+
+impl Places {
+    fn take_up(connection: &Connection) -> Result<Self, Failure> {
+        let last = connection.prepare_cached("SELECT last FROM places")?.query_row([], |row| row.get(0))?;
+        Ok(Self { last })
+    }
+
+    fn next(&mut self) -> i64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn lay_down(self, connection: &Connection) -> Result<(), Failure> {
+        connection.prepare_cached("UPDATE places SET last = ?1")?.execute([self.last])?;
+        Ok(())
+    }
+}
+
+/// The feeds of one data set that a commit touches: the key of each, and its new last place.
+struct Feeds<'a> {
+    connection: &'a Connection,
+    data_set: i64,
+    known: HashMap<FeedName, (i64, Option<i64>)>,
+}
+
+impl Feeds<'_> {
+    fn entry(&mut self, name: &FeedName) -> Result<&mut (i64, Option<i64>), Failure> {
+        if !self.known.contains_key(name) {
+            let id = rows::feed(self.connection, self.data_set, name)?;
+            self.known.insert(name.clone(), (id, None));
+        }
+        Ok(self.known.get_mut(name).expect("it was put there a moment ago"))
+    }
+
+    fn move_heads(&mut self) -> Result<(), Failure> {
+        let mut statement = self.connection.prepare_cached("UPDATE feeds SET last = ?2 WHERE id = ?1")?;
+        for (id, last) in self.known.values() {
+            if let Some(last) = last {
+                statement.execute((id, last))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn put_state(
+    connection: &Connection,
+    data_set: i64,
+    feeds: &mut Feeds<'_>,
+    places: &mut Places,
+    state: &State,
+) -> Result<(), Failure> {
+    let record = (data_set, state.record.type_name.as_str(), state.record.id.as_str());
+    let kept = connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO history SELECT data_set, feed, type, id, rev, version, modified_at, accepted_at, \
+             replica, deleted, content, json FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3",
+        )?
+        .execute(record)?;
+    if kept > 0 {
+        connection.prepare_cached("DELETE FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?.execute(record)?;
+    }
+    let place = places.next();
+    let (feed, last) = feeds.entry(&state.feed)?;
+    *last = Some(place);
+    connection
+        .prepare_cached("INSERT INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?
+        .execute((
+            place,
+            data_set,
+            *feed,
+            state.record.type_name.as_str(),
+            state.record.id.as_str(),
+            state.rev.as_str(),
+            state.version.get(),
+            state.modified_at.as_millis(),
+            state.accepted_at.as_millis(),
+            state.replica.as_ref().map(ReplicaId::as_str),
+            state.deleted,
+            state.content,
+            &*state.json,
+        ))?;
+    Ok(())
+}
+
+fn put_decided(connection: &Connection, data_set: i64, feeds: &mut Feeds<'_>, commit: &Commit) -> Result<(), Failure> {
+    let mut statement =
+        connection.prepare_cached("INSERT OR REPLACE INTO decided VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    for Decided { mutation_id, feed, content, outcome } in &commit.decided {
+        let feed = match feed {
+            Some(name) => feeds.entry(name)?.0,
+            None => 0,
+        };
+        let principal = commit.principal.as_str();
+        let at = commit.at.as_millis();
+        statement.execute((data_set, principal, mutation_id.as_str(), feed, at, content, &**outcome))?;
+    }
+    Ok(())
+}
+
+fn put_replica(connection: &Connection, data_set: i64, commit: &Commit) -> Result<(), Failure> {
+    let row = &commit.replica;
+    connection.prepare_cached("INSERT OR REPLACE INTO replicas VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute((
+        data_set,
+        commit.principal.as_str(),
+        row.replica.as_str(),
+        row.seq.get(),
+        row.token.as_str(),
+        row.body,
+        &*row.answer,
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! Purges what is old: tombstones, earlier states, outcomes.
+
+use super::{Failure, rows};
+use fieldsync_core::store::DataSetName;
+use fieldsync_schemas::id::FeedName;
+use fieldsync_schemas::time::Timestamp;
+use rusqlite::Connection;
+
+pub(super) fn forget(
+    connection: &Connection,
+    data_set: &DataSetName,
+    feed: &FeedName,
+    before: Timestamp,
+) -> Result<(), Failure> {
+    let data_set = rows::data_set(connection, data_set)?;
+    let feed = rows::feed(connection, data_set, feed)?;
+    let before = before.as_millis();
+    let highest: Option<i64> = connection
+        .prepare_cached("SELECT MAX(place) FROM rows WHERE feed = ?1 AND deleted = 1 AND accepted_at < ?2")?
+        .query_row((feed, before), |row| row.get(0))?;
+    if let Some(highest) = highest {
+        connection
+            .prepare_cached("DELETE FROM rows WHERE feed = ?1 AND deleted = 1 AND accepted_at < ?2")?
+            .execute((feed, before))?;
+        // The head is the last row that is still there: a pull that waited for a purged one would never end.
+        connection
+            .prepare_cached(
+                "UPDATE feeds SET horizon = MAX(horizon, ?2), \
+                 last = (SELECT COALESCE(MAX(place), 0) FROM rows WHERE feed = ?1) WHERE id = ?1",
+            )?
+            .execute((feed, highest))?;
+    }
+    connection.prepare_cached("DELETE FROM history WHERE feed = ?1 AND accepted_at < ?2")?.execute((feed, before))?;
+    connection
+        .prepare_cached("DELETE FROM decided WHERE data_set = ?1 AND feed IN (0, ?2) AND decided_at < ?3")?
+        .execute((data_set, feed, before))?;
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! The storage of the server in one SQLite database.
+//!
+//! One thread writes ([`writer`]): it takes every write that waits, runs them in one transaction and answers them once
+//! that is on the disk. Reads run beside it on a few connections ([`readers`]), each seeing what was committed when it
+//! began. Write-ahead logging with `synchronous=FULL` makes a commit survive the end of the process and of the machine.
+
+mod account;
+mod commit;
+mod forget;
+mod load;
+mod readers;
+mod rows;
+mod snapshot;
+mod writer;
+
+use async_trait::async_trait;
+use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Loaded, Snapshot, State, Store, StoreError, Touched};
+use fieldsync_schemas::id::FeedName;
+use fieldsync_schemas::session::Role;
+use fieldsync_schemas::time::Timestamp;
+use readers::Readers;
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use writer::Writer;
+
+/// The name of the database within the directory.
+const FILE: &str = "fieldsync.sqlite";
+const SCHEMA: &str = include_str!("schema.sql");
+const SCHEMA_VERSION: i64 = 1;
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Why something that was asked of the database failed, whatever said so.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to open the database {}: {source}", path.display())]
+pub struct OpenError {
+    path: PathBuf,
+    #[source]
+    source: Failure,
+}
+
+/// The storage of a server, in a directory.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the database in this directory, and makes both where they are missing.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        let path = dir.join(FILE);
+        Self::open_file(dir, &path).map_err(|source| OpenError { path, source })
+    }
+
+    fn open_file(dir: &Path, path: &Path) -> Result<Self, Failure> {
+        std::fs::create_dir_all(dir)?;
+        let mut connection = connect(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        prepare_schema(&mut connection)?;
+        let readers = Readers::open(|| {
+            let connection = connect(path)?;
+            connection.pragma_update(None, "query_only", true)?;
+            Ok(connection)
+        })?;
+        Ok(Self { writer: Writer::start(connection)?, readers })
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Failure> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    Ok(connection)
+}
+
+fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        SCHEMA_VERSION => {}
+        0 => {
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        other => {
+            return Err(format!("its schema is version {other}; this program knows {SCHEMA_VERSION}").into());
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError> {
+        let touched = touched.to_vec();
+        self.readers.run("load what a batch touches", move |connection| load::load(connection, &touched)).await
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
+        self.writer.run("commit batches", move |connection| commit::commit(connection, &commits)).await
+    }
+
+    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError> {
+        let snapshot = snapshot::SqliteSnapshot::begin(&self.readers, data_set.clone()).await?;
+        Ok(Box::new(snapshot))
+    }
+
+    async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError> {
+        let (data_set, feed) = (data_set.clone(), feed.clone());
+        self.writer
+            .run("purge tombstones", move |connection| forget::forget(connection, &data_set, &feed, before))
+            .await
+    }
+
+    async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
+        self.readers.run("list the data sets", rows::data_sets).await
+    }
+
+    async fn put_data_set(&self, row: &DataSetRow, seeds: Vec<State>) -> Result<(), StoreError> {
+        let row = row.clone();
+        self.writer.run("store a data set", move |connection| commit::put_data_set(connection, &row, &seeds)).await
+    }
+
+    async fn account(&self, user: &str) -> Result<Option<String>, StoreError> {
+        let user = user.to_owned();
+        self.readers.run("read an account", move |connection| account::account(connection, &user)).await
+    }
+
+    async fn put_account(&self, user: &str, password_hash: &str) -> Result<(), StoreError> {
+        let (user, hash) = (user.to_owned(), password_hash.to_owned());
+        self.writer.run("store an account", move |connection| account::put_account(connection, &user, &hash)).await
+    }
+
+    async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError> {
+        let (data_set, user) = (data_set.clone(), user.to_owned());
+        self.readers.run("read a grant", move |connection| account::grant(connection, &data_set, &user)).await
+    }
+
+    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
+        let (data_set, user, role) = (data_set.clone(), user.to_owned(), role.clone());
+        self.writer
+            .run("store a grant", move |connection| account::put_grant(connection, &data_set, &user, &role))
+            .await
+    }
+
+    async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
+        let known = name.to_owned();
+        let found = self.readers.run("read a secret", move |connection| account::secret(connection, &known)).await?;
+        if let Some(secret) = found {
+            return Ok(secret);
+        }
+        let name = name.to_owned();
+        self.writer.run("make a secret", move |connection| account::make_secret(connection, &name)).await
+    }
+}

@@ -1,0 +1,75 @@
+//! How a state and a data set stand in their rows.
+
+use super::Failure;
+use fieldsync_core::store::{DataSetName, DataSetRow, State};
+use fieldsync_schemas::id::{Epoch, FeedName, ReplicaId, Rev, TypeName, Version};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row};
+use std::sync::Arc;
+
+/// The columns that [`state`] reads, of `rows` or `history` joined with `feeds`.
+pub(super) const STATE: &str = "feeds.name, s.type, s.id, s.rev, s.version, s.modified_at, s.accepted_at, s.replica, \
+     s.deleted, s.content, s.json";
+
+pub(super) fn state(row: &Row<'_>) -> Result<State, Failure> {
+    Ok(State {
+        feed: FeedName::new(row.get::<_, String>(0)?)?,
+        record: RecordRef {
+            type_name: TypeName::new(row.get::<_, String>(1)?)?,
+            id: row.get::<_, String>(2)?.parse()?,
+        },
+        rev: Rev::new(row.get::<_, String>(3)?)?,
+        version: Version::new(row.get(4)?)?,
+        modified_at: Timestamp::from_millis(row.get(5)?),
+        accepted_at: Timestamp::from_millis(row.get(6)?),
+        replica: row.get::<_, Option<String>>(7)?.map(ReplicaId::new).transpose()?,
+        deleted: row.get(8)?,
+        content: row.get(9)?,
+        json: text(row, 10)?,
+    })
+}
+
+pub(super) fn text(row: &Row<'_>, column: usize) -> Result<Arc<str>, Failure> {
+    Ok(Arc::from(row.get_ref(column)?.as_str()?))
+}
+
+/// The key of a data set.
+pub(super) fn data_set(connection: &Connection, name: &DataSetName) -> Result<i64, Failure> {
+    connection
+        .prepare_cached("SELECT id FROM data_sets WHERE name = ?1")?
+        .query_row([&name.0], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| format!("there is no data set {:?}", name.0).into())
+}
+
+pub(super) fn data_sets(connection: &Connection) -> Result<Vec<DataSetRow>, Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT name, domain, epoch, clock_offset_ms FROM data_sets ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(DataSetRow {
+            name: DataSetName(row.get(0)?),
+            domain: serde_json::from_str(row.get_ref(1)?.as_str()?)?,
+            epoch: Epoch::new(row.get::<_, String>(2)?)?,
+            clock_offset_ms: row.get(3)?,
+        });
+    }
+    Ok(found)
+}
+
+/// The key of a feed, which is made where the feed is new.
+pub(super) fn feed(connection: &Connection, data_set: i64, name: &FeedName) -> Result<i64, Failure> {
+    let known = connection
+        .prepare_cached("SELECT id FROM feeds WHERE data_set = ?1 AND name = ?2")?
+        .query_row((data_set, name.as_str()), |row| row.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    connection
+        .prepare_cached("INSERT INTO feeds (data_set, name, last, horizon) VALUES (?1, ?2, 0, 0)")?
+        .execute((data_set, name.as_str()))?;
+    Ok(connection.last_insert_rowid())
+}

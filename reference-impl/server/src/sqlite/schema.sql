@@ -1,0 +1,96 @@
+-- One database holds every data set. A place is counted over all of them, so that it is never given twice.
+CREATE TABLE data_sets (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    domain TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    clock_offset_ms INTEGER NOT NULL
+);
+CREATE TABLE feeds (
+    id INTEGER PRIMARY KEY,
+    data_set INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    horizon INTEGER NOT NULL,
+    UNIQUE (data_set, name)
+);
+CREATE TABLE places (last INTEGER NOT NULL);
+INSERT INTO places VALUES (0);
+
+-- The current state of every record. A change deletes the row and inserts another at a new place.
+CREATE TABLE rows (
+    place INTEGER PRIMARY KEY,
+    data_set INTEGER NOT NULL,
+    feed INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    rev TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    modified_at INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    replica TEXT,
+    deleted INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    json TEXT NOT NULL
+);
+CREATE UNIQUE INDEX rows_by_record ON rows (data_set, type, id);
+CREATE INDEX rows_by_feed ON rows (feed, place);
+CREATE INDEX tombstones ON rows (feed, accepted_at) WHERE deleted = 1;
+
+-- Earlier states, by their rev: the bases of pushes that come late.
+CREATE TABLE history (
+    data_set INTEGER NOT NULL,
+    feed INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    rev TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    modified_at INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    replica TEXT,
+    deleted INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    json TEXT NOT NULL
+);
+CREATE UNIQUE INDEX history_by_rev ON history (data_set, rev);
+CREATE INDEX history_by_age ON history (feed, accepted_at);
+
+CREATE TABLE replicas (
+    data_set INTEGER NOT NULL,
+    principal TEXT NOT NULL,
+    replica TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    body BLOB NOT NULL,
+    answer TEXT NOT NULL,
+    PRIMARY KEY (data_set, principal, replica)
+) WITHOUT ROWID;
+
+-- The feed is 0 where a mutation named no type.
+CREATE TABLE decided (
+    data_set INTEGER NOT NULL,
+    principal TEXT NOT NULL,
+    mutation_id TEXT NOT NULL,
+    feed INTEGER NOT NULL,
+    decided_at INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    outcome TEXT NOT NULL,
+    PRIMARY KEY (data_set, principal, mutation_id)
+) WITHOUT ROWID;
+CREATE INDEX decided_by_age ON decided (data_set, feed, decided_at);
+
+CREATE TABLE accounts (
+    user TEXT PRIMARY KEY,
+    password_hash TEXT NOT NULL
+) WITHOUT ROWID;
+-- By the data set's name, so that a grant can be given before the data set is first served.
+CREATE TABLE grants (
+    data_set TEXT NOT NULL,
+    user TEXT NOT NULL,
+    role TEXT NOT NULL,
+    PRIMARY KEY (data_set, user)
+) WITHOUT ROWID;
+CREATE TABLE secrets (
+    name TEXT PRIMARY KEY,
+    secret BLOB NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,77 @@
+//! A view of one data set: a reading transaction that is kept open while an answer is written.
+
+use super::Failure;
+use super::readers::{Lease, Readers, beside};
+use super::rows;
+use async_trait::async_trait;
+use fieldsync_core::store::{DataSetName, Head, Place, Row, Snapshot, StoreError};
+use fieldsync_schemas::id::FeedName;
+use rusqlite::Connection;
+use std::collections::HashMap;
+
+/// The view. Its connection goes back when it is dropped.
+pub(super) struct SqliteSnapshot {
+    /// Away only while a page is read.
+    lease: Option<Lease>,
+    feeds: HashMap<FeedName, (i64, Head)>,
+}
+
+impl SqliteSnapshot {
+    pub(super) async fn begin(readers: &Readers, data_set: DataSetName) -> Result<Self, StoreError> {
+        const DOING: &str = "begin a snapshot";
+        let lease = readers.lend(DOING).await?;
+        // SQLite fixes the view at the first read, which is that of the heads.
+        beside(DOING, move || {
+            lease.execute_batch("BEGIN")?;
+            let feeds = feeds(&lease, &data_set)?;
+            Ok(Self { lease: Some(lease), feeds })
+        })
+        .await
+    }
+}
+
+fn feeds(connection: &Connection, data_set: &DataSetName) -> Result<HashMap<FeedName, (i64, Head)>, Failure> {
+    let data_set = rows::data_set(connection, data_set)?;
+    let mut statement = connection.prepare_cached("SELECT id, name, last, horizon FROM feeds WHERE data_set = ?1")?;
+    let mut found = statement.query([data_set])?;
+    let mut feeds = HashMap::new();
+    while let Some(row) = found.next()? {
+        let head = Head { last: Place(row.get(2)?), horizon: Place(row.get(3)?) };
+        feeds.insert(row.get::<_, String>(1)?.parse()?, (row.get(0)?, head));
+    }
+    Ok(feeds)
+}
+
+fn page(connection: &Connection, feed: i64, after: Place, limit: u64) -> Result<Vec<Row>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT place, deleted, json FROM rows WHERE feed = ?1 AND place > ?2 ORDER BY place LIMIT ?3",
+    )?;
+    let mut found = statement.query((feed, after.0, i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    let mut page = Vec::new();
+    while let Some(row) = found.next()? {
+        page.push(Row { place: Place(row.get(0)?), deleted: row.get(1)?, json: rows::text(row, 2)? });
+    }
+    Ok(page)
+}
+
+#[async_trait]
+impl Snapshot for SqliteSnapshot {
+    async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError> {
+        Ok(self.feeds.iter().map(|(name, (_, head))| (name.clone(), *head)).collect())
+    }
+
+    async fn page(&mut self, feed: &FeedName, after: Place, limit: u64) -> Result<Vec<Row>, StoreError> {
+        const DOING: &str = "read a page";
+        let Some((feed, _)) = self.feeds.get(feed).copied() else { return Ok(Vec::new()) };
+        let Some(lease) = self.lease.take() else {
+            return Err(StoreError { doing: DOING, source: "an earlier page was given up".into() });
+        };
+        let (lease, page) = beside(DOING, move || {
+            let page = page(&lease, feed, after, limit)?;
+            Ok((lease, page))
+        })
+        .await?;
+        self.lease = Some(lease);
+        Ok(page)
+    }
+}

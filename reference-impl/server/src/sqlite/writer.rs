@@ -1,0 +1,100 @@
+//! The one thread that writes, and how waiting writes share a transaction.
+
+use super::Failure;
+use fieldsync_core::store::StoreError;
+use rusqlite::{Connection, TransactionBehavior};
+use std::sync::mpsc;
+use tokio::sync::oneshot;
+
+/// How many waiting writes share one transaction at most.
+const SHARED: usize = 256;
+
+/// Hands writes to the thread.
+pub(super) struct Writer {
+    writes: mpsc::Sender<Box<dyn Write>>,
+}
+
+/// A write whose result has any type.
+trait Write: Send {
+    fn run(&mut self, connection: &Connection);
+    fn answer(self: Box<Self>, lost: Option<&str>);
+}
+
+struct Waiting<T, F> {
+    work: Option<F>,
+    done: Option<Result<T, Failure>>,
+    answer: oneshot::Sender<Result<T, Failure>>,
+}
+
+impl<T, F> Write for Waiting<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, Failure> + Send,
+{
+    fn run(&mut self, connection: &Connection) {
+        if let Some(work) = self.work.take() {
+            self.done = Some(whole_or_not(connection, work));
+        }
+    }
+
+    fn answer(self: Box<Self>, lost: Option<&str>) {
+        let result = match (lost, self.done) {
+            (Some(reason), _) => Err(reason.into()),
+            (None, Some(done)) => done,
+            (None, None) => Err("the write was never run".into()),
+        };
+        // Nobody waits any more where a request was given up; the write stands all the same.
+        let _ = self.answer.send(result);
+    }
+}
+
+/// A write that fails must not take its neighbours with it.
+fn whole_or_not<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    connection.prepare_cached("SAVEPOINT one")?.execute([])?;
+    let result = work(connection);
+    if result.is_err() {
+        connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE one")?.execute([])?;
+    result
+}
+
+impl Writer {
+    pub(super) fn start(mut connection: Connection) -> std::io::Result<Self> {
+        let (writes, waiting) = mpsc::channel::<Box<dyn Write>>();
+        std::thread::Builder::new().name("fieldsync-writer".to_owned()).spawn(move || {
+            while let Ok(first) = waiting.recv() {
+                let mut shared = vec![first];
+                shared.extend(waiting.try_iter().take(SHARED - 1));
+                let lost = transact(&mut connection, &mut shared).err().map(|error| error.to_string());
+                for write in shared {
+                    write.answer(lost.as_deref());
+                }
+            }
+        })?;
+        Ok(Self { writes })
+    }
+
+    pub(super) async fn run<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let write = Waiting { work: Some(work), done: None, answer };
+        let gone = |source: Failure| StoreError { doing, source };
+        self.writes.send(Box::new(write)).map_err(|_| gone("the writing thread has ended".into()))?;
+        answered.await.map_err(|error| gone(error.into()))?.map_err(gone)
+    }
+}
+
+fn transact(connection: &mut Connection, writes: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for write in writes {
+        write.run(&transaction);
+    }
+    transaction.commit()
+}

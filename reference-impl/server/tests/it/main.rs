@@ -1,0 +1,6 @@
+//! A whole server on loopback, asked as a device asks it.
+
+mod edge;
+mod persistence;
+mod subject;
+mod sync;

@@ -1,0 +1,104 @@
+//! What is there after the end.
+
+use crate::subject::{create, start, start_with};
+use async_trait::async_trait;
+use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Loaded, Snapshot, State, Store, StoreError, Touched};
+use fieldsync_schemas::id::FeedName;
+use fieldsync_schemas::session::Role;
+use fieldsync_schemas::time::Timestamp;
+use fieldsync_server::Parts;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let batch = create("r1", "m1", "o1");
+    let subject = start(dir.path()).await;
+    let first = subject.push(&batch).await;
+    let pulled = subject.pull(json!({ "observation": null })).await;
+    subject.running.kill();
+    assert!(subject.post("/push", batch.clone()).send().await.is_err());
+    subject.running.ended().await;
+
+    let mut again = start(dir.path()).await;
+    assert_eq!(again.push(&batch).await["outcomes"], first["outcomes"]);
+    // Tokens and cursors outlive the process, too.
+    again.token = subject.token;
+    let cursor = &pulled["feeds"][0]["cursor"];
+    assert_eq!(again.pull(json!({ "observation": cursor })).await["feeds"], json!([]));
+    again.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_kill_by_control_answers_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let subject = start(dir.path()).await;
+    let url = format!("{}/control/kill", subject.running.base_url());
+    assert!(subject.http.post(url).send().await.is_err());
+    subject.running.ended().await;
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_is_no_outcome() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = Arc::new(AtomicBool::new(true));
+    let disk = full.clone();
+    let subject = start_with(dir.path(), |parts| {
+        let store = Arc::new(FullDisk { inner: parts.store.clone(), full: disk });
+        Parts { store, ..parts }
+    })
+    .await;
+    let batch = create("r1", "m1", "o1");
+    let problem = crate::subject::read(subject.post("/push", batch.clone()).send().await.unwrap(), 500).await;
+    assert_eq!((&problem["code"], &problem["retry"]), (&json!("internal"), &json!("same")));
+    full.store(false, Ordering::Relaxed);
+    assert_eq!(subject.push(&batch).await["replayed"], false);
+}
+
+/// A storage that cannot commit while its disk is full.
+struct FullDisk {
+    inner: Arc<dyn Store>,
+    full: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Store for FullDisk {
+    async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError> {
+        self.inner.load(touched).await
+    }
+    async fn commit(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(StoreError { doing: "commit batches", source: "the disk is full".into() });
+        }
+        self.inner.commit(commits).await
+    }
+    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.inner.snapshot(data_set).await
+    }
+    async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError> {
+        self.inner.forget(data_set, feed, before).await
+    }
+    async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
+        self.inner.data_sets().await
+    }
+    async fn put_data_set(&self, row: &DataSetRow, seeds: Vec<State>) -> Result<(), StoreError> {
+        self.inner.put_data_set(row, seeds).await
+    }
+    async fn account(&self, user: &str) -> Result<Option<String>, StoreError> {
+        self.inner.account(user).await
+    }
+    async fn put_account(&self, user: &str, password_hash: &str) -> Result<(), StoreError> {
+        self.inner.put_account(user, password_hash).await
+    }
+    async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError> {
+        self.inner.grant(data_set, user).await
+    }
+    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
+        self.inner.put_grant(data_set, user, role).await
+    }
+    async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
+        self.inner.secret(name).await
+    }
+}
