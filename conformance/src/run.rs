@@ -192,19 +192,18 @@ fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Opt
             return Some((Verdict::Unsupported, format!("the capability {capability} is not claimed")));
         }
     }
-    let missing: Vec<String> = case
-        .needed_verbs()
-        .iter()
-        .filter(|verb| !server.verbs().contains_key(verb))
-        .map(ToString::to_string)
-        .collect();
+    let missing: Vec<String> =
+        case.needed_verbs().iter().filter(|verb| !server.verbs().contains_key(verb)).map(ToString::to_string).collect();
     if !missing.is_empty() {
         return Some((Verdict::NotTested, format!("the server offers no control verb {}", missing.join(", "))));
     }
     let accounts = server.account_names();
     let missing: Vec<String> = case.accounts().into_iter().filter(|name| !accounts.contains(name)).collect();
     if !missing.is_empty() {
-        return Some((Verdict::NotTested, format!("there is no account {}; name one with --accounts", missing.join(", "))));
+        return Some((
+            Verdict::NotTested,
+            format!("there is no account {}; name one with --accounts", missing.join(", ")),
+        ));
     }
     None
 }
@@ -222,8 +221,15 @@ struct Runner {
 }
 
 impl Runner {
-    fn new(spec: Arc<Spec>, server: Arc<dyn Server>, devices: Arc<dyn Devices>, options: &Options) -> Result<Self, String> {
-        let closed = |actor| if options.judged.len() == 2 || !options.judged.contains(&actor) { Form::Closed } else { Form::Open };
+    fn new(
+        spec: Arc<Spec>,
+        server: Arc<dyn Server>,
+        devices: Arc<dyn Devices>,
+        options: &Options,
+    ) -> Result<Self, String> {
+        let closed = |actor| {
+            if options.judged.len() == 2 || !options.judged.contains(&actor) { Form::Closed } else { Form::Open }
+        };
         let forms = Forms { device: closed(Actor::Device), server: closed(Actor::Server) };
         let mut settings = TapSettings { forms, ..TapSettings::default() };
         settings.headers = options

@@ -4,7 +4,10 @@
 //! as the protocol allows them. The *closed* one is what this project holds itself to: a member that is not named is a
 //! mistake. The committed files under `json/` are the open form.
 
-use crate::{PROTOCOL_VERSION, conflict, control, discovery, domain, event, login, problem, pull, push, record, scenario, session};
+use crate::{
+    PROTOCOL_VERSION, conflict, control, discovery, domain, event, login, problem, pull, push, record, scenario,
+    session,
+};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};

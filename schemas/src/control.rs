@@ -121,4 +121,3 @@ pub struct Done {
     /// Always true.
     pub done: bool,
 }
-

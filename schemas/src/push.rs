@@ -2,7 +2,9 @@
 //!
 //! Chapter: push.
 
-use crate::id::{AttachmentId, BatchToken, Epoch, GroupId, MutationId, RecordId, ReplicaId, Rev, Seq, SessionTag, TypeName, Version};
+use crate::id::{
+    AttachmentId, BatchToken, Epoch, GroupId, MutationId, RecordId, ReplicaId, Rev, Seq, SessionTag, TypeName, Version,
+};
 use crate::open_enum::open_enum;
 use crate::problem::ProblemCode;
 use crate::record::{Attachment, Data, Record};

@@ -54,10 +54,7 @@ pub(crate) fn is_false(flag: &bool) -> bool {
 impl Record {
     /// Its `data` as a tree; empty for a tombstone.
     pub fn data_tree(&self) -> Data {
-        self.data
-            .as_ref()
-            .and_then(|raw| serde_json::from_str(raw.get()).ok())
-            .unwrap_or_default()
+        self.data.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
 }
 

@@ -73,9 +73,7 @@ pub struct TypeEntry {
 impl TypeEntry {
     /// The feed of this type, without its partition.
     pub fn feed_name(&self) -> FeedName {
-        self.feed.clone().unwrap_or_else(|| {
-            FeedName::new(self.name.as_str()).expect("every type name is a feed name")
-        })
+        self.feed.clone().unwrap_or_else(|| FeedName::new(self.name.as_str()).expect("every type name is a feed name"))
     }
 }
 

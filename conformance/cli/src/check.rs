@@ -233,7 +233,8 @@ fn subject_name(server: &ServerArgs) -> String {
 
 /// Where the server is; one that is to be started is started.
 async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned>>), CommandError> {
-    let url = |text: &str| Url::parse(text).map_err(|error| CommandError::usage(format!("{text:?} is no URL: {error}")));
+    let url =
+        |text: &str| Url::parse(text).map_err(|error| CommandError::usage(format!("{text:?} is no URL: {error}")));
     let mut headers = http::HeaderMap::new();
     for (name, value) in &args.header {
         let wrong = || CommandError::usage(format!("{name:?}: {value:?} is no header"));
@@ -241,7 +242,9 @@ async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned
     }
     let ca_cert = match &args.ca_cert {
         None => None,
-        Some(path) => Some(std::fs::read(path).map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?),
+        Some(path) => {
+            Some(std::fs::read(path).map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?)
+        }
     };
     let accounts = match &args.accounts {
         None => BTreeMap::new(),
@@ -266,7 +269,9 @@ async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned
     address.control = args
         .control
         .as_deref()
-        .map(|path| process.root().join(path).map_err(|error| CommandError::usage(format!("{path:?} is no URL: {error}"))))
+        .map(|path| {
+            process.root().join(path).map_err(|error| CommandError::usage(format!("{path:?} is no URL: {error}")))
+        })
         .transpose()?;
     Ok((address, Some(process)))
 }
@@ -298,7 +303,8 @@ fn command_line(args: &CheckArgs) -> String {
 
 fn report(events: &[Event], background: &Background<'_>, args: &CheckArgs) -> Result<(), CommandError> {
     let written = |path: &PathBuf, text: String| {
-        std::fs::write(path, text).map_err(|error| CommandError::suite(format!("cannot write {}: {error}", path.display())))
+        std::fs::write(path, text)
+            .map_err(|error| CommandError::suite(format!("cannot write {}: {error}", path.display())))
     };
     if let Some(path) = &args.report.jsonl {
         let mut bytes = Vec::new();

@@ -2,12 +2,13 @@
 
 use crate::command_error::CommandError;
 use crate::output::print;
-use crate::suite::SuiteOptions;
+use crate::suite::{Suite, SuiteOptions};
 use clap::{Args, Subcommand};
 use fieldsync_conformance::report::verdict::ExitStatus;
-use fieldsync_conformance::spec::RuleRef;
+use fieldsync_conformance::spec::{RuleRef, Spec};
 use fieldsync_conformance::trace::MutantInfo;
 use fieldsync_mutants::matrix::{self, Fate, Row};
+use fieldsync_mutants::null::{self, Null};
 use fieldsync_mutants::{Fault, Mutant};
 use fieldsync_schemas::id::RuleId;
 use std::sync::Arc;
@@ -104,10 +105,28 @@ fn matrix(args: &MutantsArgs) -> Result<ExitStatus, CommandError> {
     let spec = Arc::new(suite.spec.clone());
     let jobs = args.jobs.map_or(4, |jobs| jobs as usize);
     let rows = runtime.block_on(matrix::run(mutants, &suite.cases, &spec, jobs, args.all));
+    let nothing = match args.mutant.is_empty() && args.rule.is_empty() {
+        true => runtime.block_on(null_subjects(&suite, &spec))?,
+        false => Vec::new(),
+    };
     runtime.shutdown_background();
     print(&told(&rows, started.elapsed()))?;
-    let is_whole = rows.iter().all(|row| matches!(row.fate, Fate::Killed { .. }));
+    for (null, passed) in &nothing {
+        println!("{} of {} scenarios pass a server that {}", passed.len(), suite.cases.len(), null.as_str());
+        passed.iter().for_each(|id| println!("  {id}"));
+    }
+    let is_whole = rows.iter().all(|row| matches!(row.fate, Fate::Killed { .. }))
+        && nothing.iter().all(|(_, passed)| passed.is_empty());
     Ok(if is_whole { ExitStatus::Conformant } else { ExitStatus::NotConformant })
+}
+
+/// The scenarios that pass subjects which implement nothing.
+async fn null_subjects(suite: &Suite, spec: &Arc<Spec>) -> Result<Vec<(Null, Vec<String>)>, CommandError> {
+    let mut all = Vec::new();
+    for null in Null::ALL {
+        all.push((null, null::passes(null, &suite.cases, spec).await.map_err(CommandError::suite)?));
+    }
+    Ok(all)
 }
 
 /// The matrix as text: what was not caught first, with its reason.

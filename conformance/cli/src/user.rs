@@ -54,8 +54,9 @@ fn grant(text: &str) -> Result<(String, Role), String> {
 pub fn run(args: UserArgs) -> Result<ExitStatus, CommandError> {
     let UserAction::Add(args) = args.action;
     let password = match &args.password_env {
-        Some(name) => std::env::var(name)
-            .map_err(|_| CommandError::usage(format!("the environment has no variable {name}; set it to the password")))?,
+        Some(name) => std::env::var(name).map_err(|_| {
+            CommandError::usage(format!("the environment has no variable {name}; set it to the password"))
+        })?,
         None => {
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).map_err(CommandError::usage)?;

@@ -10,6 +10,7 @@
 
 pub mod device;
 pub mod matrix;
+pub mod null;
 pub mod seam;
 pub mod server;
 

@@ -94,8 +94,7 @@ async fn fate(mutant: &Mutant, cases: &[Case], spec: &Arc<Spec>, all: bool) -> F
         // A fault that keeps everybody out is caught before any scenario runs, but by no rule.
         Err(blocked) => return Fate::Broken { reason: format!("{}: {}", blocked.doing, blocked.reason) },
     };
-    let options =
-        Options { jobs: 4, judged: vec![actor], timeout: Duration::from_secs(5), ..Options::default() };
+    let options = Options { jobs: 4, judged: vec![actor], timeout: Duration::from_secs(5), ..Options::default() };
     let mut wrong = None;
     let mut ran = 0;
     for batch in [own, if all { other } else { Vec::new() }] {

@@ -51,7 +51,13 @@ pub async fn examine(acted: &Acted, readers: &Readers) -> Vec<Failure> {
         match reader.sync().await {
             Ok(SyncEnd::Ok) => {}
             Ok(SyncEnd::Failed { cause, detail }) => {
-                found.add(GAP_FREE, None, format!("the pull of the {name}"), json!("ok"), json!({"fails": cause, "because": detail}));
+                found.add(
+                    GAP_FREE,
+                    None,
+                    format!("the pull of the {name}"),
+                    json!("ok"),
+                    json!({"fails": cause, "because": detail}),
+                );
                 return found.failures;
             }
             Err(error) => {
@@ -60,7 +66,8 @@ pub async fn examine(acted: &Acted, readers: &Readers) -> Vec<Failure> {
             }
         }
     }
-    let log: BTreeMap<RecordId, ConflictEntry> = readers.fresh.conflicts().await.unwrap_or_default().into_iter().collect();
+    let log: BTreeMap<RecordId, ConflictEntry> =
+        readers.fresh.conflicts().await.unwrap_or_default().into_iter().collect();
     let mut records: BTreeSet<RecordRef> = acted.names.records().into_iter().map(|(_, record)| record).collect();
     records.extend(acknowledged.iter().filter(|one| became_state(one)).map(|one| record_of(&one.mutation)));
     let mut current = HashMap::new();
@@ -115,7 +122,9 @@ fn became_state(one: &Acknowledged) -> bool {
 fn told(record: Option<&Record>) -> Value {
     match record {
         None => Value::Null,
-        Some(record) => json!({"version": record.version, "deleted": record.deleted, "data": record.data, "rev": record.rev}),
+        Some(record) => {
+            json!({"version": record.version, "deleted": record.deleted, "data": record.data, "rev": record.rev})
+        }
     }
 }
 
@@ -163,7 +172,9 @@ fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
     let mut seen_versions: HashMap<(String, RecordId), Version> = HashMap::new();
     for (index, seen) in exchanges.iter().enumerate().filter(|(_, seen)| seen.kind == CallKind::Pull) {
         let Some(answer) = seen.upstream.as_ref().filter(|answer| answer.status.is_success()) else { continue };
-        let Ok(answer) = serde_json::from_slice::<fieldsync_schemas::pull::PullAnswer>(&answer.body.bytes) else { continue };
+        let Ok(answer) = serde_json::from_slice::<fieldsync_schemas::pull::PullAnswer>(&answer.body.bytes) else {
+            continue;
+        };
         for change in answer.feeds.iter().filter(|page| page.from.is_some()).flat_map(|page| &page.changes) {
             let Some(record) = change.record.as_ref().and_then(|raw| serde_json::from_str::<Record>(raw.get()).ok())
             else {
@@ -172,7 +183,13 @@ fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
             let before = seen_versions.entry((seen.by.clone(), record.id.clone())).or_insert(record.version);
             if record.version < *before {
                 let what = format!("the version of {} that {} pulls", record.id, seen.by);
-                found.add(NEVER_FALLS, Some(index as u64), what, json!(format!("at least {before}")), json!(record.version));
+                found.add(
+                    NEVER_FALLS,
+                    Some(index as u64),
+                    what,
+                    json!(format!("at least {before}")),
+                    json!(record.version),
+                );
                 return;
             }
             *before = record.version;
@@ -222,7 +239,13 @@ fn nothing_acknowledged_is_lost(
         if !kept {
             let what = format!("what the server acknowledged of {} ({})", found.name(&record), one.outcome.outcome);
             let got = json!({"state": told(current.get(&record)), "log": log.len()});
-            found.add(ACKNOWLEDGED, Some(one.exchange), what, json!({"data": mutation.data, "rev": one.outcome.rev}), got);
+            found.add(
+                ACKNOWLEDGED,
+                Some(one.exchange),
+                what,
+                json!({"data": mutation.data, "rev": one.outcome.rev}),
+                got,
+            );
             return;
         }
     }

@@ -12,8 +12,8 @@ use fieldsync_schemas::scenario::{Action, DeviceSettings, NetworkStep, ServerSte
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Who acts a scenario.
 #[derive(Clone)]
@@ -152,14 +152,7 @@ pub async fn act(
         devices.push(ActedDevice { name, device, account: settings.account, port });
     }
     exchanges.sort_by_key(|seen| seen.started);
-    Ok(Acted {
-        failures,
-        checks: play.checks.into_inner(),
-        exchanges,
-        names: play.names,
-        devices,
-        stage: play.stage,
-    })
+    Ok(Acted { failures, checks: play.checks.into_inner(), exchanges, names: play.names, devices, stage: play.stage })
 }
 
 fn setup(
@@ -292,7 +285,8 @@ impl Play<'_> {
         let stage = &self.stage;
         let broke = |error: &dyn std::fmt::Display| ActError(error.to_string());
         if step.kill.is_some() {
-            let restart = stage.restart.clone().ok_or_else(|| ActError("the suite does not own the server".to_owned()))?;
+            let restart =
+                stage.restart.clone().ok_or_else(|| ActError("the suite does not own the server".to_owned()))?;
             restart.restart().await.map_err(ActError)?;
             self.tap.forget_connections();
             return Ok(StepEnd::Fine);

@@ -223,7 +223,11 @@ impl Play<'_> {
                 None => return Ok(StepEnd::Missed(Missed::new(what, json!(wanted), json!(found)))),
             }
         }
-        Ok(if left.is_empty() { StepEnd::Fine } else { StepEnd::Missed(Missed::new(what, json!(wanted), json!(found))) })
+        Ok(if left.is_empty() {
+            StepEnd::Fine
+        } else {
+            StepEnd::Missed(Missed::new(what, json!(wanted), json!(found)))
+        })
     }
 
     fn told(&self, entry: &ConflictExpectation) -> Value {

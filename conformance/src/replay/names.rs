@@ -80,9 +80,9 @@ impl Names {
         match tree {
             Value::String(text) => self.fill_text(text),
             Value::Array(items) => items.iter().map(|item| self.fill(item)).collect(),
-            Value::Object(members) => Value::Object(
-                members.iter().map(|(name, value)| (self.fill_plain(name), self.fill(value))).collect(),
-            ),
+            Value::Object(members) => {
+                Value::Object(members.iter().map(|(name, value)| (self.fill_plain(name), self.fill(value))).collect())
+            }
             other => other.clone(),
         }
     }

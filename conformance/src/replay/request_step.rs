@@ -12,9 +12,7 @@ impl Play<'_> {
     pub(super) async fn request(&self, step: &RequestStep) -> Result<StepEnd, ActError> {
         let stage = &self.stage;
         let body = match (&step.body, &step.text, step.oversized_by) {
-            (Some(body), _, _) => {
-                Some(serde_json::to_vec(&self.names.fill(body)).expect("a tree is plain JSON"))
-            }
+            (Some(body), _, _) => Some(serde_json::to_vec(&self.names.fill(body)).expect("a tree is plain JSON")),
             (_, Some(text), _) => Some(self.names.fill_plain(text).into_bytes()),
             (_, _, Some(more)) => Some(oversized(stage.session.limits.body_bytes + more)),
             _ => None,

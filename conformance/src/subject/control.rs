@@ -35,8 +35,8 @@ impl Control {
         if !status.is_success() {
             return Err(failed(format!("{url} answered {status}")));
         }
-        let description: ControlDescription =
-            serde_json::from_slice(&body).map_err(|error| failed(format!("{url} did not describe its verbs: {error}")))?;
+        let description: ControlDescription = serde_json::from_slice(&body)
+            .map_err(|error| failed(format!("{url} did not describe its verbs: {error}")))?;
         let verbs = description.verbs.into_iter().map(|verb| (verb.verb, verb.reach)).collect();
         Ok(Self { url, http, verbs })
     }

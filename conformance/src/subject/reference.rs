@@ -142,7 +142,10 @@ impl Default for ReferenceDevices {
 impl ReferenceDevices {
     /// Makes devices with their parts changed.
     pub fn with(fault: DeviceFault) -> Self {
-        Self { fault, http: fieldsync_client::transport::http_client().expect("the defaults of an HTTP client are sound") }
+        Self {
+            fault,
+            http: fieldsync_client::transport::http_client().expect("the defaults of an HTTP client are sound"),
+        }
     }
 }
 
@@ -151,8 +154,20 @@ impl Devices for ReferenceDevices {
     async fn open(&self, setup: DeviceSetup) -> Result<Arc<dyn Device>, DeviceError> {
         let clock = Arc::new(ScenarioClock { offset_ms: AtomicI64::new(setup.clock_offset_ms) });
         let memory = Arc::new(MemoryStore::default());
-        let ids = Arc::new(SeededIds { salt: format!("{}/{}", setup.base_url, setup.name), seed: setup.seed, next: AtomicU64::new(0) });
-        let made = ReferenceDevice { setup, clock, ids, fault: self.fault.clone(), http: self.http.clone(), memory: RwLock::new(memory), device: RwLock::new(None) };
+        let ids = Arc::new(SeededIds {
+            salt: format!("{}/{}", setup.base_url, setup.name),
+            seed: setup.seed,
+            next: AtomicU64::new(0),
+        });
+        let made = ReferenceDevice {
+            setup,
+            clock,
+            ids,
+            fault: self.fault.clone(),
+            http: self.http.clone(),
+            memory: RwLock::new(memory),
+            device: RwLock::new(None),
+        };
         made.start()?;
         Ok(Arc::new(made))
     }
@@ -275,11 +290,9 @@ impl Device for ReferenceDevice {
     async fn read(&self, record: &RecordRef) -> Result<Shown, DeviceError> {
         Ok(match self.device().read(record).map_err(told)? {
             None => Shown::default(),
-            Some(shown) => Shown {
-                data: (!shown.deleted).then_some(shown.data),
-                deleted: shown.deleted,
-                server: shown.server,
-            },
+            Some(shown) => {
+                Shown { data: (!shown.deleted).then_some(shown.data), deleted: shown.deleted, server: shown.server }
+            }
         })
     }
 

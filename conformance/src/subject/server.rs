@@ -123,13 +123,16 @@ impl HttpServer {
         let mut data_sets = BTreeMap::new();
         for (profile, base) in profiles {
             let base = match &control {
-                Some(control) if control.offers(&Verb::NewDataSet) => new_data_set(control, &profile, &accounts).await?.0,
+                Some(control) if control.offers(&Verb::NewDataSet) => {
+                    new_data_set(control, &profile, &accounts).await?.0
+                }
                 _ => base,
             };
             let session: Session = ask.get("fetch the session", below(&base, "session"), Some(&worker.token)).await?;
             data_sets.insert(profile, Hosted { base, session });
         }
-        let capabilities = data_sets.values().next().map(|hosted| hosted.session.capabilities.clone()).unwrap_or_default();
+        let capabilities =
+            data_sets.values().next().map(|hosted| hosted.session.capabilities.clone()).unwrap_or_default();
         let mut verbs = control.as_ref().map(|control| control.verbs().clone()).unwrap_or_default();
         if address.restart.is_some() {
             verbs.insert(Verb::Kill, Reach::Server);
@@ -167,7 +170,8 @@ impl Server for HttpServer {
         let hosted = self.data_sets.get(profile).ok_or_else(|| format!("the profile {profile} is not hosted"))?;
         let (base, data_set) = match &self.control {
             Some(control) if control.offers(&Verb::NewDataSet) => {
-                let (base, name) = new_data_set(control, profile, &self.accounts).await.map_err(|error| error.reason)?;
+                let (base, name) =
+                    new_data_set(control, profile, &self.accounts).await.map_err(|error| error.reason)?;
                 (base, Some(name))
             }
             _ => (hosted.base.clone(), None),
@@ -253,7 +257,8 @@ async fn taken_accounts(
     let mut accounts = BTreeMap::new();
     for (name, source) in sources {
         let wrong = |reason: String| blocked("log in", format!("account {name}: {reason}"), false);
-        let variable = |name: &String| std::env::var(name).map_err(|_| wrong(format!("the environment has no variable {name}")));
+        let variable =
+            |name: &String| std::env::var(name).map_err(|_| wrong(format!("the environment has no variable {name}")));
         let user = source.user.clone().unwrap_or_else(|| name.clone());
         let password = source.password_env.as_ref().map(variable).transpose()?;
         let token = match (&source.token_env, &source.token_command, &password) {
@@ -304,7 +309,12 @@ impl Asker {
         Ok(answer.access_token)
     }
 
-    async fn read<T: DeserializeOwned>(&self, doing: &str, url: &Url, request: reqwest::RequestBuilder) -> Result<T, Blocked> {
+    async fn read<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        url: &Url,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, Blocked> {
         let failed = |error: reqwest::Error| {
             let unreachable = error.is_connect() || error.is_timeout();
             blocked(doing, format!("{url} cannot be reached: {error}"), unreachable)
@@ -316,7 +326,8 @@ impl Asker {
         if !status.is_success() {
             return Err(blocked(doing, format!("{url} answered {status}: {}", shown.escape_debug()), false));
         }
-        serde_json::from_slice(&body)
-            .map_err(|error| blocked(doing, format!("{url} answered {:?}, which cannot be read: {error}", shown), false))
+        serde_json::from_slice(&body).map_err(|error| {
+            blocked(doing, format!("{url} answered {:?}, which cannot be read: {error}", shown), false)
+        })
     }
 }

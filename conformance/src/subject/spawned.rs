@@ -18,7 +18,9 @@ pub const START_BUDGET: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// The command lacks its port.
-    #[error("the command {0:?} has no {{port}}; put it where the server takes its port, such as `--listen 127.0.0.1:{{port}}`")]
+    #[error(
+        "the command {0:?} has no {{port}}; put it where the server takes its port, such as `--listen 127.0.0.1:{{port}}`"
+    )]
     NoPort(String),
     /// There is no free port or folder.
     #[error("failed to prepare for the server: {0}")]
@@ -69,8 +71,7 @@ impl Spawned {
         let port = free_port().map_err(SpawnError::Prepare)?;
         let command = filled(template, port, folder.path());
         let root = Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a port makes a URL");
-        let spawned =
-            Self { command, root, http: reqwest::Client::new(), child: Mutex::new(None), folder };
+        let spawned = Self { command, root, http: reqwest::Client::new(), child: Mutex::new(None), folder };
         spawned.launch().await?;
         Ok(Arc::new(spawned))
     }

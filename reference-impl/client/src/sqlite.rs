@@ -72,7 +72,9 @@ impl DeviceStore for SqliteStore {
                     .collect::<RowResult<_>>()?,
                 resyncs: pairs(&connection, "SELECT feed, resync FROM resyncs")?
                     .into_iter()
-                    .map(|(feed, resync)| Ok((FeedName::new(feed)?, serde_json::from_str(&resync.unwrap_or_default())?)))
+                    .map(|(feed, resync)| {
+                        Ok((FeedName::new(feed)?, serde_json::from_str(&resync.unwrap_or_default())?))
+                    })
                     .collect::<RowResult<_>>()?,
                 session: single(&connection, "session")?,
                 marks: single(&connection, "marks")?.unwrap_or_default(),
@@ -97,9 +99,10 @@ impl DeviceStore for SqliteStore {
     fn record(&self, record: &RecordRef) -> Result<Option<StoredRecord>, StoreError> {
         let connection = self.connection();
         let read = || -> RowResult<Option<StoredRecord>> {
-            let mut statement = connection
-                .prepare_cached("SELECT feed, mark, server, own FROM records WHERE type = ?1 AND id = ?2")?;
-            let row = statement.query_row(params![record.type_name.as_str(), record.id.as_str()], columns).optional()?;
+            let mut statement =
+                connection.prepare_cached("SELECT feed, mark, server, own FROM records WHERE type = ?1 AND id = ?2")?;
+            let row =
+                statement.query_row(params![record.type_name.as_str(), record.id.as_str()], columns).optional()?;
             row.map(stored).transpose()
         };
         read().map_err(failed("reading a record"))
@@ -157,10 +160,9 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
     };
     match write {
         Write::Replica(replica) => put_single("replica", json(replica)?),
-        Write::Entry(entry) => run(
-            "INSERT OR REPLACE INTO outbox (place, entry) VALUES (?1, ?2)",
-            &[&(entry.place as i64), &json(entry)?],
-        ),
+        Write::Entry(entry) => {
+            run("INSERT OR REPLACE INTO outbox (place, entry) VALUES (?1, ?2)", &[&(entry.place as i64), &json(entry)?])
+        }
         Write::EntryGone(place) => run("DELETE FROM outbox WHERE place = ?1", &[&(*place as i64)]),
         Write::Batch(Some(batch)) => put_single("batch", json(batch)?),
         Write::Batch(None) => run("DELETE FROM single WHERE name = 'batch'", &[]),
@@ -169,10 +171,9 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
             &[&feed.as_str(), &cursor.as_ref().map(Cursor::as_str)],
         ),
         Write::CursorGone(feed) => run("DELETE FROM cursors WHERE feed = ?1", &[&feed.as_str()]),
-        Write::Resync(feed, Some(resync)) => run(
-            "INSERT OR REPLACE INTO resyncs (feed, resync) VALUES (?1, ?2)",
-            &[&feed.as_str(), &json(resync)?],
-        ),
+        Write::Resync(feed, Some(resync)) => {
+            run("INSERT OR REPLACE INTO resyncs (feed, resync) VALUES (?1, ?2)", &[&feed.as_str(), &json(resync)?])
+        }
         Write::Resync(feed, None) => run("DELETE FROM resyncs WHERE feed = ?1", &[&feed.as_str()]),
         Write::Session(session) => put_single("session", json(session)?),
         Write::Marks(marks) => put_single("marks", json(marks)?),
@@ -186,11 +187,9 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
             )
         }
         Write::ServerGone(record) => clear(record, "feed = NULL, mark = NULL, server = NULL"),
-        Write::Own(record, copy) => put_record(
-            record,
-            "own = ?6",
-            [&None::<String>, &None::<i64>, &None::<String>, &json(copy)?],
-        ),
+        Write::Own(record, copy) => {
+            put_record(record, "own = ?6", [&None::<String>, &None::<i64>, &None::<String>, &json(copy)?])
+        }
         Write::OwnGone(record) => clear(record, "own = NULL"),
         Write::Quarantine(one) => {
             let record = one.record();
@@ -203,10 +202,9 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
             "DELETE FROM quarantine WHERE type = ?1 AND id = ?2",
             &[&record.type_name.as_str(), &record.id.as_str()],
         ),
-        Write::Conflict(id, entry) => run(
-            "INSERT OR IGNORE INTO conflicts (id, entry) VALUES (?1, ?2)",
-            &[&id.as_str(), &entry.get()],
-        ),
+        Write::Conflict(id, entry) => {
+            run("INSERT OR IGNORE INTO conflicts (id, entry) VALUES (?1, ?2)", &[&id.as_str(), &entry.get()])
+        }
         Write::Sweep { feed, below } => {
             let values: [&dyn rusqlite::ToSql; 2] = [&feed.as_str(), &(*below as i64)];
             run("DELETE FROM records WHERE feed = ?1 AND mark < ?2 AND own IS NULL", &values)?;
@@ -236,9 +234,8 @@ fn stored((feed, mark, server, own): Columns) -> RowResult<StoredRecord> {
 }
 
 fn single<T: DeserializeOwned>(connection: &Connection, name: &str) -> RowResult<Option<T>> {
-    let text: Option<String> = connection
-        .query_row("SELECT value FROM single WHERE name = ?1", [name], |row| row.get(0))
-        .optional()?;
+    let text: Option<String> =
+        connection.query_row("SELECT value FROM single WHERE name = ?1", [name], |row| row.get(0)).optional()?;
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 

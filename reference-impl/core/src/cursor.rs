@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn a_cursor_is_good_for_its_feed_principal_and_epoch_only() {
         let key = CursorKey::new([7; 32]);
-        let (data_set, epoch, principal) = (DataSetName("clinic".into()), "e1".parse().unwrap(), "amina".parse().unwrap());
+        let (data_set, epoch, principal) =
+            (DataSetName("clinic".into()), "e1".parse().unwrap(), "amina".parse().unwrap());
         let (feed, other_feed): (FeedName, FeedName) = ("observation".parse().unwrap(), "reading".parse().unwrap());
         let binding = Binding { data_set: &data_set, epoch: &epoch, principal: &principal, feed: &feed };
         let point = Point { place: Place(12), cleared: Place(40) };

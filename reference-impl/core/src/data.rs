@@ -109,7 +109,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn refuse<E: Error>(&self, code: ProblemCode, detail: String) -> E {
         let mut state = self.state.borrow_mut();
-        let path: String = state.path.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect();
+        let path: String =
+            state.path.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect();
         let found = refusal(code, detail, &format!("/data{path}"));
         state.found.get_or_insert(found);
         E::custom("refused")
@@ -137,10 +138,8 @@ impl Walk<'_> {
 
     fn whole<E: Error>(&self, magnitude: f64, text: impl fmt::Display) -> Result<(), E> {
         if magnitude > MAX_SAFE_INTEGER as f64 {
-            return Err(self.refuse(
-                ProblemCode::NumberRange,
-                format!("{text} is beyond ±9007199254740991; send it as a string"),
-            ));
+            return Err(self
+                .refuse(ProblemCode::NumberRange, format!("{text} is beyond ±9007199254740991; send it as a string")));
         }
         Ok(())
     }

@@ -106,7 +106,9 @@ pub fn version_wins(contest: &Contest) -> Ruling {
 pub fn append_only(contest: &Contest) -> Ruling {
     match &contest.current {
         None if contest.op == MutationOp::Create => Ruling::Apply(contest.pushed.version),
-        Some(current) if contest.op == MutationOp::Create && current.content == contest.pushed.content => Ruling::Duplicate,
+        Some(current) if contest.op == MutationOp::Create && current.content == contest.pushed.content => {
+            Ruling::Duplicate
+        }
         _ => Ruling::Reject(ProblemCode::AppendOnly),
     }
 }

@@ -71,7 +71,11 @@ struct Plan<'a> {
 }
 
 /// Answers a pull; the answer comes as JSON, the stored records spliced in.
-pub async fn answer(request: &PullRequest, ground: Ground<'_>, snapshot: &mut dyn Snapshot) -> Result<Vec<u8>, PullError> {
+pub async fn answer(
+    request: &PullRequest,
+    ground: Ground<'_>,
+    snapshot: &mut dyn Snapshot,
+) -> Result<Vec<u8>, PullError> {
     let heads = snapshot.heads().await?;
     let points = points(request, ground, &heads)?;
     let mut budget = request.limit.unwrap_or(u64::MAX).min(u64::from(ground.limits.page_changes));
@@ -90,7 +94,8 @@ pub async fn answer(request: &PullRequest, ground: Ground<'_>, snapshot: &mut dy
             continue;
         }
         // A child never comes before its parent: while the parent's feed has more, the child's gets nothing.
-        let held_back = entry.parents.iter().any(|parent| parent.type_name != entry.name && waiting.contains(&parent.type_name));
+        let held_back =
+            entry.parents.iter().any(|parent| parent.type_name != entry.name && waiting.contains(&parent.type_name));
         let room = if held_back { 0 } else { budget };
         let rows = if room > 0 && head.last > after.place {
             snapshot.page(&feed, after.place, room).await?
@@ -110,7 +115,11 @@ pub async fn answer(request: &PullRequest, ground: Ground<'_>, snapshot: &mut dy
 }
 
 /// Where each named feed goes on, or why it cannot.
-fn points(request: &PullRequest, ground: Ground<'_>, heads: &HashMap<FeedName, Head>) -> Result<HashMap<FeedName, Point>, Trouble> {
+fn points(
+    request: &PullRequest,
+    ground: Ground<'_>,
+    heads: &HashMap<FeedName, Head>,
+) -> Result<HashMap<FeedName, Point>, Trouble> {
     let known: HashSet<FeedName> = ground.registry.types.iter().map(|entry| entry.feed_name()).collect();
     let mut points = HashMap::new();
     let (mut unknown, mut invalid, mut expired) = (Vec::new(), Vec::new(), Vec::new());
@@ -181,7 +190,11 @@ fn write(plans: &[Plan<'_>], new_feeds: &[FeedName], ground: Ground<'_>) -> Vec<
             if index > 0 {
                 out.push(b',');
             }
-            out.extend_from_slice(if row.deleted { b"{\"op\":\"tombstone\",\"record\":" } else { b"{\"op\":\"put\",\"record\":" });
+            out.extend_from_slice(if row.deleted {
+                b"{\"op\":\"tombstone\",\"record\":"
+            } else {
+                b"{\"op\":\"put\",\"record\":"
+            });
             out.extend_from_slice(row.json.as_bytes());
             out.push(b'}');
         }

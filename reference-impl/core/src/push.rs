@@ -10,7 +10,9 @@ use crate::policy::{Claim, Contest, PolicyTable, Ruling};
 use crate::problem::Trouble;
 use crate::store::{Commit, DataSetName, Decided, Hash, Loaded, ReplicaRow, State, Touched};
 use fieldsync_schemas::conflict::Writer;
-use fieldsync_schemas::id::{BatchToken, Epoch, FeedName, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version};
+use fieldsync_schemas::id::{
+    BatchToken, Epoch, FeedName, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version,
+};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest, Refusal};
@@ -189,14 +191,20 @@ fn ask(
         MutationOp::Create | MutationOp::Update => Some(cleaned?.ok_or_else(|| missing("data"))?),
         MutationOp::Delete => None,
         MutationOp::Link => {
-            return Err(refuse(ProblemCode::UnsupportedCapability, "this server does not claim the capability link".to_owned()));
+            return Err(refuse(
+                ProblemCode::UnsupportedCapability,
+                "this server does not claim the capability link".to_owned(),
+            ));
         }
         MutationOp::Other(ref op) => {
             return Err(refuse(ProblemCode::Malformed, format!("there is no op {op:?}")));
         }
     };
     if mutation.group.is_some() {
-        return Err(refuse(ProblemCode::UnsupportedCapability, "this server does not claim the capability groups".to_owned()));
+        return Err(refuse(
+            ProblemCode::UnsupportedCapability,
+            "this server does not claim the capability groups".to_owned(),
+        ));
     }
     if registry.entry(&mutation.type_name).is_none() {
         return Err(refuse(ProblemCode::UnknownType, format!("the registry has no type {}", mutation.type_name)));
@@ -232,7 +240,14 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
     if let Some(answer) = fence(batch, loaded.replica.as_ref())? {
         return Ok(Decision::Replay(answer));
     }
-    let mut court = Court { ground, replica: &batch.replica, loaded, states: Vec::new(), decided: Vec::new(), seen: HashSet::new() };
+    let mut court = Court {
+        ground,
+        replica: &batch.replica,
+        loaded,
+        states: Vec::new(),
+        decided: Vec::new(),
+        seen: HashSet::new(),
+    };
     let outcomes = batch.mutations.iter().map(|read| court.hear(read)).collect();
     let Court { states, decided, .. } = court;
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
@@ -260,7 +275,10 @@ fn fence(batch: &Batch, known: Option<&ReplicaRow>) -> Result<Option<Arc<str>>, 
         None if batch.seq == Seq::FIRST && batch.previous.is_none() => Ok(None),
         None if batch.seq > Seq::FIRST => Err(Trouble::new(
             ProblemCode::OutcomeExpired,
-            format!("the server does not know the replica {}; resync, settle what is found, and begin as a new replica", batch.replica),
+            format!(
+                "the server does not know the replica {}; resync, settle what is found, and begin as a new replica",
+                batch.replica
+            ),
         )),
         Some(row) if batch.seq == row.seq && batch.body == row.body => {
             let stored: PushAnswer<Box<RawValue>> = serde_json::from_str(&row.answer).expect("the server wrote it");
@@ -302,7 +320,9 @@ impl Court<'_> {
             return raw(&rejected(&read.mutation_id, refusal));
         }
         let outcome = match &read.asked {
-            Ok(asked) => self.judge(&read.mutation_id, asked).unwrap_or_else(|refusal| rejected(&read.mutation_id, refusal)),
+            Ok(asked) => {
+                self.judge(&read.mutation_id, asked).unwrap_or_else(|refusal| rejected(&read.mutation_id, refusal))
+            }
             Err(refusal) => rejected(&read.mutation_id, refusal.clone()),
         };
         let outcome = raw(&outcome);
@@ -330,7 +350,8 @@ impl Court<'_> {
             ));
         }
         let entry = self.ground.registry.entry(&asked.record.type_name).expect("the type was checked when it was read");
-        let policy = self.ground.policies.get(&entry.merge.policy).expect("the domain was checked against the policies");
+        let policy =
+            self.ground.policies.get(&entry.merge.policy).expect("the domain was checked against the policies");
         let current = self.loaded.states.get(&asked.record).cloned();
         let base_is_current = match &current {
             None => asked.base.is_none(),
@@ -363,10 +384,8 @@ impl Court<'_> {
                 let overridden = current.filter(|before| {
                     !base_is_current && (before.content != state.content || before.deleted != state.deleted)
                 });
-                let conflicts = overridden
-                    .map(|lost| self.log(asked, Side::of(&lost), Side::of(&state)))
-                    .into_iter()
-                    .collect();
+                let conflicts =
+                    overridden.map(|lost| self.log(asked, Side::of(&lost), Side::of(&state))).into_iter().collect();
                 let outcome = Outcome { conflicts, ..settled(mutation_id, OutcomeKind::Applied, &state) };
                 self.accept(state);
                 Ok(outcome)
@@ -442,7 +461,10 @@ fn check_version(asked: &Asked, current: Option<&State>, base_is_current: bool) 
         ));
     }
     if base_is_current && pushed <= current {
-        return Err(refuse(ProblemCode::InvalidVersion, format!("version {pushed} is not above its base's, {current}")));
+        return Err(refuse(
+            ProblemCode::InvalidVersion,
+            format!("version {pushed} is not above its base's, {current}"),
+        ));
     }
     Ok(())
 }

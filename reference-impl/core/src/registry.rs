@@ -28,7 +28,9 @@ pub enum DomainError {
         second: TypeName,
     },
     /// A type stands before the type it refers to, or the types refer to one another in a circle.
-    #[error("type {child} refers to {parent}, which does not stand before it; put {parent} first, or declare the circle under `cycles`")]
+    #[error(
+        "type {child} refers to {parent}, which does not stand before it; put {parent} first, or declare the circle under `cycles`"
+    )]
     Order {
         /// The referring type.
         child: TypeName,
@@ -46,7 +48,9 @@ pub enum DomainError {
         profile: Profile,
     },
     /// Class and policy contradict each other.
-    #[error("type {name} has the class {class} and the policy {policy}; a reference type takes server-only, an append type append-only")]
+    #[error(
+        "type {name} has the class {class} and the policy {policy}; a reference type takes server-only, an append type append-only"
+    )]
     Class {
         /// The type.
         name: TypeName,
@@ -101,10 +105,8 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
             });
         }
         for parent in &entry.parents {
-            let in_cycle = domain
-                .cycles
-                .iter()
-                .any(|cycle| cycle.contains(&entry.name) && cycle.contains(&parent.type_name));
+            let in_cycle =
+                domain.cycles.iter().any(|cycle| cycle.contains(&entry.name) && cycle.contains(&parent.type_name));
             if !seen.contains(&parent.type_name) && !in_cycle {
                 return Err(DomainError::Order { child: entry.name.clone(), parent: parent.type_name.clone() });
             }
@@ -115,10 +117,8 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
         check_policy(&domain.profile, entry)?;
     }
     for seed in &domain.records {
-        let reference = domain
-            .types
-            .iter()
-            .any(|entry| entry.name == seed.type_name && entry.class == TypeClass::Reference);
+        let reference =
+            domain.types.iter().any(|entry| entry.name == seed.type_name && entry.class == TypeClass::Reference);
         if !reference {
             return Err(DomainError::Seed { name: seed.type_name.clone(), id: seed.id.to_string() });
         }
@@ -145,7 +145,11 @@ fn check_policy(profile: &Profile, entry: &TypeEntry) -> Result<(), DomainError>
         _ => own,
     };
     if !fits {
-        return Err(DomainError::Class { name: entry.name.clone(), class: entry.class.clone(), policy: policy.clone() });
+        return Err(DomainError::Class {
+            name: entry.name.clone(),
+            class: entry.class.clone(),
+            policy: policy.clone(),
+        });
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Faults of a device, one file for each chapter of the specification.
 
-mod pull;
 mod conflicts;
-mod deletes;
 mod cycles;
+mod deletes;
+mod pull;
 mod status;
 
 use crate::Mutant;

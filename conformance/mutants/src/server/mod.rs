@@ -1,12 +1,12 @@
 //! Faults of a server, one file for each chapter of the specification.
 
-mod push;
-mod records;
-mod pull;
-mod merge;
-mod deletes;
 mod conflicts;
 mod cycles;
+mod deletes;
+mod merge;
+mod pull;
+mod push;
+mod records;
 
 use crate::Mutant;
 

@@ -67,7 +67,9 @@ pub(super) fn read<T: DeserializeOwned>(answer: &Answer) -> Reading<T> {
             Err(error) => Reading::Foreign(format!("the problem cannot be read: {error}")),
         },
         500..=599 => Reading::Failed,
-        status => Reading::Foreign(format!("status {status} with media type {}", media_type.as_deref().unwrap_or("none"))),
+        status => {
+            Reading::Foreign(format!("status {status} with media type {}", media_type.as_deref().unwrap_or("none")))
+        }
     }
 }
 

@@ -130,7 +130,9 @@ impl Step<'_> {
         if strays || (more && !moved) {
             self.run().stray_answers += 1;
             if self.run().stray_answers > ATTEMPTS {
-                return Ok(self.lead_nowhere("the server's pages do not go on from the cursors that they were asked for"));
+                return Ok(
+                    self.lead_nowhere("the server's pages do not go on from the cursors that they were asked for")
+                );
             }
         }
         self.go_on()

@@ -1,0 +1,176 @@
+//! Subjects that implement nothing: no scenario may pass them.
+//!
+//! A server that cannot even be discovered blocks a run before its first scenario, which would prove little. So each of
+//! these is put under the scenarios as it is, with a session and accounts made up for it.
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use fieldsync_conformance::replay::{AccountAccess, Stage};
+use fieldsync_conformance::run::{self, Options};
+use fieldsync_conformance::scenario::Case;
+use fieldsync_conformance::spec::Spec;
+use fieldsync_conformance::subject::reference::{ReferenceDevices, domains};
+use fieldsync_conformance::subject::server::{Server, account_roles};
+use fieldsync_core::session::session;
+use fieldsync_schemas::control::{Reach, Verb};
+use fieldsync_schemas::event::{Actor, Event, Verdict};
+use fieldsync_schemas::id::Capability;
+use fieldsync_schemas::registry::Profile;
+use fieldsync_schemas::session::{Role, Session};
+use fieldsync_schemas::time::Timestamp;
+use http::StatusCode;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use url::Url;
+
+/// What a subject does that implements nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Null {
+    /// Answers 404 to everything.
+    NotFound,
+    /// Answers `200 {}` to everything.
+    EmptyObject,
+    /// Closes every connection.
+    Closes,
+    /// Answers every request with its own body.
+    Echoes,
+}
+
+impl Null {
+    /// All of them.
+    pub const ALL: [Null; 4] = [Null::NotFound, Null::EmptyObject, Null::Closes, Null::Echoes];
+
+    /// What it does, in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Null::NotFound => "answers 404 to everything",
+            Null::EmptyObject => "answers 200 {} to everything",
+            Null::Closes => "closes every connection",
+            Null::Echoes => "echoes every request",
+        }
+    }
+}
+
+/// The scenarios that pass a subject which implements nothing; there must be none. Scenarios that need a control verb are
+/// run, too, as far as they come.
+pub async fn passes(null: Null, cases: &[Case], spec: &Arc<Spec>) -> std::io::Result<Vec<String>> {
+    let server = Arc::new(NullServer::start(null).await?);
+    let options = Options { judged: vec![Actor::Server], timeout: Duration::from_secs(5), ..Options::default() };
+    let cases: Vec<&Case> = cases.iter().collect();
+    let devices = Arc::new(ReferenceDevices::default());
+    let events = run::run(&cases, spec, server, devices, &options, &mut |_| {}).await;
+    let passed = events.iter().filter_map(|event| match event {
+        Event::Scenario(ended) if matches!(ended.verdict, Verdict::Pass | Verdict::Warn) => Some(ended.id.clone()),
+        _ => None,
+    });
+    Ok(passed.collect())
+}
+
+struct NullServer {
+    null: Null,
+    base: Url,
+    session: Session,
+    verbs: BTreeMap<Verb, Reach>,
+    task: JoinHandle<()>,
+}
+
+impl NullServer {
+    async fn start(null: Null) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let base = Url::parse(&format!("http://{}/base", listener.local_addr()?)).expect("an address makes a URL");
+        let task = match null {
+            Null::Closes => tokio::spawn(async move {
+                while let Ok((connection, _)) = listener.accept().await {
+                    drop(connection);
+                }
+            }),
+            _ => tokio::spawn(async move {
+                _ = axum::serve(listener, Router::new().fallback(move |request| answer(null, request))).await;
+            }),
+        };
+        let verbs = Verb::KNOWN.iter().map(|verb| (verb.clone(), Reach::DataSet)).collect();
+        Ok(Self { null, base, session: made_up_session(), verbs, task })
+    }
+}
+
+impl Drop for NullServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(null: Null, request: Request) -> Response {
+    let json = |status, body| {
+        let answer = Response::builder().status(status).header(http::header::CONTENT_TYPE, "application/json");
+        answer.body(body).expect("constant headers are sound")
+    };
+    match null {
+        Null::NotFound | Null::Closes => json(StatusCode::NOT_FOUND, Body::empty()),
+        Null::EmptyObject => json(StatusCode::OK, Body::from("{}")),
+        Null::Echoes => json(StatusCode::OK, request.into_body()),
+    }
+}
+
+fn made_up_session() -> Session {
+    let domain = domains().remove(0);
+    let registry = fieldsync_core::registry::registry(&domain).expect("the suite's own domain is sound");
+    let capabilities: Vec<Capability> = fieldsync_conformance::spec::CAPABILITIES
+        .iter()
+        .map(|name| Capability::new(*name).expect("a constant that is a capability"))
+        .collect();
+    session(
+        &"nobody".parse().expect("a constant that is a principal"),
+        &Role::ReadWrite,
+        &"e-0".parse().expect("a constant that is an epoch"),
+        &Profile::VersionWins,
+        &capabilities,
+        domain.limits.unwrap_or_default(),
+        &registry,
+        Timestamp::now(),
+    )
+}
+
+#[async_trait]
+impl Server for NullServer {
+    fn name(&self) -> String {
+        self.null.as_str().to_owned()
+    }
+
+    fn profiles(&self) -> Vec<Profile> {
+        vec![Profile::VersionWins]
+    }
+
+    fn capabilities(&self) -> &[Capability] {
+        &self.session.capabilities
+    }
+
+    fn verbs(&self) -> &BTreeMap<Verb, Reach> {
+        &self.verbs
+    }
+
+    fn account_names(&self) -> BTreeSet<String> {
+        account_roles().into_iter().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    async fn stage(&self, _: &Profile) -> Result<Stage, String> {
+        let account = |name: &str| AccountAccess {
+            user: name.to_owned(),
+            password: Some("none".to_owned()),
+            token: "none".to_owned(),
+        };
+        Ok(Stage {
+            base: self.base.clone(),
+            data_set: None,
+            accounts: self.account_names().iter().map(|name| (name.clone(), account(name))).collect(),
+            session: self.session.clone(),
+            control: None,
+            restart: None,
+        })
+    }
+}
