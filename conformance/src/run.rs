@@ -192,6 +192,9 @@ fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Opt
             return Some((Verdict::Unsupported, format!("the capability {capability} is not claimed")));
         }
     }
+    if let Some(claimed) = case.scenario.needs.unclaimed.iter().find(|one| server.capabilities().contains(one)) {
+        return Some((Verdict::Unsupported, format!("the capability {claimed} is claimed")));
+    }
     let missing: Vec<String> =
         case.needed_verbs().iter().filter(|verb| !server.verbs().contains_key(verb)).map(ToString::to_string).collect();
     if !missing.is_empty() {
@@ -249,6 +252,9 @@ impl Runner {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(options.timeout)
+            // A raw request says by itself what it accepts, and sees how the answer is coded.
+            .no_gzip()
+            .no_zstd()
             .no_proxy()
             .build()
             .map_err(|error| error.to_string())?;

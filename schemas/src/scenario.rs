@@ -59,7 +59,11 @@ pub struct Needs {
     /// Capabilities that the server's session lists.
     #[serde(default)]
     pub capabilities: Vec<Capability>,
-    /// Control verbs besides those that the steps imply.
+    /// Capabilities that it does not list.
+    #[serde(default)]
+    pub unclaimed: Vec<Capability>,
+    /// Control verbs besides those that the steps imply. With `new_data_set` there is a second data set of the profile,
+    /// with its base URL's path in `${base.other}`.
     #[serde(default)]
     pub control: Vec<Verb>,
 }
@@ -94,7 +98,7 @@ impl Devices {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSettings {
-    /// Its account: `worker`, `other` (both read-write), `reader` (read-only) or `admin`.
+    /// Its account: `worker`, `other` (both read-write), `reader` (read-only), `admin`, or `stranger` (no role).
     #[serde(default = "worker")]
     pub account: String,
     /// The changes it asks for in one pull.
@@ -486,6 +490,9 @@ pub struct RequestStep {
     /// The path below the base URL, such as `/push`; empty for the base URL itself.
     #[serde(default)]
     pub path: String,
+    /// A URL in the place of the path, resolved against the root of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Headers besides those of every request; null leaves one of those out.
     #[serde(default)]
     pub headers: BTreeMap<String, Option<String>>,
@@ -495,9 +502,13 @@ pub struct RequestStep {
     /// A body as text, sent byte for byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// A body that is this many bytes longer than the server's `body_bytes`.
+    /// A body that is this many bytes longer than the server's `body_bytes`. It is `body`, where there is one, with a
+    /// member `pad` of the length that it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oversized_by: Option<u64>,
+    /// Sends the body as gzip where the server announces that it reads gzip, plain elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gzip: Option<bool>,
     /// The answer it must get.
     pub expect: ExpectedAnswer,
     /// Saves members of the answer under a name, by JSON Pointer.
@@ -512,8 +523,12 @@ pub struct ExpectedAnswer {
     /// The HTTP status; 200 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Members that the JSON body must have. An object may have more; an array has exactly these items. `$any`,
-    /// `$absent`, `$string`, `$time` and `${name}` stand for values.
+    /// The status of a server that does not offer what is asked for and need not. The scenario ends well there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless: Option<u16>,
+    /// Members that the JSON body must have. An object may have more; an array has exactly these items, or, where it is
+    /// written as `{$some: ...}`, one such item at least. `$any`, `$absent`, `$string`, `$time` and `${name}` stand for
+    /// values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
     /// Headers that the answer must have; `$any` for any value, null for absent.

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// The first place where `got` lacks what `expected` asks for: a JSON Pointer, what was expected there, what was got.
 ///
 /// An object may have more members than are named, an array has exactly the named items. `$any` stands for any value,
-/// `$absent` for none, `$string` for a text, `$time` for an instant.
+/// `$absent` for none, `$string` for a text, `$time` for an instant, `{"$some": ...}` for an array with such an item.
 pub fn mismatch(expected: &Value, got: Option<&Value>) -> Option<(String, Value, Value)> {
     at(expected, got, String::new())
 }
@@ -27,6 +27,10 @@ fn at(expected: &Value, got: Option<&Value>, path: String) -> Option<(String, Va
         (Value::String(word), Some(got)) if word == "$time" => {
             let is_time = got.as_str().is_some_and(|text| text.parse::<fieldsync_schemas::time::Timestamp>().is_ok());
             if is_time { None } else { differs(path) }
+        }
+        (Value::Object(members), Some(Value::Array(found))) if members.len() == 1 && members.contains_key("$some") => {
+            let fits = |item: &Value| at(&members["$some"], Some(item), String::new()).is_none();
+            if found.iter().any(fits) { None } else { differs(path) }
         }
         (Value::Object(members), Some(Value::Object(found))) => {
             members.iter().find_map(|(name, value)| at(value, found.get(name), format!("{path}/{}", escaped(name))))
@@ -90,6 +94,7 @@ mod tests {
         for (expected, path) in [
             (json!({"b": {"c": [1]}}), "/b/c"),
             (json!({"b": {"c": [1, 3]}}), "/b/c/1"),
+            (json!({"b": {"c": {"$some": 3}}}), "/b/c"),
             (json!({"a": "$absent"}), "/a"),
             (json!({"a": "$time"}), "/a"),
             (json!({"x": "$any"}), "/x"),

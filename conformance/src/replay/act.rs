@@ -4,6 +4,7 @@ use super::device_step::Slot;
 use super::{Names, Stage};
 use crate::scenario::Case;
 use crate::subject::device::{Credentials, DeviceSetup, Devices};
+use crate::subject::server::new_data_set;
 use crate::tap::{Fault, SeenExchange, Tap, TapPort};
 use fieldsync_schemas::control::Verb;
 use fieldsync_schemas::event::Failure;
@@ -13,7 +14,7 @@ use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Who acts a scenario.
 #[derive(Clone)]
@@ -80,6 +81,8 @@ pub(super) enum StepEnd {
     Fine,
     /// Not as expected.
     Missed(Missed),
+    /// The server need not offer what the rest of the scenario is about.
+    Over,
 }
 
 /// One scenario being acted.
@@ -92,6 +95,7 @@ pub(super) struct Play<'a> {
     pub raw: Arc<TapPort>,
     pub http: reqwest::Client,
     pub checks: AtomicU64,
+    pub over: AtomicBool,
     pub follower: Arc<dyn crate::subject::device::Device>,
 }
 
@@ -124,6 +128,7 @@ pub async fn act(
         raw: Arc::new(raw),
         http,
         checks: AtomicU64::new(0),
+        over: AtomicBool::new(false),
         follower,
     };
     for (name, access) in &play.stage.accounts {
@@ -132,12 +137,20 @@ pub async fn act(
             play.names.save(&format!("password.{name}"), json!(password));
         }
     }
+    if let Some(control) = play.stage.control.as_ref().filter(|_| case.scenario.needs.control.contains(&Verb::NewDataSet)) {
+        let made = new_data_set(control, &play.stage.session.profile, &play.stage.accounts).await;
+        let (other, _) = made.map_err(|blocked| failed(&blocked.reason))?;
+        play.names.save("base.other", json!(other.path().trim_end_matches('/')));
+    }
     play.follow().await;
     let mut failures = Vec::new();
     for step in &case.scenario.steps {
         let mut missed = play.step(step).await?;
         if !missed.is_empty() {
             failures.append(&mut missed);
+            break;
+        }
+        if play.over.load(Ordering::Relaxed) {
             break;
         }
     }
@@ -239,6 +252,10 @@ impl Play<'_> {
             Ok(match end {
                 StepEnd::Fine => Vec::new(),
                 StepEnd::Missed(missed) => vec![self.failure(step, missed)],
+                StepEnd::Over => {
+                    self.over.store(true, Ordering::Relaxed);
+                    Vec::new()
+                }
             })
         })
     }

@@ -2,19 +2,24 @@
 
 use super::act::{ActError, Missed, Play, StepEnd};
 use crate::judge::matching::mismatch;
+use fieldsync_schemas::discovery::{ContentCoding, Discovery};
 use fieldsync_schemas::scenario::RequestStep;
 use fieldsync_schemas::{PROTOCOL_VERSION, VERSION_HEADER};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
+use std::io::Write;
 
 impl Play<'_> {
     pub(super) async fn request(&self, step: &RequestStep) -> Result<StepEnd, ActError> {
         let stage = &self.stage;
-        let body = match (&step.body, &step.text, step.oversized_by) {
+        let mut body = match (&step.body, &step.text, step.oversized_by) {
+            (body, _, Some(more)) => {
+                let body = body.as_ref().map_or_else(|| json!({}), |body| self.names.fill(body));
+                Some(oversized(body, stage.session.limits.body_bytes + more))
+            }
             (Some(body), _, _) => Some(serde_json::to_vec(&self.names.fill(body)).expect("a tree is plain JSON")),
             (_, Some(text), _) => Some(self.names.fill_plain(text).into_bytes()),
-            (_, _, Some(more)) => Some(oversized(stage.session.limits.body_bytes + more)),
             _ => None,
         };
         let default = if body.is_some() { Method::POST } else { Method::GET };
@@ -22,10 +27,23 @@ impl Play<'_> {
             Some(method) => method.parse().map_err(|_| ActError(format!("{method:?} is no HTTP method")))?,
             None => default,
         };
-        let path = format!("{}{}", self.raw.base_url().path().trim_end_matches('/'), self.names.fill_plain(&step.path));
-        let url = self.raw.base_url().join(&path).map_err(|error| ActError(format!("{path:?} is no path: {error}")))?;
-        let what = format!("the answer to {method} {}", if step.path.is_empty() { "/" } else { &step.path });
-        let mut request = self.http.request(method, url).headers(self.headers(step, body.is_some())?);
+        let base = self.raw.base_url();
+        let path = match &step.url {
+            Some(url) => self.names.fill_plain(url),
+            None => format!("{}{}", base.path().trim_end_matches('/'), self.names.fill_plain(&step.path)),
+        };
+        let root = base.join("/").expect("a constant path");
+        let url = root.join(&path).map_err(|error| ActError(format!("{path:?} is no path: {error}")))?;
+        let named = step.url.as_ref().unwrap_or(&step.path);
+        let what = format!("the answer to {method} {}", if named.is_empty() { "/" } else { named });
+        let mut headers = self.headers(step, body.is_some())?;
+        if let Some(plain) = body.as_mut().filter(|_| step.gzip == Some(true))
+            && self.reads_gzip().await
+        {
+            *plain = gzip(plain);
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let mut request = self.http.request(method, url).headers(headers);
         if let Some(body) = body {
             request = request.body(body);
         }
@@ -46,6 +64,9 @@ impl Play<'_> {
         let body: Value = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).chars().take(500).collect()));
         self.checked();
+        if step.expect.unless == Some(status) {
+            return Ok(StepEnd::Over);
+        }
         let wanted = step.expect.status.unwrap_or(200);
         if status != wanted {
             let code = body.get("code").cloned().unwrap_or(Value::Null);
@@ -83,6 +104,14 @@ impl Play<'_> {
         Ok(StepEnd::Fine)
     }
 
+    /// Whether the server's discovery says that it reads gzip.
+    async fn reads_gzip(&self) -> bool {
+        let Ok(answer) = self.http.get(self.raw.base_url().clone()).send().await else { return false };
+        let body = answer.bytes().await.unwrap_or_default();
+        let discovery = serde_json::from_slice::<Discovery>(&body);
+        discovery.is_ok_and(|discovery| discovery.encodings.contains(&ContentCoding::Gzip))
+    }
+
     fn headers(&self, step: &RequestStep, has_body: bool) -> Result<HeaderMap, ActError> {
         let mut headers = HeaderMap::new();
         headers.insert(VERSION_HEADER, HeaderValue::from_static(PROTOCOL_VERSION));
@@ -112,11 +141,17 @@ impl Play<'_> {
     }
 }
 
-/// A body of this many bytes that is JSON all the same.
-fn oversized(length: u64) -> Vec<u8> {
-    let frame = r#"{"pad":""}"#.len();
-    let pad = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(frame);
-    format!(r#"{{"pad":"{}"}}"#, "x".repeat(pad)).into_bytes()
+/// The body with a member `pad` that makes it this long.
+fn oversized(mut body: Value, length: u64) -> Vec<u8> {
+    body["pad"] = json!("");
+    let frame = body.to_string().len();
+    body["pad"] = json!("x".repeat(usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(frame)));
+    body.to_string().into_bytes()
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(plain).and_then(|()| encoder.finish()).expect("a vector takes every byte")
 }
 
 /// The innermost cause of an error, which says most.

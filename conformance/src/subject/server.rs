@@ -22,6 +22,9 @@ pub fn account_roles() -> [(&'static str, Role); 4] {
     [("worker", Role::ReadWrite), ("other", Role::ReadWrite), ("reader", Role::ReadOnly), ("admin", Role::Admin)]
 }
 
+/// The account that has no role in any data set.
+pub const STRANGER: &str = "stranger";
+
 /// A server under test.
 #[async_trait]
 pub trait Server: Send + Sync {
@@ -212,7 +215,8 @@ pub fn below(base: &Url, path: &str) -> Url {
     url
 }
 
-async fn new_data_set(
+/// Makes a data set in which every account has its role.
+pub(crate) async fn new_data_set(
     control: &Control,
     profile: &Profile,
     accounts: &BTreeMap<String, AccountAccess>,
@@ -231,7 +235,7 @@ async fn made_accounts(
     ask: &Asker,
 ) -> Result<BTreeMap<String, AccountAccess>, Blocked> {
     let mut accounts = BTreeMap::new();
-    for (name, _) in account_roles() {
+    for name in account_roles().map(|(name, _)| name).into_iter().chain([STRANGER]) {
         let password = format!("{:032x}", rand::random::<u128>());
         let user = format!("{name}-{:08x}", rand::random::<u32>());
         accounts.insert(name.to_owned(), AccountAccess { user, password: Some(password), token: String::new() });
