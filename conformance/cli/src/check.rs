@@ -9,7 +9,7 @@ use fieldsync_conformance::report::verdict::{ExitStatus, judge};
 use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, junit, terminal};
 use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::Case;
-use fieldsync_conformance::subject::reference::{EmbeddedServer, ReferenceDevices};
+use fieldsync_conformance::subject::reference::{self, EmbeddedServer, ReferenceDevices};
 use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAddress};
 use fieldsync_conformance::subject::spawned::Spawned;
 use fieldsync_schemas::event::{Actor, Event, Verdict};
@@ -72,12 +72,6 @@ pub struct ServerArgs {
     /// Trust the certificates that this PEM file signs.
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
-    /// The most requests a second.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-    pub rate: Option<u32>,
-    /// Delete what the scenarios made.
-    #[arg(long)]
-    pub cleanup: bool,
 }
 
 /// How scenarios run.
@@ -158,14 +152,22 @@ pub fn run(args: CheckArgs) -> Result<ExitStatus, CommandError> {
     Ok(judge(&run, &suite.spec, args.run.require_all).status)
 }
 
-/// Where the names of the scenarios that failed last are kept.
-const LAST_FAILED: &str = "target/fieldsync-last-failed";
+/// Where the names of the scenarios that failed last in this folder are kept: in the user's cache.
+fn last_failed() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
+    let here = std::env::current_dir().ok()?;
+    let name: String = here.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    Some(cache.join("fieldsync").join(format!("last-failed{name}")))
+}
 
 fn select<'a>(suite: &'a Suite, args: &CheckArgs) -> Result<Vec<&'a Case>, CommandError> {
     let mut cases = suite.select(&args.filters)?;
     if args.run.last_failed {
-        let names = std::fs::read_to_string(LAST_FAILED)
-            .map_err(|_| CommandError::usage("no failed run is remembered here; run `fieldsync check` first"))?;
+        let names = last_failed()
+            .and_then(|path| std::fs::read_to_string(path).ok())
+            .ok_or_else(|| CommandError::usage("no run is remembered for this folder; run `fieldsync check` first"))?;
         let names: Vec<&str> = names.lines().collect();
         cases.retain(|case| names.contains(&case.id.as_str()));
         if cases.is_empty() {
@@ -183,8 +185,9 @@ fn remember_failures(run: &Run<'_>) {
         .filter(|one| matches!(one.verdict, Verdict::Fail | Verdict::Error))
         .map(|one| one.id.as_str())
         .collect();
-    if std::path::Path::new("target").is_dir() {
-        _ = std::fs::write(LAST_FAILED, failed.join("\n"));
+    if let Some(path) = last_failed() {
+        _ = path.parent().map(std::fs::create_dir_all);
+        _ = std::fs::write(path, failed.join("\n"));
     }
 }
 
@@ -255,6 +258,10 @@ async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned
         bases: args.url.iter().map(|text| url(text)).collect::<Result<_, _>>()?,
         control: None,
         accounts,
+        domains: match args.domain.as_slice() {
+            [] => reference::domains(),
+            files => files.iter().map(|path| crate::serve::read_domain(path)).collect::<Result<_, _>>()?,
+        },
         restart: None,
         headers,
         ca_cert,

@@ -101,7 +101,7 @@ mod tests {
             "fieldsync check",
             "fieldsync check --scenario push/x --jobs 2",
             "fieldsync check server --url http://a --url http://b --control http://c --header X:1 --scenario push/x",
-            "fieldsync check server --serve run --cleanup --rate 5 --junit out.xml",
+            "fieldsync check server --serve run --junit out.xml",
             "fieldsync mutants --all",
             "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
             "fieldsync user add anna --data d --grant visits=read-write",

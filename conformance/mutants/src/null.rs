@@ -1,4 +1,4 @@
-//! Subjects that implement nothing: no scenario may pass them.
+//! Subjects that implement nothing, or do harm: no scenario may pass them, and the run goes on.
 //!
 //! A server that cannot even be discovered blocks a run before its first scenario, which would prove little. So each of
 //! these is put under the scenarios as it is, with a session and accounts made up for it.
@@ -21,9 +21,12 @@ use fieldsync_schemas::id::Capability;
 use fieldsync_schemas::registry::Profile;
 use fieldsync_schemas::session::{Role, Session};
 use fieldsync_schemas::time::Timestamp;
-use http::StatusCode;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderName, HeaderValue, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -40,11 +43,35 @@ pub enum Null {
     Closes,
     /// Answers every request with its own body.
     Echoes,
+    /// Takes every request and never answers.
+    NeverAnswers,
+    /// Answers with a body that never ends.
+    EndlessBody,
+    /// Answers with a few kilobytes of gzip that unpack to a gigabyte.
+    GzipBomb,
+    /// Answers with bytes that are no text.
+    InvalidUtf8,
+    /// Redirects every request to itself.
+    RedirectLoop,
+    /// Answers with 10,000 headers.
+    ManyHeaders,
+    /// Closes the connection in the middle of the body.
+    ClosesMidBody,
 }
 
 impl Null {
-    /// All of them.
-    pub const ALL: [Null; 4] = [Null::NotFound, Null::EmptyObject, Null::Closes, Null::Echoes];
+    /// Those that do nothing.
+    pub const IDLE: [Null; 4] = [Null::NotFound, Null::EmptyObject, Null::Closes, Null::Echoes];
+    /// Those that do harm.
+    pub const HOSTILE: [Null; 7] = [
+        Null::NeverAnswers,
+        Null::EndlessBody,
+        Null::GzipBomb,
+        Null::InvalidUtf8,
+        Null::RedirectLoop,
+        Null::ManyHeaders,
+        Null::ClosesMidBody,
+    ];
 
     /// What it does, in words.
     pub fn as_str(self) -> &'static str {
@@ -53,6 +80,13 @@ impl Null {
             Null::EmptyObject => "answers 200 {} to everything",
             Null::Closes => "closes every connection",
             Null::Echoes => "echoes every request",
+            Null::NeverAnswers => "never answers",
+            Null::EndlessBody => "answers with a body that never ends",
+            Null::GzipBomb => "answers with a gzip bomb",
+            Null::InvalidUtf8 => "answers with bytes that are no text",
+            Null::RedirectLoop => "redirects every request to itself",
+            Null::ManyHeaders => "answers with 10,000 headers",
+            Null::ClosesMidBody => "closes the connection in the middle of the body",
         }
     }
 }
@@ -60,16 +94,28 @@ impl Null {
 /// The scenarios that pass a subject which implements nothing; there must be none. Scenarios that need a control verb are
 /// run, too, as far as they come.
 pub async fn passes(null: Null, cases: &[Case], spec: &Arc<Spec>) -> std::io::Result<Vec<String>> {
+    let ended = verdicts(null, cases, spec, Duration::from_secs(5)).await?;
+    let passed = ended.into_iter().filter(|(_, verdict)| matches!(verdict, Verdict::Pass | Verdict::Warn));
+    Ok(passed.map(|(id, _)| id).collect())
+}
+
+/// How each scenario ends against such a subject, when it may take this long.
+pub async fn verdicts(
+    null: Null,
+    cases: &[Case],
+    spec: &Arc<Spec>,
+    timeout: Duration,
+) -> std::io::Result<Vec<(String, Verdict)>> {
     let server = Arc::new(NullServer::start(null).await?);
-    let options = Options { judged: vec![Actor::Server], timeout: Duration::from_secs(5), ..Options::default() };
+    let options = Options { judged: vec![Actor::Server], timeout, ..Options::default() };
     let cases: Vec<&Case> = cases.iter().collect();
     let devices = Arc::new(ReferenceDevices::default());
     let events = run::run(&cases, spec, server, devices, &options, &mut |_| {}).await;
-    let passed = events.iter().filter_map(|event| match event {
-        Event::Scenario(ended) if matches!(ended.verdict, Verdict::Pass | Verdict::Warn) => Some(ended.id.clone()),
+    let ended = events.iter().filter_map(|event| match event {
+        Event::Scenario(ended) => Some((ended.id.clone(), ended.verdict)),
         _ => None,
     });
-    Ok(passed.collect())
+    Ok(ended.collect())
 }
 
 struct NullServer {
@@ -114,7 +160,50 @@ async fn answer(null: Null, request: Request) -> Response {
         Null::NotFound | Null::Closes => json(StatusCode::NOT_FOUND, Body::empty()),
         Null::EmptyObject => json(StatusCode::OK, Body::from("{}")),
         Null::Echoes => json(StatusCode::OK, request.into_body()),
+        Null::NeverAnswers => std::future::pending().await,
+        Null::EndlessBody => json(StatusCode::OK, Body::from_stream(endless())),
+        Null::GzipBomb => {
+            let mut answer = json(StatusCode::OK, Body::from(bomb()));
+            answer.headers_mut().insert(http::header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            answer
+        }
+        Null::InvalidUtf8 => json(StatusCode::OK, Body::from(vec![b'{', b'"', 0xff, 0xfe, b'"', b':', b'1', b'}'])),
+        Null::RedirectLoop => {
+            let mut answer = json(StatusCode::TEMPORARY_REDIRECT, Body::empty());
+            let here = HeaderValue::from_str(&request.uri().to_string()).expect("a URI is a header value");
+            answer.headers_mut().insert(http::header::LOCATION, here);
+            answer
+        }
+        Null::ManyHeaders => {
+            let mut answer = json(StatusCode::OK, Body::from("{}"));
+            for number in 0..10_000 {
+                let name = HeaderName::from_bytes(format!("x-{number}").as_bytes()).expect("letters and digits");
+                answer.headers_mut().insert(name, HeaderValue::from_static("1"));
+            }
+            answer
+        }
+        Null::ClosesMidBody => {
+            let broken = std::io::Error::other("closed in the middle");
+            let parts = [Ok(Bytes::from_static(b"{\"epoch\":")), Err(broken)];
+            json(StatusCode::OK, Body::from_stream(stream::iter(parts)))
+        }
     }
+}
+
+fn endless() -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
+    stream::repeat_with(|| Ok(Bytes::from_static(&[b' '; 65_536])))
+}
+
+/// A gigabyte of blanks, packed once.
+fn bomb() -> Bytes {
+    static BOMB: LazyLock<Bytes> = LazyLock::new(|| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        for _ in 0..1024 {
+            packed.write_all(&[b' '; 1 << 20]).expect("a Vec takes every byte");
+        }
+        Bytes::from(packed.finish().expect("a Vec takes every byte"))
+    });
+    BOMB.clone()
 }
 
 fn made_up_session() -> Session {

@@ -3,6 +3,7 @@
 //! It reads only through the protocol: by a follower, which pulled after every sync of the scenario, and by a fresh
 //! device, which pulls everything at the end. What the server acknowledged is taken from the wire.
 
+use super::conduct;
 use crate::replay::{Acted, Names};
 use crate::subject::device::{Device, SyncEnd};
 use crate::tap::SeenExchange;
@@ -46,6 +47,9 @@ pub async fn examine(acted: &Acted, readers: &Readers) -> Vec<Failure> {
     let acknowledged = acknowledged(&acted.exchanges);
     applied_once(&acknowledged, &mut found);
     versions_never_fall(&acted.exchanges, &mut found);
+    for breach in conduct::examine(&acted.exchanges) {
+        found.add(breach.rule, Some(breach.exchange), breach.what, breach.expected, breach.got);
+    }
     quiesce(acted, &mut found).await;
     for (name, reader) in [("follower", &readers.follower), ("fresh device", &readers.fresh)] {
         match reader.sync().await {
@@ -74,7 +78,7 @@ pub async fn examine(acted: &Acted, readers: &Readers) -> Vec<Failure> {
     for record in &records {
         let fresh = readers.fresh.read(record).await.ok().and_then(|shown| shown.server);
         let followed = readers.follower.read(record).await.ok().and_then(|shown| shown.server);
-        if told(fresh.as_ref()) != told(followed.as_ref()) {
+        if !alike(fresh.as_ref(), followed.as_ref()) {
             let what = format!("{}, as a device that pulled all along holds it", found.name(record));
             found.add(GAP_FREE, None, what, told(fresh.as_ref()), told(followed.as_ref()));
         }
@@ -125,6 +129,14 @@ fn told(record: Option<&Record>) -> Value {
         Some(record) => {
             json!({"version": record.version, "deleted": record.deleted, "data": record.data, "rev": record.rev})
         }
+    }
+}
+
+/// Whether two readers agree. A tombstone may have been purged, so that one who came later never heard of the record.
+fn alike(one: Option<&Record>, other: Option<&Record>) -> bool {
+    match (one, other) {
+        (Some(record), None) | (None, Some(record)) => record.deleted,
+        _ => told(one) == told(other),
     }
 }
 
@@ -232,6 +244,7 @@ fn nothing_acknowledged_is_lost(
                     || bases.contains(rev)
                     || logged_revs.contains(rev)
                     || equal_content(mutation, now)
+                    || (now.is_none() && mutation.op == MutationOp::Delete)
             }
             (OutcomeKind::Superseded, _) => logged_mutations.contains(&mutation.mutation_id),
             _ => true,
@@ -303,7 +316,7 @@ async fn devices_equal(
                 continue;
             }
             let held = one.device.read(record).await.ok().and_then(|shown| shown.server);
-            if told(held.as_ref()) != told(current.get(record)) {
+            if !alike(held.as_ref(), current.get(record)) {
                 let what = format!("{} on {} after everything was synced", found.name(record), one.name);
                 found.add(EQUAL_STATES, None, what, told(current.get(record)), told(held.as_ref()));
             }

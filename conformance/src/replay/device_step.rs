@@ -3,7 +3,6 @@
 use super::act::{ActError, Missed, Play, StepEnd, offset, word};
 use crate::subject::device::{Device, DeviceError, SyncEnd};
 use crate::tap::TapPort;
-use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::scenario::{
     ConflictExpectation, Conflicts, DeviceSettings, DeviceStep, GoneWord, Reading, SyncStep,
 };
@@ -196,9 +195,8 @@ impl Play<'_> {
     /// The entries of the scenario's own records; others are none of its business.
     async fn conflicts(&self, name: &str, device: &dyn Device, wanted: &Conflicts) -> Result<StepEnd, ActError> {
         let log = device.conflicts().await.map_err(|error| ActError(format!("device {name}: {error}")))?;
-        let own: Vec<RecordRef> = self.names.records().into_iter().map(|(_, record)| record).collect();
         let mut found: Vec<Value> = Vec::new();
-        for (_, entry) in log.iter().filter(|(_, entry)| own.contains(&entry.record)) {
+        for (_, entry) in log.iter().filter(|(_, entry)| self.names.alias_of(entry.record.id.as_str()).is_some()) {
             let mut told = Map::new();
             told.insert("record".to_owned(), json!(entry.record.id));
             told.insert("path".to_owned(), json!(entry.path));

@@ -3,8 +3,10 @@
 use crate::replay::{AccountAccess, Restart, Stage};
 use crate::subject::control::Control;
 use async_trait::async_trait;
+use fieldsync_core::registry::registry;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
 use fieldsync_schemas::discovery::Discovery;
+use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
 use fieldsync_schemas::id::Capability;
 use fieldsync_schemas::login::{LoginRequest, TokenAnswer};
@@ -13,6 +15,7 @@ use fieldsync_schemas::session::{Role, Session};
 use fieldsync_schemas::{PROTOCOL_VERSION, VERSION_HEADER};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use url::Url;
@@ -66,6 +69,8 @@ pub struct ServerAddress {
     pub control: Option<Url>,
     /// Its accounts, where the suite cannot make them.
     pub accounts: BTreeMap<String, AccountSource>,
+    /// What it must host, one a profile.
+    pub domains: Vec<Domain>,
     /// Ends its process and starts it again, where the suite owns it.
     pub restart: Option<Arc<dyn Restart>>,
     /// Headers of every request.
@@ -132,6 +137,7 @@ impl HttpServer {
                 _ => base,
             };
             let session: Session = ask.get("fetch the session", below(&base, "session"), Some(&worker.token)).await?;
+            same_registry(&profile, &session, &address.domains)?;
             data_sets.insert(profile, Hosted { base, session });
         }
         let capabilities =
@@ -192,6 +198,26 @@ impl Server for HttpServer {
 
 fn blocked(doing: &str, reason: String, unreachable: bool) -> Blocked {
     Blocked { doing: doing.to_owned(), reason, unreachable }
+}
+
+/// Scenarios speak of the domain's types: a server that hosts others cannot be judged by them.
+fn same_registry(profile: &Profile, session: &Session, domains: &[Domain]) -> Result<(), Blocked> {
+    let differs = |reason: String| Err(blocked("compare the registry with the domain", reason, false));
+    let Some(domain) = domains.iter().find(|domain| domain.profile == *profile) else {
+        return differs(format!("there is no domain for the profile {profile}; name one with --domain"));
+    };
+    let wanted = registry(domain).map_err(|error| blocked("read the domain", error.to_string(), false))?;
+    for entry in &wanted.types {
+        match session.registry.entry(&entry.name) {
+            None => return differs(format!("the session's registry has no type {}; host the domain that is judged", entry.name)),
+            Some(hosted) if hosted != entry => {
+                let (wanted, got) = (json!(entry), json!(hosted));
+                return differs(format!("type {} is {got} in the session's registry and {wanted} in the domain", entry.name));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn client(address: &ServerAddress) -> Result<reqwest::Client, String> {
@@ -325,7 +351,7 @@ impl Asker {
         };
         let answer = request.header(VERSION_HEADER, PROTOCOL_VERSION).send().await.map_err(failed)?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(failed)?;
+        let body = bounded(answer).await.map_err(failed)?;
         let shown: String = String::from_utf8_lossy(&body).chars().take(300).collect();
         if !status.is_success() {
             return Err(blocked(doing, format!("{url} answered {status}: {}", shown.escape_debug()), false));
@@ -334,4 +360,20 @@ impl Asker {
             blocked(doing, format!("{url} answered {:?}, which cannot be read: {error}", shown), false)
         })
     }
+}
+
+/// The most of an answer that is read before a run begins, in bytes.
+const LONGEST_ANSWER: usize = 8 << 20;
+
+/// The body of an answer; one that is longer than any message is cut, and then cannot be read as one.
+async fn bounded(mut answer: reqwest::Response) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST_ANSWER {
+            body.truncate(LONGEST_ANSWER);
+            break;
+        }
+    }
+    Ok(body)
 }

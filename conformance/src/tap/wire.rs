@@ -6,9 +6,11 @@
 use super::exchange::{Answer, Body, Caller, SeenExchange};
 use fieldsync_schemas::catalog::{Form, MESSAGES, Message};
 use fieldsync_schemas::event::Actor;
-use fieldsync_schemas::id::RuleId;
+use fieldsync_schemas::id::{RuleId, TypeName};
 use fieldsync_schemas::problem::PROBLEM_MEDIA_TYPE;
+use fieldsync_schemas::registry::Registry;
 use fieldsync_schemas::scenario::CallKind;
+use fieldsync_schemas::session::Session;
 use fieldsync_schemas::{REQUEST_ID_HEADER, VERSION_HEADER};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
@@ -52,6 +54,7 @@ const VERSION_ANSWERED: &str = "transport.version.answered";
 const VERSION_SENT: &str = "transport.version.sent";
 const REQUEST_ID_NAMED: &str = "errors.request-id.named";
 const PROBLEM_FORM: &str = "errors.problem.form";
+const TYPES_IN_ORDER: &str = "registry.types.in-order";
 
 /// The most errors of one body that are told.
 const MOST_ERRORS: usize = 5;
@@ -176,7 +179,24 @@ fn check_answer(seen: &SeenExchange, answer: &Answer, form: Form, findings: &mut
     if media_type != "application/json" {
         findings.add(VALID_ANSWERS, "", format!("the answer's media type is {media_type:?}, not application/json"));
     }
-    check_body(name, &answer.body, form, VALID_ANSWERS, findings);
+    let message = check_body(name, &answer.body, form, VALID_ANSWERS, findings);
+    if let (CallKind::Session, Ok(session)) = (seen.kind, serde_json::from_value::<Session>(message)) {
+        check_order(&session.registry, findings);
+    }
+}
+
+/// A type stands after the types that it refers to, other than those of its own cycle.
+fn check_order(registry: &Registry, findings: &mut Findings<'_>) {
+    let place = |name: &TypeName| registry.types.iter().position(|entry| entry.name == *name);
+    for (index, entry) in registry.types.iter().enumerate() {
+        for parent in entry.parents.iter().map(|parent| &parent.type_name) {
+            let in_cycle = registry.cycles.iter().any(|cycle| cycle.contains(&entry.name) && cycle.contains(parent));
+            if *parent != entry.name && !in_cycle && place(parent).is_none_or(|place| place > index) {
+                let message = format!("{} refers to {parent}, which does not stand before it", entry.name);
+                findings.add(TYPES_IN_ORDER, &format!("/registry/types/{index}"), message);
+            }
+        }
+    }
 }
 
 /// A problem says again what the answer's head says.

@@ -232,7 +232,7 @@ impl Device {
 
     /// The sync status of a record.
     pub fn status(&self, record: &RecordRef) -> Status {
-        self.0.machine().status(record)
+        self.0.options.rules.status(&self.0.machine(), record)
     }
 
     /// The conflict log.

@@ -346,7 +346,7 @@ impl Court<'_> {
         if !self.seen.insert(asked.record.clone()) {
             return Err(refuse(
                 ProblemCode::RecordTwice,
-                format!("the batch has another mutation of {}; send this one in the next", asked.record),
+                format!("the batch has another mutation of {}; send this one under a new mutation id, in a later batch", asked.record),
             ));
         }
         let entry = self.ground.registry.entry(&asked.record.type_name).expect("the type was checked when it was read");
@@ -377,7 +377,8 @@ impl Court<'_> {
         if current.is_none() && asked.op != MutationOp::Create {
             return Err(refuse(ProblemCode::UnknownRecord, format!("the server never had {}", asked.record)));
         }
-        check_version(asked, current.as_ref(), base_is_current)?;
+        let replaces_its_base = base_is_current && matches!(ruling, Ruling::Apply(_));
+        check_version(asked, current.as_ref(), replaces_its_base)?;
         match (ruling, current) {
             (Ruling::Apply(version), current) => {
                 let state = self.state(asked, entry, version, contest.pushed.modified_at);
@@ -451,7 +452,7 @@ impl Court<'_> {
     }
 }
 
-fn check_version(asked: &Asked, current: Option<&State>, base_is_current: bool) -> Result<(), Refusal> {
+fn check_version(asked: &Asked, current: Option<&State>, replaces_its_base: bool) -> Result<(), Refusal> {
     let current = current.map_or(0, |state| state.version.get());
     let pushed = asked.version.get();
     if pushed > current + VERSION_LEAP {
@@ -460,7 +461,7 @@ fn check_version(asked: &Asked, current: Option<&State>, base_is_current: bool) 
             format!("version {pushed} is more than {VERSION_LEAP} above the current one, {current}"),
         ));
     }
-    if base_is_current && pushed <= current {
+    if replaces_its_base && pushed <= current {
         return Err(refuse(
             ProblemCode::InvalidVersion,
             format!("version {pushed} is not above its base's, {current}"),

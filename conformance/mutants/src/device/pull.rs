@@ -1,6 +1,68 @@
 //! Faults against the chapter `pull`.
 
 use crate::Mutant;
+use crate::seam::effects::{around_events, reactions};
+use fieldsync_conformance::subject::reference::DeviceParts;
+use fieldsync_core::device::{Event, Machine, Write};
+use serde_json::{Value, json};
+use std::sync::{Mutex, PoisonError};
 
 /// The faults.
-pub const MUTANTS: &[Mutant] = &[];
+pub const MUTANTS: &[Mutant] = &[
+    Mutant::device(
+        "every-page-is-stored",
+        "pull.echo.discards-other",
+        "The device stores a page wherever it begins.",
+        |parts| pull_answers(parts, |machine, answer| {
+            for page in answer["feeds"].as_array_mut().into_iter().flatten() {
+                let feed = page["feed"].as_str().unwrap_or_default();
+                page["from"] = json!(machine.state().cursors.get(feed).cloned().flatten());
+            }
+        }),
+    ),
+    Mutant::device(
+        "cursor-is-stored-first",
+        "pull.page.stored-with-cursor",
+        "The device stores the cursor of a page at once, and its records with the next step of the sync.",
+        records_later,
+    ),
+    Mutant::device(
+        "new-feeds-are-passed-over",
+        "pull.feeds.new-are-pulled",
+        "The device does not look at the feeds that an answer names as new.",
+        |parts| pull_answers(parts, |_, answer| {
+            answer.as_object_mut().expect("an answer is an object").remove("new_feeds");
+        }),
+    ),
+];
+
+/// Changes the answers to pulls before the device reads them.
+fn pull_answers(parts: DeviceParts, change: fn(&Machine, &mut Value)) -> DeviceParts {
+    around_events(parts, move |machine, mut event, context, rules| {
+        if let Event::Answered(answer) = &mut event
+            && let Ok(mut tree) = serde_json::from_slice::<Value>(&answer.body)
+            && tree.get("feeds").is_some()
+            && answer.status == 200
+        {
+            change(machine, &mut tree);
+            answer.body = serde_json::to_vec(&tree).expect("a tree is plain JSON");
+        }
+        rules.handle(machine, event, context)
+    })
+}
+
+fn records_later(parts: DeviceParts) -> DeviceParts {
+    let waiting: Mutex<Vec<Write>> = Mutex::default();
+    reactions(parts, move |reaction| {
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writes = std::mem::take(&mut *waiting);
+        let is_page = reaction.writes.iter().any(|write| matches!(write, Write::Cursor(..)));
+        for write in std::mem::take(&mut reaction.writes) {
+            match write {
+                Write::Server(_) if is_page => waiting.push(write),
+                _ => writes.push(write),
+            }
+        }
+        reaction.writes = writes;
+    })
+}

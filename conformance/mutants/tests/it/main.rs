@@ -2,15 +2,32 @@
 
 use fieldsync_conformance::scenario;
 use fieldsync_conformance::spec::Spec;
-use fieldsync_mutants::null::{Null, passes};
+use fieldsync_mutants::null::{Null, passes, verdicts};
+use fieldsync_schemas::event::Verdict;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_scenario_passes_a_subject_that_implements_nothing() {
     let cases = scenario::embedded().unwrap();
     let spec = Arc::new(Spec::embedded().unwrap());
-    for null in Null::ALL {
+    for null in Null::IDLE {
         let passed = passes(null, &cases, &spec).await.unwrap();
         assert_eq!(passed, Vec::<String>::new(), "a server that {}", null.as_str());
+    }
+}
+
+/// Every scenario ends within its time, with a verdict that is the subject's fault, and the suite stays small.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_survives_a_server_that_does_harm() {
+    let spec = Arc::new(Spec::embedded().unwrap());
+    let wanted = ["push/lost-answer-to-a-create", "pull/mangled-cursor-is-refused"];
+    let cases: Vec<_> =
+        scenario::embedded().unwrap().into_iter().filter(|case| wanted.contains(&case.id.as_str())).collect();
+    assert_eq!(cases.len(), wanted.len());
+    for null in Null::HOSTILE {
+        for (id, verdict) in verdicts(null, &cases, &spec, Duration::from_secs(2)).await.unwrap() {
+            assert_eq!(verdict, Verdict::Fail, "{id} against a server that {}", null.as_str());
+        }
     }
 }

@@ -129,11 +129,16 @@ pub enum DeviceError {
     Store(#[from] StoreError),
 }
 
-/// Handles events; a wrapper can change what goes in and what comes out.
+/// Handles events and says how records stand; a wrapper can change what goes in and what comes out.
 pub trait Rules: Send + Sync {
     /// What comes of an event.
     fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
         machine.handle(event, context)
+    }
+
+    /// The sync status of a record.
+    fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
+        machine.status(record)
     }
 }
 

@@ -127,6 +127,10 @@ impl Step<'_> {
         };
         let Some(batch) = self.machine.state.batch.clone() else { return self.go_on() };
         match message {
+            Ok(answer) if !answer.outcomes.iter().any(|outcome| batch.mutations.contains(&outcome.mutation_id)) => {
+                let detail = "the answer speaks of none of the mutations that were pushed";
+                Ok(self.fail(Failure::new(FailureCause::Network, detail)))
+            }
             Ok(answer) => {
                 self.write(Write::Batch(None));
                 let mut replica = self.replica();
