@@ -35,20 +35,24 @@ pub enum SpawnError {
         source: std::io::Error,
     },
     /// It ended before it answered.
-    #[error("`{command}` ended with {status} before it answered")]
+    #[error("`{command}` ended with {status} before it answered{said}")]
     Ended {
         /// The command.
         command: String,
         /// How.
         status: std::process::ExitStatus,
+        /// The last that it said.
+        said: String,
     },
     /// It did not answer in time.
-    #[error("`{command}` did not answer {url} within {} s", START_BUDGET.as_secs())]
+    #[error("`{command}` did not answer {url} within {} s{said}", START_BUDGET.as_secs())]
     Silent {
         /// The command.
         command: String,
         /// What was asked.
         url: Url,
+        /// The last that it said.
+        said: String,
     },
 }
 
@@ -69,7 +73,9 @@ impl Spawned {
         }
         let folder = tempfile::tempdir().map_err(SpawnError::Prepare)?;
         let port = free_port().map_err(SpawnError::Prepare)?;
-        let command = filled(template, port, folder.path());
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).map_err(SpawnError::Prepare)?;
+        let command = filled(template, port, &data);
         let root = Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a port makes a URL");
         let spawned = Self { command, root, http: reqwest::Client::new(), child: Mutex::new(None), folder };
         spawned.launch().await?;
@@ -81,9 +87,12 @@ impl Spawned {
         &self.root
     }
 
-    /// The folder that stands for `{dir}`.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The last lines that the server wrote to its outputs, for an error.
+    fn said(&self) -> String {
+        let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().rev().take(5).collect();
+        lines.iter().rev().map(|line| format!("\n  {}", line.escape_debug())).collect()
     }
 
     /// The base URL of its default data set.
@@ -98,11 +107,16 @@ impl Spawned {
 
     async fn launch(&self) -> Result<(), SpawnError> {
         let failed = |source| SpawnError::Start { command: self.command.clone(), source };
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .map_err(SpawnError::Prepare)?;
         let mut child = Command::new("sh")
             .args(["-c", &format!("exec {}", self.command)])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stdout(log.try_clone().map_err(SpawnError::Prepare)?)
+            .stderr(log)
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -111,7 +125,7 @@ impl Spawned {
         let started = Instant::now();
         loop {
             if let Some(status) = child.try_wait().map_err(failed)? {
-                return Err(SpawnError::Ended { command: self.command.clone(), status });
+                return Err(SpawnError::Ended { command: self.command.clone(), status, said: self.said() });
             }
             // Anything that answers HTTP is up; whether it answers well is for the scenarios.
             if self.http.get(url.clone()).timeout(Duration::from_secs(1)).send().await.is_ok() {
@@ -119,7 +133,7 @@ impl Spawned {
                 return Ok(());
             }
             if started.elapsed() > START_BUDGET {
-                return Err(SpawnError::Silent { command: self.command.clone(), url });
+                return Err(SpawnError::Silent { command: self.command.clone(), url, said: self.said() });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -167,8 +181,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_ends_is_said_to_have_ended() {
-        let error = Spawned::start("false {port}").await.err().unwrap();
+        let error = Spawned::start("sh -c 'echo no {port} >&2; exit 3'").await.err().unwrap();
         assert!(matches!(error, SpawnError::Ended { .. }), "{error}");
+        assert!(error.to_string().contains("\n  no "), "{error}");
         assert!(matches!(Spawned::start("true").await.err().unwrap(), SpawnError::NoPort(_)));
     }
 }

@@ -59,29 +59,37 @@ async fn accept(listener: TcpListener, current: Arc<Mutex<Option<Arc<Port>>>>) {
             tokio::task::yield_now().await;
             continue;
         };
-        let port = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // A connection that nobody serves any more is closed.
-        if let Some(port) = port {
-            tokio::spawn(connection(stream, port));
+        if serving(&current).is_some() {
+            tokio::spawn(connection(stream, current.clone()));
         }
     }
 }
 
-/// Serves one connection until it ends, or the port does.
-async fn connection(stream: TcpStream, port: Arc<Port>) {
+/// The port that a listener serves now.
+fn serving(current: &Mutex<Option<Arc<Port>>>) -> Option<Arc<Port>> {
+    current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Serves one connection until the device closes it. It outlives the port for which it was opened: clients keep
+/// connections for later, and one that was closed under their hands would look like a fault of the network.
+async fn connection(stream: TcpStream, current: Arc<Mutex<Option<Arc<Port>>>>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let cut = Cut::default();
     let io = TokioIo::new(CutStream { stream, cut: cut.clone() });
-    let service = service_fn(|request| answer(request, port.clone(), cut.clone()));
-    let served = http1::Builder::new().auto_date_header(false).serve_connection(io, service);
-    tokio::select! {
-        biased;
-        () = port.closed() => {}
-        // That a device closes its connection, or finds it closed, is what happens on networks.
-        _ = served => {}
-    }
+    let service = service_fn(|request| {
+        let (port, cut) = (serving(&current), cut.clone());
+        async move {
+            match port {
+                Some(port) => answer(request, port, cut).await,
+                None => Err(Closed),
+            }
+        }
+    });
+    // That a device closes its connection, or finds it closed, is what happens on networks.
+    _ = http1::Builder::new().auto_date_header(false).serve_connection(io, service).await;
 }
 
 /// The connection is closed without an answer.

@@ -135,7 +135,10 @@ fn check_answer(seen: &SeenExchange, answer: &Answer, form: Form, findings: &mut
     }
     match (header(&answer.headers, VERSION_HEADER), header(&seen.request_headers, VERSION_HEADER)) {
         (None, _) => findings.add(VERSION_ANSWERED, "", format!("the answer has no header {VERSION_HEADER}")),
-        (Some(answered), Some(sent)) if answer.status.is_success() && answered != sent => {
+        // Discovery is answered whatever version the request names.
+        (Some(answered), Some(sent))
+            if answer.status.is_success() && answered != sent && seen.kind != CallKind::Discovery =>
+        {
             findings.add(
                 VERSION_ANSWERED,
                 "",

@@ -5,9 +5,13 @@ mod cycles;
 mod deletes;
 mod pull;
 mod status;
+mod transport;
+mod session;
+mod registry;
+mod levels;
+mod errors;
 
 use crate::Mutant;
 
 /// The faults, chapter by chapter.
-pub const MUTANTS: &[&[Mutant]] =
-    &[pull::MUTANTS, deletes::MUTANTS, conflicts::MUTANTS, cycles::MUTANTS, status::MUTANTS];
+pub const MUTANTS: &[&[Mutant]] = &[transport::MUTANTS, session::MUTANTS, registry::MUTANTS, levels::MUTANTS, errors::MUTANTS, pull::MUTANTS, deletes::MUTANTS, conflicts::MUTANTS, cycles::MUTANTS, status::MUTANTS];

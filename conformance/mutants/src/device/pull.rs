@@ -13,12 +13,14 @@ pub const MUTANTS: &[Mutant] = &[
         "every-page-is-stored",
         "pull.echo.discards-other",
         "The device stores a page wherever it begins.",
-        |parts| pull_answers(parts, |machine, answer| {
-            for page in answer["feeds"].as_array_mut().into_iter().flatten() {
-                let feed = page["feed"].as_str().unwrap_or_default();
-                page["from"] = json!(machine.state().cursors.get(feed).cloned().flatten());
-            }
-        }),
+        |parts| {
+            pull_answers(parts, |machine, answer| {
+                for page in answer["feeds"].as_array_mut().into_iter().flatten() {
+                    let feed = page["feed"].as_str().unwrap_or_default();
+                    page["from"] = json!(machine.state().cursors.get(feed).cloned().flatten());
+                }
+            })
+        },
     ),
     Mutant::device(
         "cursor-is-stored-first",
@@ -30,9 +32,11 @@ pub const MUTANTS: &[Mutant] = &[
         "new-feeds-are-passed-over",
         "pull.feeds.new-are-pulled",
         "The device does not look at the feeds that an answer names as new.",
-        |parts| pull_answers(parts, |_, answer| {
-            answer.as_object_mut().expect("an answer is an object").remove("new_feeds");
-        }),
+        |parts| {
+            pull_answers(parts, |_, answer| {
+                answer.as_object_mut().expect("an answer is an object").remove("new_feeds");
+            })
+        },
     ),
 ];
 

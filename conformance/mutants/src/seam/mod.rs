@@ -3,4 +3,5 @@
 pub mod effects;
 pub mod policy;
 pub mod storage;
+pub mod transport;
 pub mod wire;

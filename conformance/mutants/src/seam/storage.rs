@@ -23,6 +23,8 @@ pub trait StorageFault: Send + Sync + 'static {
     fn page(&self, _feed: &FeedName, _after: &mut Place, _limit: &mut u64) {}
     /// After a page was read.
     fn rows(&self, _feed: &FeedName, _rows: &mut Vec<Row>) {}
+    /// After the role of a user was looked up.
+    fn grant(&self, _role: &mut Option<Role>) {}
     /// Whether purges are carried out.
     fn forgets(&self) -> bool {
         true
@@ -79,7 +81,9 @@ impl<F: StorageFault> Store for Faulty<F> {
     }
 
     async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError> {
-        self.inner.grant(data_set, user).await
+        let mut role = self.inner.grant(data_set, user).await?;
+        self.fault.grant(&mut role);
+        Ok(role)
     }
 
     async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {

@@ -30,19 +30,23 @@ pub const MUTANTS: &[Mutant] = &[
         "entry-mixes-up-the-writers",
         "conflicts.entry.both-sides",
         "The entry names the winner as the loser, and the loser as the winner.",
-        |parts| entries(parts, |entry| {
-            let lost_by = entry["lost_by"].take();
-            entry["lost_by"] = entry["kept_by"].take();
-            entry["kept_by"] = lost_by;
-        }),
+        |parts| {
+            entries(parts, |entry| {
+                let lost_by = entry["lost_by"].take();
+                entry["lost_by"] = entry["kept_by"].take();
+                entry["kept_by"] = lost_by;
+            })
+        },
     ),
     Mutant::server(
         "entry-leaves-out-the-base",
         "conflicts.entry.base-where-known",
         "The entry does not say what the loser was made on.",
-        |parts| entries(parts, |entry| {
-            entry.as_object_mut().expect("an entry is an object").remove("base");
-        }),
+        |parts| {
+            entries(parts, |entry| {
+                entry.as_object_mut().expect("an entry is an object").remove("base");
+            })
+        },
     ),
     Mutant::server(
         "entry-comes-by-the-feed-only",
@@ -64,7 +68,8 @@ fn is_entry(state: &State) -> bool {
 
 fn only_superseded(parts: Parts) -> Parts {
     commits(parts, |_, commit| {
-        let lost_by = |state: &State| serde_json::from_str::<Value>(&state.json).map(|tree| tree["data"]["lost_by"].clone());
+        let lost_by =
+            |state: &State| serde_json::from_str::<Value>(&state.json).map(|tree| tree["data"]["lost_by"].clone());
         commit.states.retain(|state| !is_entry(state) || lost_by(state).is_ok_and(|writer| writer["rev"].is_null()));
         change_outcomes(commit, |outcomes| {
             let applied = outcomes.iter_mut().filter(|outcome| outcome.outcome == OutcomeKind::Applied);
@@ -99,14 +104,18 @@ fn entries(parts: Parts, change: fn(&mut Value)) -> Parts {
 }
 
 fn only_writers(parts: Parts) -> Parts {
-    around_pull(parts, |_| {}, |request, answer| {
-        let replica = json!(request.replica);
-        let pages = answer["feeds"].as_array_mut().expect("an answer has feeds");
-        for page in pages.iter_mut().filter(|page| page["feed"] == CONFLICT_FEED) {
-            let changes = page["changes"].as_array_mut().expect("a page has changes");
-            changes.retain(|change| {
-                ["lost_by", "kept_by"].iter().any(|side| change["record"]["data"][side]["replica"] == replica)
-            });
-        }
-    })
+    around_pull(
+        parts,
+        |_| {},
+        |request, answer| {
+            let replica = json!(request.replica);
+            let pages = answer["feeds"].as_array_mut().expect("an answer has feeds");
+            for page in pages.iter_mut().filter(|page| page["feed"] == CONFLICT_FEED) {
+                let changes = page["changes"].as_array_mut().expect("a page has changes");
+                changes.retain(|change| {
+                    ["lost_by", "kept_by"].iter().any(|side| change["record"]["data"][side]["replica"] == replica)
+                });
+            }
+        },
+    )
 }

@@ -71,13 +71,17 @@ fn create_as_update(contest: &Contest) -> Ruling {
 }
 
 fn tombstones_as_puts(parts: Parts) -> Parts {
-    around_pull(parts, |_| {}, |_, answer| {
-        let pages = answer["feeds"].as_array_mut().expect("an answer has feeds").iter_mut();
-        let changes = pages.flat_map(|page| page["changes"].as_array_mut().into_iter().flatten());
-        for change in changes.filter(|change| change["op"] == "tombstone") {
-            change["op"] = json!("put");
-            change["record"]["data"] = json!({});
-            change["record"]["deleted"] = Value::Bool(false);
-        }
-    })
+    around_pull(
+        parts,
+        |_| {},
+        |_, answer| {
+            let pages = answer["feeds"].as_array_mut().expect("an answer has feeds").iter_mut();
+            let changes = pages.flat_map(|page| page["changes"].as_array_mut().into_iter().flatten());
+            for change in changes.filter(|change| change["op"] == "tombstone") {
+                change["op"] = json!("put");
+                change["record"]["data"] = json!({});
+                change["record"]["deleted"] = Value::Bool(false);
+            }
+        },
+    )
 }

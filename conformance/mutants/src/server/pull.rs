@@ -33,9 +33,11 @@ pub const MUTANTS: &[Mutant] = &[
         "unreadable-cursor-is-null",
         "pull.cursor.bound-to-feed",
         "A cursor that the server did not make for the feed is taken for null.",
-        |parts| forgiving(parts, ProblemCode::InvalidCursor, |request, feed| {
-            request.feeds.insert(feed, None);
-        }),
+        |parts| {
+            forgiving(parts, ProblemCode::InvalidCursor, |request, feed| {
+                request.feeds.insert(feed, None);
+            })
+        },
     ),
     Mutant::server(
         "cursor-is-everybodys",
@@ -86,33 +88,53 @@ pub const MUTANTS: &[Mutant] = &[
         "empty-feed-gets-no-cursor",
         "pull.page.null-gets-cursor",
         "A feed that has no change is left out of the answer, even where it was asked for from null.",
-        |parts| around_pull(parts, |_| {}, |_, answer| {
-            feeds(answer).retain(|page| page["changes"] != json!([]));
-        }),
+        |parts| {
+            around_pull(
+                parts,
+                |_| {},
+                |_, answer| {
+                    feeds(answer).retain(|page| page["changes"] != json!([]));
+                },
+            )
+        },
     ),
     Mutant::server(
         "page-does-not-say-where-it-begins",
         "pull.echo.from",
         "The `from` of each page is null.",
-        |parts| around_pull(parts, |_| {}, |_, answer| {
-            feeds(answer).iter_mut().for_each(|page| page["from"] = Value::Null);
-        }),
+        |parts| {
+            around_pull(
+                parts,
+                |_| {},
+                |_, answer| {
+                    feeds(answer).iter_mut().for_each(|page| page["from"] = Value::Null);
+                },
+            )
+        },
     ),
     Mutant::server(
         "new-feeds-are-not-named",
         "pull.feeds.new-are-named",
         "The answer speaks of the feeds that were asked for, and of no others.",
-        |parts| around_pull(parts, |_| {}, |_, answer| {
-            answer.as_object_mut().expect("an answer is an object").remove("new_feeds");
-        }),
+        |parts| {
+            around_pull(
+                parts,
+                |_| {},
+                |_, answer| {
+                    answer.as_object_mut().expect("an answer is an object").remove("new_feeds");
+                },
+            )
+        },
     ),
     Mutant::server(
         "unknown-feed-is-passed-over",
         "pull.feeds.unknown",
         "A feed that does not exist is left out of the answer without a word.",
-        |parts| forgiving(parts, ProblemCode::UnknownFeed, |request, feed| {
-            request.feeds.remove(&feed);
-        }),
+        |parts| {
+            forgiving(parts, ProblemCode::UnknownFeed, |request, feed| {
+                request.feeds.remove(&feed);
+            })
+        },
     ),
     Mutant::server(
         "cursors-never-expire",
@@ -137,13 +159,17 @@ fn feeds(answer: &mut Value) -> &mut Vec<Value> {
 
 /// Changes the changes and the `more` of every page.
 fn pages(parts: Parts, change: fn(&mut Vec<Value>, &mut Value)) -> Parts {
-    around_pull(parts, |_| {}, move |_, answer| {
-        for page in feeds(answer) {
-            let mut more = page["more"].take();
-            change(page["changes"].as_array_mut().expect("a page has changes"), &mut more);
-            page["more"] = more;
-        }
-    })
+    around_pull(
+        parts,
+        |_| {},
+        move |_, answer| {
+            for page in feeds(answer) {
+                let mut more = page["more"].take();
+                change(page["changes"].as_array_mut().expect("a page has changes"), &mut more);
+                page["more"] = more;
+            }
+        },
+    )
 }
 
 struct TimeIsKey;
@@ -181,35 +207,47 @@ impl StorageFault for NoHorizon {
 
 fn used_once(parts: Parts) -> Parts {
     let used = Mutex::new(HashSet::new());
-    around_pull(parts, |_| {}, move |_, answer| {
-        let mut used = used.lock().unwrap_or_else(PoisonError::into_inner);
-        for page in feeds(answer).iter_mut().filter(|page| page["from"].is_string()) {
-            if !used.insert(page["from"].to_string()) {
-                page["changes"] = json!([]);
+    around_pull(
+        parts,
+        |_| {},
+        move |_, answer| {
+            let mut used = used.lock().unwrap_or_else(PoisonError::into_inner);
+            for page in feeds(answer).iter_mut().filter(|page| page["from"].is_string()) {
+                if !used.insert(page["from"].to_string()) {
+                    page["changes"] = json!([]);
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 fn later_feeds_lag(parts: Parts) -> Parts {
-    around_pull(parts, |_| {}, |_, answer| {
-        let mut seen = 0;
-        feeds(answer).retain(|page| {
-            seen += 1;
-            seen == 1 || page["from"].is_null()
-        });
-    })
+    around_pull(
+        parts,
+        |_| {},
+        |_, answer| {
+            let mut seen = 0;
+            feeds(answer).retain(|page| {
+                seen += 1;
+                seen == 1 || page["from"].is_null()
+            });
+        },
+    )
 }
 
 fn empty_pages(parts: Parts) -> Parts {
-    around_pull(parts, |_| {}, |request, answer| {
-        let pages = feeds(answer);
-        for (feed, cursor) in &request.feeds {
-            if !pages.iter().any(|page| page["feed"] == feed.as_str()) {
-                pages.push(json!({"feed": feed, "from": cursor, "changes": [], "cursor": cursor, "more": false}));
+    around_pull(
+        parts,
+        |_| {},
+        |request, answer| {
+            let pages = feeds(answer);
+            for (feed, cursor) in &request.feeds {
+                if !pages.iter().any(|page| page["feed"] == feed.as_str()) {
+                    pages.push(json!({"feed": feed, "from": cursor, "changes": [], "cursor": cursor, "more": false}));
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// Asks once more, without what was wrong, where the answer would be this problem.

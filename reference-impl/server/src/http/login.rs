@@ -37,6 +37,9 @@ pub(super) async fn refresh(
     use crate::auth::TokenUse::Refresh;
     let (data_set, body) = admission::stranger_with_body(&app, &data_set, request).await?;
     let refresh: RefreshRequest = read(&body, "refresh")?;
+    if !(1..=4096).contains(&refresh.refresh_token.chars().count()) {
+        return Err(Fault::new(ProblemCode::Malformed, "a refresh token has 1 to 4096 characters"));
+    }
     let refused =
         || Fault::new(ProblemCode::Unauthenticated, "the refresh token is not valid; log in with the password");
     let principal = app.auth.principal(&refresh.refresh_token, Refresh, data_set.now()).ok_or_else(refused)?;
