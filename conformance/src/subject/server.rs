@@ -5,6 +5,7 @@ use crate::subject::control::Control;
 use async_trait::async_trait;
 use fieldsync_core::registry::registry;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
+use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::discovery::Discovery;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
@@ -207,7 +208,8 @@ fn same_registry(profile: &Profile, session: &Session, domains: &[Domain]) -> Re
         return differs(format!("there is no domain for the profile {profile}; name one with --domain"));
     };
     let wanted = registry(domain).map_err(|error| blocked("read the domain", error.to_string(), false))?;
-    for entry in &wanted.types {
+    // Whether the conflict log is listed is a rule, which a scenario looks at.
+    for entry in wanted.types.iter().filter(|entry| entry.name.as_str() != CONFLICT_TYPE) {
         match session.registry.entry(&entry.name) {
             None => return differs(format!("the session's registry has no type {}; host the domain that is judged", entry.name)),
             Some(hosted) if hosted != entry => {

@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod cycles;
+mod cycles_order;
 mod deletes;
 mod pull;
 mod status;

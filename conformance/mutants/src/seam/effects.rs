@@ -7,8 +7,9 @@ use fieldsync_core::problem::Trouble;
 use fieldsync_core::pull::{self, PullError};
 use fieldsync_core::push::{Batch, Decision, Ground};
 use fieldsync_core::store::{Commit, Loaded, Snapshot};
-use fieldsync_schemas::pull::PullRequest;
+use fieldsync_schemas::pull::{PullRequest, RecordRef};
 use fieldsync_schemas::push::{Outcome, PushAnswer};
+use fieldsync_schemas::scenario::Status;
 use fieldsync_server::{DecideRule, Parts, PullRule};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -105,6 +106,33 @@ pub fn reactions(parts: DeviceParts, change: impl Fn(&mut Reaction) + Send + Syn
         change(&mut reaction);
         Ok(reaction)
     })
+}
+
+/// Changes how a device says that records stand.
+pub fn statuses(
+    mut parts: DeviceParts,
+    change: impl Fn(&Machine, &RecordRef, Status) -> Status + Send + Sync + 'static,
+) -> DeviceParts {
+    parts.rules = Arc::new(Statuses { inner: parts.rules.clone(), change });
+    parts
+}
+
+struct Statuses<C> {
+    inner: Arc<dyn Rules>,
+    change: C,
+}
+
+impl<C> Rules for Statuses<C>
+where
+    C: Fn(&Machine, &RecordRef, Status) -> Status + Send + Sync,
+{
+    fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
+        self.inner.handle(machine, event, context)
+    }
+
+    fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
+        (self.change)(machine, record, self.inner.status(machine, record))
+    }
 }
 
 struct AroundEvents<W> {

@@ -3,6 +3,7 @@
 use crate::Mutant;
 use crate::seam::wire;
 use axum::extract::Request;
+use axum::http::StatusCode;
 use fieldsync_schemas::VERSION_HEADER;
 use serde_json::json;
 
@@ -11,15 +12,16 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant::server(
         "discovery-wants-a-version",
         "discovery.answer.without-login",
-        "Discovery is treated like the session where the request names no version.",
+        "Discovery is refused, like everything else, where the request names no version.",
         |parts| {
-            wire::around(parts, |mut request: Request, next| async move {
+            wire::around(parts, |request: Request, next| async move {
                 let is_base = request.uri().path().trim_matches('/').split('/').count() == 1;
-                if is_base && !request.headers().contains_key(VERSION_HEADER) {
-                    let path = format!("{}/session", request.uri().path().trim_end_matches('/'));
-                    *request.uri_mut() = path.parse().expect("a path with one more segment is a path");
+                let is_refused = is_base && !request.headers().contains_key(VERSION_HEADER);
+                let mut answer = next.run(request).await;
+                if is_refused {
+                    *answer.status_mut() = StatusCode::BAD_REQUEST;
                 }
-                next.run(request).await
+                answer
             })
         },
     ),

@@ -6,11 +6,11 @@ use crate::seam::storage::{StorageFault, faulty};
 use fieldsync_core::conflict::{Side, entry};
 use fieldsync_core::data::content_hash;
 use fieldsync_core::problem::Trouble;
-use fieldsync_core::push::{Batch, Decision, Ground};
+use fieldsync_core::push::{Asked, Batch, Decision, Ground};
 use fieldsync_core::store::{Commit, DataSetName, Decided, Loaded, ReplicaRow, State, Touched};
-use fieldsync_schemas::id::{MutationId, Principal, ReplicaId, Rev, Seq, Version};
+use fieldsync_schemas::id::{MutationId, ReplicaId, Rev, Seq, Version};
 use fieldsync_schemas::problem::ProblemCode;
-use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer};
+use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::session::Limits;
 use fieldsync_server::Parts;
@@ -330,7 +330,7 @@ fn one_refusal_undoes_the_batch(parts: Parts) -> Parts {
     })
 }
 
-fn reject(outcome: &mut Outcome, problem: fieldsync_schemas::push::Refusal) {
+fn reject(outcome: &mut Outcome, problem: Refusal) {
     *outcome = Outcome {
         mutation_id: outcome.mutation_id.clone(),
         outcome: OutcomeKind::Rejected,
@@ -371,7 +371,7 @@ fn nameless_mutations_are_passed_over(mut parts: Parts) -> Parts {
     parts.rules.read_push = Arc::new(move |body, limits, registry| {
         read(body, limits, registry).or_else(|trouble| {
             let Ok(mut tree) = serde_json::from_slice::<Value>(body) else { return Err(trouble) };
-            let Some(mutations) = tree["mutations"].as_array_mut() else { return Err(trouble) };
+            let Some(mutations) = tree.get_mut("mutations").and_then(Value::as_array_mut) else { return Err(trouble) };
             mutations.retain(|mutation| {
                 mutation["mutation_id"].as_str().is_some_and(|id| MutationId::new(id).is_ok())
             });
@@ -398,7 +398,7 @@ fn an_update_makes_the_record(mut parts: Parts) -> Parts {
 /// What the server remembers, without regard to who asks.
 #[derive(Default)]
 struct Shared {
-    replicas: HashMap<(DataSetName, ReplicaId), (Principal, ReplicaRow)>,
+    replicas: HashMap<(DataSetName, ReplicaId), ReplicaRow>,
     decided: HashMap<(DataSetName, MutationId), Decided>,
 }
 
@@ -408,7 +408,7 @@ fn ids_are_shared_by_all_accounts(parts: Parts) -> Parts {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let data_set = || ground.data_set.clone();
         let replica = (data_set(), batch.replica.clone());
-        loaded.replica = shared.replicas.get(&replica).map(|(_, row)| row.clone());
+        loaded.replica = shared.replicas.get(&replica).cloned();
         for read in &batch.mutations {
             if let Some(decided) = shared.decided.get(&(data_set(), read.mutation_id.clone())) {
                 loaded.decided.insert(read.mutation_id.clone(), decided.clone());
@@ -416,7 +416,7 @@ fn ids_are_shared_by_all_accounts(parts: Parts) -> Parts {
         }
         let decision = decide(batch, loaded, ground)?;
         if let Decision::Commit(commit) = &decision {
-            shared.replicas.insert(replica, (ground.principal.clone(), commit.replica.clone()));
+            shared.replicas.insert(replica, commit.replica.clone());
             let decided = commit.decided.iter().map(|one| ((data_set(), one.mutation_id.clone()), one.clone()));
             shared.decided.extend(decided);
         }
@@ -485,7 +485,7 @@ fn an_unknown_type_is_taken(parts: Parts) -> Parts {
 /// Lets the rules see another version of the records that a batch changes.
 fn seen_version(
     parts: Parts,
-    see: impl Fn(&fieldsync_core::push::Asked, &State) -> Option<u64> + Send + Sync + 'static,
+    see: impl Fn(&Asked, &State) -> Option<u64> + Send + Sync + 'static,
 ) -> Parts {
     around_decide(parts, move |batch, mut loaded, ground, decide| {
         for asked in batch.mutations.iter().filter_map(|read| read.asked.as_ref().ok()) {

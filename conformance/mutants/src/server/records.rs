@@ -170,7 +170,7 @@ fn after(parts: Parts, change: impl Fn(&State, &mut Record) + Send + Sync + 'sta
 /// Changes the data of every mutation before the server sees it.
 fn pushed_data(parts: Parts, change: fn(&mut Value)) -> Parts {
     requests(parts, "/push", move |push| {
-        for mutation in push["mutations"].as_array_mut().into_iter().flatten() {
+        for mutation in push.get_mut("mutations").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(data) = mutation.get_mut("data") {
                 change(data);
             }

@@ -2,18 +2,18 @@
 
 use crate::Mutant;
 use crate::seam::wire;
-use serde_json::json;
+use serde_json::Value;
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
     Mutant::server(
         "types-stand-in-any-order",
         "registry.types.in-order",
-        "A type that refers to another one is listed before it.",
+        "The types are listed in the order in which they come to hand.",
         |parts| {
             wire::answers(parts, "/session", |body| {
-                if body["registry"]["types"][0].is_object() {
-                    body["registry"]["types"][0]["parents"] = json!([{"type": "observation", "field": "last_seen"}]);
+                if let Some(types) = body.pointer_mut("/registry/types").and_then(Value::as_array_mut) {
+                    types.reverse();
                 }
             })
         },
@@ -24,7 +24,7 @@ pub const MUTANTS: &[Mutant] = &[
         "The registry names the types of the application only.",
         |parts| {
             wire::answers(parts, "/session", |body| {
-                if let Some(types) = body.pointer_mut("/registry/types").and_then(serde_json::Value::as_array_mut) {
+                if let Some(types) = body.pointer_mut("/registry/types").and_then(Value::as_array_mut) {
                     types.retain(|entry| entry["name"] != "conflict");
                 }
             })
