@@ -315,13 +315,19 @@ impl Runner {
         let case = &planned.case;
         let stage = self.server.stage(&planned.profile).await?;
         let actors = Actors { run: format!("{}-{}", self.actors.run, planned.number), ..self.actors.clone() };
-        let (readers, _ports) = self.readers(&stage, &actors).await?;
+        let (readers, ports) = self.readers(&stage, &actors).await?;
         let follower = readers.follower.clone();
         let acted = act(case, stage, &actors, self.http.clone(), follower).await.map_err(|error| error.to_string())?;
         let mut failures = acted.failures.clone();
         self.wire(&acted.exchanges, &mut failures)?;
         if failures.is_empty() {
-            failures.extend(oracle::examine(&acted, &readers).await);
+            let found = oracle::examine(&acted, &readers).await;
+            // What the oracle was told on the wire is judged first: an answer that is none explains what was not seen.
+            for port in acted.devices.iter().map(|one| &one.port).chain(&ports) {
+                self.wire(&port.exchanges(), &mut failures)?;
+            }
+            failures.iter_mut().for_each(|failure| failure.exchange = None);
+            failures.extend(found);
         }
         ended.checks = acted.checks;
         ended.verdict = verdict(&failures, &self.spec);

@@ -158,7 +158,8 @@ fn last_failed() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
     let here = std::env::current_dir().ok()?;
-    let name: String = here.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let name: String =
+        here.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     Some(cache.join("fieldsync").join(format!("last-failed{name}")))
 }
 

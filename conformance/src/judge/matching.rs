@@ -86,9 +86,13 @@ mod tests {
     #[test]
     fn objects_may_have_more_and_arrays_may_not() {
         let got = json!({"a": 1.0, "b": {"c": [1, 2]}, "t": "2026-12-01T08:30:00Z"});
-        for expected in
-            [json!({"a": 1}), json!({"b": {"c": ["$any", 2]}}), json!({"z": "$absent", "t": "$time"}), json!("$any"), json!({"b": {"c": {"$some": 2}}})]
-        {
+        for expected in [
+            json!({"a": 1}),
+            json!({"b": {"c": ["$any", 2]}}),
+            json!({"z": "$absent", "t": "$time"}),
+            json!("$any"),
+            json!({"b": {"c": {"$some": 2}}}),
+        ] {
             assert_eq!(mismatch(&expected, Some(&got)), None, "{expected}");
         }
         for (expected, path) in [

@@ -137,7 +137,9 @@ pub async fn act(
             play.names.save(&format!("password.{name}"), json!(password));
         }
     }
-    if let Some(control) = play.stage.control.as_ref().filter(|_| case.scenario.needs.control.contains(&Verb::NewDataSet)) {
+    if let Some(control) =
+        play.stage.control.as_ref().filter(|_| case.scenario.needs.control.contains(&Verb::NewDataSet))
+    {
         let made = new_data_set(control, &play.stage.session.profile, &play.stage.accounts).await;
         let (other, _) = made.map_err(|blocked| failed(&blocked.reason))?;
         play.names.save("base.other", json!(other.path().trim_end_matches('/')));

@@ -77,7 +77,7 @@ impl EmbeddedServer {
             bases,
             control: Some(root.join("control").expect("a constant path")),
             accounts: BTreeMap::new(),
-            domains: domains(),
+            domains: Vec::new(),
             restart: Some(self.clone()),
             headers: http::HeaderMap::new(),
             ca_cert: None,
@@ -196,7 +196,12 @@ impl ReferenceDevice {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner).clone();
         let base_url = self.setup.base_url.clone();
         let transport = Arc::new(HttpTransport::new(self.http.clone(), base_url.clone(), Duration::from_secs(10)));
-        let parts = (self.fault)(DeviceParts { rules: Arc::new(StandardRules), store: memory, transport, base_url: base_url.clone() });
+        let parts = (self.fault)(DeviceParts {
+            rules: Arc::new(StandardRules),
+            store: memory,
+            transport,
+            base_url: base_url.clone(),
+        });
         let credentials = match self.setup.credentials.clone() {
             Credentials::Token(token) => device::Credentials { token: Some(token), password: None },
             Credentials::Password { user, password } => {

@@ -3,9 +3,7 @@
 use crate::replay::{AccountAccess, Restart, Stage};
 use crate::subject::control::Control;
 use async_trait::async_trait;
-use fieldsync_core::registry::registry;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
-use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::discovery::Discovery;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
@@ -70,7 +68,7 @@ pub struct ServerAddress {
     pub control: Option<Url>,
     /// Its accounts, where the suite cannot make them.
     pub accounts: BTreeMap<String, AccountSource>,
-    /// What it must host, one a profile.
+    /// What it must host, one a profile; not compared where there is none.
     pub domains: Vec<Domain>,
     /// Ends its process and starts it again, where the suite owns it.
     pub restart: Option<Arc<dyn Restart>>,
@@ -201,20 +199,30 @@ fn blocked(doing: &str, reason: String, unreachable: bool) -> Blocked {
     Blocked { doing: doing.to_owned(), reason, unreachable }
 }
 
-/// Scenarios speak of the domain's types: a server that hosts others cannot be judged by them.
+/// Scenarios speak of the domain's types: a server that hosts others cannot be judged by them. Whether the built-in type
+/// is there, and in which order they stand, is for the scenarios.
 fn same_registry(profile: &Profile, session: &Session, domains: &[Domain]) -> Result<(), Blocked> {
     let differs = |reason: String| Err(blocked("compare the registry with the domain", reason, false));
+    if domains.is_empty() {
+        return Ok(());
+    }
     let Some(domain) = domains.iter().find(|domain| domain.profile == *profile) else {
         return differs(format!("there is no domain for the profile {profile}; name one with --domain"));
     };
-    let wanted = registry(domain).map_err(|error| blocked("read the domain", error.to_string(), false))?;
-    // Whether the conflict log is listed is a rule, which a scenario looks at.
-    for entry in wanted.types.iter().filter(|entry| entry.name.as_str() != CONFLICT_TYPE) {
+    for entry in &domain.types {
         match session.registry.entry(&entry.name) {
-            None => return differs(format!("the session's registry has no type {}; host the domain that is judged", entry.name)),
+            None => {
+                return differs(format!(
+                    "the session's registry has no type {}; host the domain that is judged",
+                    entry.name
+                ));
+            }
             Some(hosted) if hosted != entry => {
                 let (wanted, got) = (json!(entry), json!(hosted));
-                return differs(format!("type {} is {got} in the session's registry and {wanted} in the domain", entry.name));
+                return differs(format!(
+                    "type {} is {got} in the session's registry and {wanted} in the domain",
+                    entry.name
+                ));
             }
             Some(_) => {}
         }

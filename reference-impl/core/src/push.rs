@@ -346,7 +346,10 @@ impl Court<'_> {
         if !self.seen.insert(asked.record.clone()) {
             return Err(refuse(
                 ProblemCode::RecordTwice,
-                format!("the batch has another mutation of {}; send this one under a new mutation id, in a later batch", asked.record),
+                format!(
+                    "the batch has another mutation of {}; send this one under a new mutation id, in a later batch",
+                    asked.record
+                ),
             ));
         }
         let entry = self.ground.registry.entry(&asked.record.type_name).expect("the type was checked when it was read");

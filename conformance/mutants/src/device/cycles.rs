@@ -2,9 +2,9 @@
 
 use super::cycles_order;
 use crate::Mutant;
-use crate::seam::{device_wire, effects};
+use crate::seam::{device_wire, effects, transport};
 use fieldsync_conformance::subject::reference::DeviceParts;
-use fieldsync_core::device::{Answer, Event, LocalChange, Next, Reaction, Write};
+use fieldsync_core::device::{Answer, Call, Event, LocalChange, Next, Reaction, Write};
 use fieldsync_schemas::pull::{PullAnswer, RecordRef};
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub const MUTANTS: &[Mutant] = &[
         "every-pull-is-asked-for-twice",
         "cycles.quiet.one-round-trip",
         "A device asks for everything twice, to be sure.",
-        |parts| device_wire::around_calls(parts, |_| {}, |call| 1 + usize::from(call.kind == CallKind::Pull)),
+        |parts| device_wire::twice(parts, CallKind::Pull),
     ),
     Mutant::device(
         "one-page-is-enough",
@@ -62,7 +62,8 @@ pub const MUTANTS: &[Mutant] = &[
         |parts| {
             let pushed = std::sync::Arc::new(AtomicBool::new(false));
             let just_pushed = pushed.clone();
-            let parts = device_wire::answers(parts, CallKind::Push, move |_, _, _| pushed.store(true, Ordering::Relaxed));
+            let parts =
+                device_wire::answers(parts, CallKind::Push, move |_, _, _| pushed.store(true, Ordering::Relaxed));
             device_wire::answers(parts, CallKind::Pull, move |_, _, body| {
                 if just_pushed.swap(false, Ordering::Relaxed) {
                     each(body, "feeds", |page| page["changes"] = json!([]));
@@ -76,7 +77,7 @@ pub const MUTANTS: &[Mutant] = &[
         "A device writes a batch anew each time that it sends it.",
         |parts| {
             let sent = Mutex::new(HashMap::<String, usize>::new());
-            let change = move |call: &mut fieldsync_core::device::Call| {
+            let change = move |call: &mut Call| {
                 if let (CallKind::Push, Some(body)) = (call.kind, &mut call.body) {
                     let mut sent = sent.lock().expect("nothing panics while it holds this");
                     let times = sent.entry(body.clone()).or_default();
@@ -84,7 +85,7 @@ pub const MUTANTS: &[Mutant] = &[
                     *times += 1;
                 }
             };
-            device_wire::around_calls(parts, change, |_| 1)
+            transport::calls(parts, change)
         },
     ),
     Mutant::device(
@@ -125,7 +126,8 @@ pub const MUTANTS: &[Mutant] = &[
                     let id = &mutation["mutation_id"];
                     if !outcomes.iter().any(|outcome| outcome["mutation_id"] == *id) {
                         let version = &mutation["version"];
-                        outcomes.push(json!({"mutation_id": id, "outcome": "applied", "rev": "taken", "version": version}));
+                        outcomes
+                            .push(json!({"mutation_id": id, "outcome": "applied", "rev": "taken", "version": version}));
                     }
                 }
             })
@@ -188,7 +190,9 @@ pub const MUTANTS: &[Mutant] = &[
                 let mut bases = bases.lock().expect("nothing panics while it holds this");
                 for mutation in sent["mutations"].as_array().into_iter().flatten() {
                     each(body, "outcomes", |outcome| {
-                        if let (true, Some(rev)) = (outcome["mutation_id"] == mutation["mutation_id"], outcome["rev"].as_str()) {
+                        if let (true, Some(rev)) =
+                            (outcome["mutation_id"] == mutation["mutation_id"], outcome["rev"].as_str())
+                        {
                             bases.insert(rev.to_owned(), mutation["base"].clone());
                         }
                     });
@@ -323,7 +327,8 @@ pub const MUTANTS: &[Mutant] = &[
             effects::around_events(parts, |machine, event, context, rules| {
                 let mut writes = Vec::new();
                 if matches!(&event, Event::Answered(answer) if answer.status == 410) {
-                    let records: HashSet<RecordRef> = machine.state().outbox.iter().map(|entry| entry.record()).collect();
+                    let records: HashSet<RecordRef> =
+                        machine.state().outbox.iter().map(|entry| entry.record()).collect();
                     for record in records {
                         let discard = Event::Local(LocalChange::Discard { record });
                         writes.extend(rules.handle(machine, discard, context)?.writes);

@@ -4,15 +4,28 @@ mod conflicts;
 mod cycles;
 mod cycles_order;
 mod deletes;
+mod errors;
+mod levels;
 mod pull;
+mod records;
+mod registry;
+mod session;
 mod status;
 mod transport;
-mod session;
-mod registry;
-mod levels;
-mod errors;
 
 use crate::Mutant;
 
 /// The faults, chapter by chapter.
-pub const MUTANTS: &[&[Mutant]] = &[transport::MUTANTS, session::MUTANTS, registry::MUTANTS, levels::MUTANTS, errors::MUTANTS, pull::MUTANTS, deletes::MUTANTS, conflicts::MUTANTS, cycles::MUTANTS, status::MUTANTS];
+pub const MUTANTS: &[&[Mutant]] = &[
+    transport::MUTANTS,
+    session::MUTANTS,
+    registry::MUTANTS,
+    records::MUTANTS,
+    pull::MUTANTS,
+    levels::MUTANTS,
+    deletes::MUTANTS,
+    conflicts::MUTANTS,
+    status::MUTANTS,
+    cycles::MUTANTS,
+    errors::MUTANTS,
+];

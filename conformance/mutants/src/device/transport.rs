@@ -61,8 +61,25 @@ pub const MUTANTS: &[Mutant] = &[
 
 /// The members of the answers that a device reads.
 const KNOWN: [&str; 20] = [
-    "tag", "principal", "role", "scope", "epoch", "server_time", "profile", "capabilities", "limits", "registry",
-    "backed_up_seq", "token", "replayed", "session", "outcomes", "feeds", "new_feeds", "access_token", "expires_at",
+    "tag",
+    "principal",
+    "role",
+    "scope",
+    "epoch",
+    "server_time",
+    "profile",
+    "capabilities",
+    "limits",
+    "registry",
+    "backed_up_seq",
+    "token",
+    "replayed",
+    "session",
+    "outcomes",
+    "feeds",
+    "new_feeds",
+    "access_token",
+    "expires_at",
     "refresh_token",
 ];
 

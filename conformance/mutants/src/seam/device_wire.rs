@@ -1,4 +1,4 @@
-//! The wire as a device has it: its calls before they leave, the answers before it reads them.
+//! One kind of call of a device together with its answers, as JSON; [`transport`](super::transport) has all kinds, apart.
 
 use async_trait::async_trait;
 use fieldsync_client::transport::{NetworkFailure, Transport};
@@ -68,31 +68,21 @@ where
     }
 }
 
-/// Changes whole calls, and sends each so many times; the last answer counts.
-pub fn around_calls(
-    mut parts: DeviceParts,
-    change: impl Fn(&mut Call) + Send + Sync + 'static,
-    times: impl Fn(&Call) -> usize + Send + Sync + 'static,
-) -> DeviceParts {
-    parts.transport = Arc::new(Around { inner: parts.transport.clone(), change, times });
+/// Sends each call of this kind twice; the second answer counts.
+pub fn twice(mut parts: DeviceParts, kind: CallKind) -> DeviceParts {
+    parts.transport = Arc::new(Twice { inner: parts.transport.clone(), kind });
     parts
 }
 
-struct Around<C, T> {
+struct Twice {
     inner: Arc<dyn Transport>,
-    change: C,
-    times: T,
+    kind: CallKind,
 }
 
 #[async_trait]
-impl<C, T> Transport for Around<C, T>
-where
-    C: Fn(&mut Call) + Send + Sync,
-    T: Fn(&Call) -> usize + Send + Sync,
-{
-    async fn send(&self, mut call: Call) -> Result<Answer, NetworkFailure> {
-        (self.change)(&mut call);
-        for _ in 1..(self.times)(&call) {
+impl Transport for Twice {
+    async fn send(&self, call: Call) -> Result<Answer, NetworkFailure> {
+        if call.kind == self.kind {
             self.inner.send(call.clone()).await?;
         }
         self.inner.send(call).await

@@ -1,8 +1,8 @@
 //! The device's transport: calls before they are sent, answers before the device sees them.
 
 use async_trait::async_trait;
-use fieldsync_client::transport::NetworkFailure;
 use fieldsync_client::Transport;
+use fieldsync_client::transport::NetworkFailure;
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::{Answer, Call};
 use fieldsync_schemas::scenario::CallKind;

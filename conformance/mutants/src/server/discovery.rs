@@ -15,7 +15,8 @@ pub const MUTANTS: &[Mutant] = &[
         "Discovery is refused, like everything else, where the request names no version.",
         |parts| {
             wire::around(parts, |request: Request, next| async move {
-                let is_base = request.uri().path().trim_matches('/').split('/').count() == 1;
+                let path = request.uri().path().trim_matches('/');
+                let is_base = path != "control" && !path.contains('/');
                 let is_refused = is_base && !request.headers().contains_key(VERSION_HEADER);
                 let mut answer = next.run(request).await;
                 if is_refused {

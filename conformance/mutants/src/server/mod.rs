@@ -3,27 +3,34 @@
 mod conflicts;
 mod cycles;
 mod deletes;
+mod discovery;
+mod errors;
+mod levels;
 mod merge;
 mod pull;
 mod push;
 mod records;
-mod transport;
-mod discovery;
-mod session;
 mod registry;
-mod levels;
-mod errors;
 mod security;
+mod session;
+mod transport;
 
 use crate::Mutant;
 
 /// The faults, chapter by chapter.
-pub const MUTANTS: &[&[Mutant]] = &[transport::MUTANTS, discovery::MUTANTS, session::MUTANTS, registry::MUTANTS, levels::MUTANTS, errors::MUTANTS, security::MUTANTS, 
-    push::MUTANTS,
+pub const MUTANTS: &[&[Mutant]] = &[
+    transport::MUTANTS,
+    discovery::MUTANTS,
+    session::MUTANTS,
+    registry::MUTANTS,
     records::MUTANTS,
+    push::MUTANTS,
     pull::MUTANTS,
+    levels::MUTANTS,
     merge::MUTANTS,
     deletes::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
+    errors::MUTANTS,
+    security::MUTANTS,
 ];

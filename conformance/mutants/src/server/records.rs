@@ -243,7 +243,7 @@ fn contents_are_compared_as_text(mut parts: Parts) -> Parts {
 fn limits_are_only_announced(mut parts: Parts) -> Parts {
     let read = parts.rules.read_push.clone();
     parts.rules.read_push = Arc::new(move |body, limits, registry| {
-        let none = Limits { record_bytes: u64::MAX, string_bytes: u64::MAX, nesting: u32::MAX, ..limits.clone() };
+        let none = Limits { record_bytes: u64::MAX, string_bytes: u64::MAX, nesting: u32::MAX, ..*limits };
         read(body, &none, registry)
     });
     parts

@@ -59,12 +59,9 @@ pub const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::server(
-        "the-session-has-no-etag",
-        "session.tag.etag",
-        "The tag is in the session's body only.",
-        |parts| wire::whole_answers(parts, "/session", |head, _| drop(head.headers.remove(ETAG))),
-    ),
+    Mutant::server("the-session-has-no-etag", "session.tag.etag", "The tag is in the session's body only.", |parts| {
+        wire::whole_answers(parts, "/session", |head, _| drop(head.headers.remove(ETAG)))
+    }),
     Mutant::server(
         "a-login-counts-in-one-data-set",
         "session.login.gives-a-token",

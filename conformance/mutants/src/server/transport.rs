@@ -54,7 +54,7 @@ pub const MUTANTS: &[Mutant] = &[
         "A pull whose limit is wrong is answered as if it had none.",
         |parts| {
             wire::requests(parts, "/pull", |body| {
-                if !body["limit"].as_u64().is_some_and(|limit| limit > 0)
+                if body["limit"].as_u64().is_none_or(|limit| limit == 0)
                     && let Some(body) = body.as_object_mut()
                 {
                     body.remove("limit");

@@ -272,7 +272,8 @@ impl Step<'_> {
 
     /// The server cannot do it now: wait and send the same again, or give up for this sync.
     fn failing(&mut self, kind: CallKind, answer: &Answer, after: Option<u64>, failure: Failure) -> Next {
-        if let (429 | 503, Some(seconds)) = (answer.status, after) {
+        // A refusal that names a time is a wait, whatever its status; of the server's failures only the one for being away.
+        if let Some(seconds) = after.filter(|_| answer.status < 500 || answer.status == 503) {
             let run = self.run();
             run.waits += 1;
             if seconds > LONGEST_WAIT || run.waits > WAITS {
