@@ -21,6 +21,7 @@ pub struct Message {
     /// An example, as JSON.
     pub example: &'static str,
     generate: fn(&mut SchemaGenerator) -> Schema,
+    refer: fn(&mut SchemaGenerator) -> Schema,
     round_trip: fn(&str) -> Result<Value, serde_json::Error>,
 }
 
@@ -33,6 +34,10 @@ fn generate<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     T::json_schema(generator)
 }
 
+fn refer<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
 macro_rules! messages {
     ($($name:literal, $type:ty, $title:literal;)*) => {
         /// Every message, in the order of the specification.
@@ -41,6 +46,7 @@ macro_rules! messages {
             title: $title,
             example: include_str!(concat!("../examples/", $name, ".json")),
             generate: generate::<$type>,
+            refer: refer::<$type>,
             round_trip: round_trip::<$type>,
         }),*];
     };
@@ -115,6 +121,11 @@ impl Message {
         whole.extend(body);
         whole.insert("examples".to_owned(), json!([self.example_value()]));
         Value::Object(whole)
+    }
+
+    /// A reference to its schema, which the generator keeps among its definitions.
+    pub(crate) fn refer(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.refer)(generator)
     }
 
     /// Its schema as the text of its file: pretty JSON and a newline.

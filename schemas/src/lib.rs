@@ -1,7 +1,8 @@
 //! The typed messages of Fieldsync.
 //!
 //! One message, one module; its first line is the HTTP line. The JSON Schemas under `json/` are generated from these
-//! types, and nothing else: [`catalog::MESSAGES`] lists them.
+//! types, and nothing else: [`catalog::MESSAGES`] lists them. [`openapi`] puts them into one description of the HTTP
+//! interface.
 
 pub mod catalog;
 pub mod conflict;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod id;
 pub mod login;
 mod open_enum;
+pub mod openapi;
 pub mod problem;
 pub mod pull;
 pub mod push;

@@ -1,12 +1,13 @@
-//! `fieldsync schemas`: the JSON Schemas of the messages, and whether the files still are what the types say.
+//! `fieldsync schemas`: the JSON Schemas of the messages, the OpenAPI document of the interface that they make up, and
+//! whether the files still are what the types say.
 
 use crate::command_error::CommandError;
 use crate::output::print;
 use clap::Args;
 use fieldsync_conformance::report::verdict::ExitStatus;
 use fieldsync_conformance::spec::message_schema;
-use fieldsync_schemas::PROTOCOL_VERSION;
 use fieldsync_schemas::catalog::{Form, MESSAGES};
+use fieldsync_schemas::{PROTOCOL_VERSION, openapi};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -28,23 +29,29 @@ pub struct SchemasArgs {
 pub fn run(args: SchemasArgs) -> Result<ExitStatus, CommandError> {
     if args.write {
         write(&args.dir).map_err(CommandError::usage)?;
-        print(&format!("{} schemas written to {}\n", MESSAGES.len(), args.dir.display()))?;
+        print(&format!("{} schemas and the OpenAPI document written to {}\n", MESSAGES.len(), args.dir.display()))?;
         return Ok(ExitStatus::Conformant);
     }
     if !args.check {
         let lines: Vec<String> =
             MESSAGES.iter().map(|message| format!("{}  {}\n", message.name, message.title)).collect();
-        print(&lines.concat())?;
+        print(&format!("{}openapi  The whole HTTP interface, as OpenAPI 3.1\n", lines.concat()))?;
         return Ok(ExitStatus::Conformant);
     }
     let mut problems = drift(&args.dir).map_err(CommandError::usage)?;
     problems.extend(invalid_examples());
     if problems.is_empty() {
-        print(&format!("{} schemas and their examples are as the types say\n", MESSAGES.len()))?;
+        print(&format!("{} schemas, their examples and the OpenAPI document are as the types say\n", MESSAGES.len()))?;
         return Ok(ExitStatus::Conformant);
     }
     print(&format!("{}\nrun `fieldsync schemas --write` where a file is to follow its type\n", problems.join("\n")))?;
     Ok(ExitStatus::NotConformant)
+}
+
+/// Every generated file: its path below the folder of the schemas, and its text.
+fn files() -> Vec<(String, String)> {
+    let schemas = MESSAGES.iter().map(|message| (message.path(), message.schema_file()));
+    schemas.chain([(openapi::path(), openapi::file())]).collect()
 }
 
 /// Why the folder of the schemas could not be read or written.
@@ -69,9 +76,9 @@ fn write(dir: &Path) -> Result<(), SchemaFolderError> {
         let path = folder.join(name);
         std::fs::remove_file(&path).map_err(|error| SchemaFolderError::new("remove", &path, error))?;
     }
-    for message in MESSAGES {
-        let path = dir.join(message.path());
-        std::fs::write(&path, message.schema_file()).map_err(|error| SchemaFolderError::new("write", &path, error))?;
+    for (path, text) in files() {
+        let path = dir.join(path);
+        std::fs::write(&path, text).map_err(|error| SchemaFolderError::new("write", &path, error))?;
     }
     Ok(())
 }
@@ -82,10 +89,10 @@ fn drift(dir: &Path) -> Result<Vec<String>, SchemaFolderError> {
     for name in stray_files(dir)? {
         problems.push(format!("{}: no message has this name", dir.join(PROTOCOL_VERSION).join(name).display()));
     }
-    for message in MESSAGES {
-        let path = dir.join(message.path());
+    for (path, expected) in files() {
+        let path = dir.join(path);
         match std::fs::read_to_string(&path) {
-            Ok(text) if text == message.schema_file() => {}
+            Ok(text) if text == expected => {}
             Ok(_) => problems.push(format!("{}: differs from its type", path.display())),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 problems.push(format!("{}: is missing", path.display()))
@@ -103,8 +110,9 @@ fn stray_files(dir: &Path) -> Result<Vec<String>, SchemaFolderError> {
     let mut stray = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-        let is_known = |stem| MESSAGES.iter().any(|message| message.name == stem);
-        if name.strip_suffix(".json").is_some_and(|stem| !is_known(stem)) {
+        let path = format!("{PROTOCOL_VERSION}/{name}");
+        let is_known = path == openapi::path() || MESSAGES.iter().any(|message| message.path() == path);
+        if name.ends_with(".json") && !is_known {
             stray.push(name);
         }
     }
@@ -127,6 +135,10 @@ fn invalid_examples() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fieldsync_core::problem::Trouble;
+    use fieldsync_schemas::control::Verb;
+    use fieldsync_schemas::problem::ProblemCode;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_files_are_what_the_types_say() {
@@ -155,6 +167,53 @@ mod tests {
         }
         write_into(dir.path());
         assert_eq!(drift(dir.path()).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn the_openapi_document_has_the_routes_of_the_reference_and_no_others() {
+        // Readiness is for those who run the reference, not a part of the protocol; the base is one path, however its
+        // end is written.
+        let router = include_str!("../../../reference-impl/server/src/http/mod.rs");
+        let mut expected = BTreeSet::new();
+        for route in router.split(".route(\"").skip(1) {
+            let (path, handler) = route.split_once("\", ").unwrap();
+            let method = handler.split('(').next().unwrap();
+            let path = path.strip_prefix("/{data_set}").unwrap_or(path);
+            match (path, path.strip_suffix("{verb}")) {
+                ("/-/ready", _) => {}
+                ("", _) => drop(expected.insert(format!("{method} /"))),
+                (_, Some(control)) => {
+                    expected.extend(Verb::KNOWN.iter().map(|verb| format!("{method} {control}{verb}")));
+                }
+                _ => drop(expected.insert(format!("{method} {path}"))),
+            }
+        }
+        assert!(expected.contains("post /push"), "{expected:?}");
+        let document = openapi::document();
+        let mut written = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let methods = item.as_object().unwrap().keys().filter(|method| *method != "servers");
+            written.extend(methods.map(|method| format!("{method} {path}")));
+        }
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn the_openapi_document_gives_each_problem_its_status() {
+        let document = openapi::document();
+        let mut seen = 0;
+        for item in document["paths"].as_object().unwrap().values() {
+            for answers in item.as_object().unwrap().values().filter_map(|part| part["responses"].as_object()) {
+                for (status, answer) in answers.iter().filter(|(status, _)| status.as_str() >= "400") {
+                    for line in answer["description"].as_str().unwrap().lines() {
+                        let code = ProblemCode::from(line.split('`').nth(1).unwrap());
+                        assert_eq!(Trouble::new(code, "").status.to_string(), *status, "{line}");
+                        seen += 1;
+                    }
+                }
+            }
+        }
+        assert!(seen > 50, "only {seen} problems");
     }
 
     fn write_into(dir: &Path) {

@@ -34,10 +34,39 @@ pub fn examine(exchanges: &[SeenExchange]) -> Vec<Misconduct> {
     let mut devices: BTreeMap<&str, Conduct> = BTreeMap::new();
     for (index, seen) in exchanges.iter().enumerate() {
         if seen.caller == Caller::Device && !seen.copy {
-            devices.entry(&seen.by).or_default().request(index as u64, seen);
+            devices.entry(&seen.by).or_default().request(index as u64, &Sent::of(seen));
         }
     }
     devices.into_values().flat_map(|conduct| conduct.found).collect()
+}
+
+/// One request and what the device got for it.
+struct Sent<'a> {
+    kind: CallKind,
+    body: &'a [u8],
+    /// The status and the body of the answer, where it came whole.
+    answer: Option<(u16, &'a [u8])>,
+}
+
+impl<'a> Sent<'a> {
+    fn of(seen: &'a SeenExchange) -> Self {
+        let answer = match &seen.delivered {
+            Delivered::Whole(answer) => Some((answer.status.as_u16(), &answer.body.bytes[..])),
+            _ => None,
+        };
+        Self { kind: seen.kind, body: &seen.request_body.bytes, answer }
+    }
+
+    /// Whether this batch needs not go again as it was: it has a whole answer, or a problem that says so.
+    fn is_answered(&self, ids: &BTreeSet<MutationId>) -> bool {
+        let Some((status, body)) = self.answer else { return false };
+        if (200..300).contains(&status) {
+            return serde_json::from_slice::<PushAnswer>(body)
+                .is_ok_and(|answer| answer.outcomes.iter().any(|outcome| ids.contains(&outcome.mutation_id)));
+        }
+        serde_json::from_slice::<Problem>(body)
+            .is_ok_and(|problem| !matches!(problem.retry, Retry::Same | Retry::After | Retry::Login))
+    }
 }
 
 /// What is known of one device so far.
@@ -51,27 +80,27 @@ struct Conduct {
 }
 
 impl Conduct {
-    fn request(&mut self, index: u64, seen: &SeenExchange) {
-        if matches!(seen.kind, CallKind::Login | CallKind::Refresh | CallKind::Discovery) {
+    fn request(&mut self, index: u64, sent: &Sent<'_>) {
+        if matches!(sent.kind, CallKind::Login | CallKind::Refresh | CallKind::Discovery) {
             return;
         }
-        let body = json!(String::from_utf8_lossy(&seen.request_body.bytes));
+        let body = json!(String::from_utf8_lossy(sent.body));
         if let Some((kind, before)) = self.refused.take()
-            && kind == seen.kind
+            && kind == sent.kind
             && before != body
         {
             self.add(LOGIN_GOES_ON, index, "the request after the login".to_owned(), before, body.clone());
         }
-        if delivered_status(seen) == Some(401) {
-            self.refused = Some((seen.kind, body.clone()));
+        if sent.answer.is_some_and(|(status, _)| status == 401) {
+            self.refused = Some((sent.kind, body.clone()));
         }
-        if seen.kind == CallKind::Push {
-            self.push(index, seen, body);
+        if sent.kind == CallKind::Push {
+            self.push(index, sent, body);
         }
     }
 
-    fn push(&mut self, index: u64, seen: &SeenExchange, body: Value) {
-        let Ok(request) = serde_json::from_slice::<PushRequest>(&seen.request_body.bytes) else { return };
+    fn push(&mut self, index: u64, sent: &Sent<'_>, body: Value) {
+        let Ok(request) = serde_json::from_slice::<PushRequest>(sent.body) else { return };
         let mut records = BTreeSet::new();
         for Mutation { type_name, id, .. } in &request.mutations {
             let record = RecordRef { type_name: type_name.clone(), id: id.clone() };
@@ -87,7 +116,7 @@ impl Conduct {
             self.add(BYTE_FOR_BYTE, index, what, before, body.clone());
         }
         let ids: BTreeSet<MutationId> = request.mutations.into_iter().map(|one| one.mutation_id).collect();
-        if !is_answered(seen, &ids) {
+        if !sent.is_answered(&ids) {
             self.unanswered = Some((request.replica, body));
         }
     }
@@ -99,20 +128,67 @@ impl Conduct {
     }
 }
 
-fn delivered_status(seen: &SeenExchange) -> Option<u16> {
-    match &seen.delivered {
-        Delivered::Whole(answer) => Some(answer.status.as_u16()),
-        _ => None,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether the device got a whole answer to this batch, or a problem after which it need not go again as it was.
-fn is_answered(seen: &SeenExchange, ids: &BTreeSet<MutationId>) -> bool {
-    let Delivered::Whole(answer) = &seen.delivered else { return false };
-    if answer.status.is_success() {
-        return serde_json::from_slice::<PushAnswer>(&answer.body.bytes)
-            .is_ok_and(|answer| answer.outcomes.iter().any(|outcome| ids.contains(&outcome.mutation_id)));
+    const PROBLEM: &str =
+        r#"{"title": "t", "status": 409, "detail": "d", "code": "c", "retry": "RETRY", "request_id": "r"}"#;
+
+    fn push(seq: u64, mutations: &[(&str, &str)]) -> String {
+        let mutations: Vec<Value> = mutations
+            .iter()
+            .map(|(id, record)| {
+                json!({"mutation_id": id, "op": "create", "type": "observation", "id": record, "base": null,
+                    "version": 1, "modified_at": "2026-11-20T08:00:00Z", "data": {}})
+            })
+            .collect();
+        json!({"replica": "tablet", "seq": seq, "previous": null, "mutations": mutations}).to_string()
     }
-    serde_json::from_slice::<Problem>(&answer.body.bytes)
-        .is_ok_and(|problem| !matches!(problem.retry, Retry::Same | Retry::After | Retry::Login))
+
+    /// A kind, a body, and what was answered.
+    type Request<'a> = (CallKind, &'a str, Option<(u16, &'a str)>);
+
+    fn breaches(requests: &[Request<'_>]) -> Vec<&'static str> {
+        let mut conduct = Conduct::default();
+        for (index, (kind, body, answer)) in requests.iter().enumerate() {
+            let answer = answer.map(|(status, body)| (status, body.as_bytes()));
+            conduct.request(index as u64, &Sent { kind: *kind, body: body.as_bytes(), answer });
+        }
+        conduct.found.into_iter().map(|found| found.rule).collect()
+    }
+
+    #[test]
+    fn a_batch_without_an_answer_goes_again_as_it_was() {
+        let (first, next) = (push(1, &[("m-1", "a")]), push(2, &[("m-2", "b")]));
+        let html = Some((200, "<html>"));
+        let same = PROBLEM.replace("RETRY", "same");
+        let split = PROBLEM.replace("RETRY", "split");
+        for (answer, rules) in [
+            (None, vec![BYTE_FOR_BYTE]),
+            (html, vec![BYTE_FOR_BYTE]),
+            (Some((500, same.as_str())), vec![BYTE_FOR_BYTE]),
+            (Some((413, split.as_str())), vec![]),
+        ] {
+            assert_eq!(breaches(&[(CallKind::Push, &first, answer), (CallKind::Push, &next, None)]), rules);
+            assert!(breaches(&[(CallKind::Push, &first, answer), (CallKind::Push, &first, None)]).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_record_is_once_in_a_batch() {
+        let twice = push(1, &[("m-1", "a"), ("m-2", "a")]);
+        assert_eq!(breaches(&[(CallKind::Push, &twice, None)]), [RECORD_ONCE]);
+        assert!(breaches(&[(CallKind::Push, &push(1, &[("m-1", "a"), ("m-2", "b")]), None)]).is_empty());
+    }
+
+    #[test]
+    fn a_login_in_between_changes_nothing() {
+        let refused = Some((401, ""));
+        let login = (CallKind::Login, "{}", None);
+        for (after, rules) in [("{\"a\": 1}", vec![]), ("{\"a\": 2}", vec![LOGIN_GOES_ON])] {
+            let requests = [(CallKind::Pull, "{\"a\": 1}", refused), login, (CallKind::Pull, after, None)];
+            assert_eq!(breaches(&requests), rules);
+        }
+    }
 }

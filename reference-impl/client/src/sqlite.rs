@@ -249,3 +249,6 @@ fn pairs(connection: &Connection, sql: &str) -> RowResult<Vec<(String, Option<St
     let mut statement = connection.prepare(sql)?;
     Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,8 +23,8 @@ async fn a_run_survives_a_server_that_does_harm() {
     let spec = Arc::new(Spec::embedded().unwrap());
     let wanted = ["push/lost-answer-to-a-create", "pull/mangled-cursor-is-refused"];
     let cases: Vec<_> =
-        scenario::embedded().unwrap().into_iter().filter(|case| wanted.contains(&case.id.as_str())).collect();
-    assert_eq!(cases.len(), wanted.len());
+        scenario::embedded().unwrap().into_iter().filter(|case| wanted.contains(&case.file_id())).collect();
+    assert!(cases.len() >= wanted.len(), "{wanted:?} are scenarios");
     for null in Null::HOSTILE {
         for (id, verdict) in verdicts(null, &cases, &spec, Duration::from_secs(2)).await.unwrap() {
             assert_eq!(verdict, Verdict::Fail, "{id} against a server that {}", null.as_str());

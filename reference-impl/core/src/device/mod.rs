@@ -8,6 +8,7 @@
 pub mod call;
 pub mod cycle;
 mod local;
+mod login;
 pub mod memory;
 pub mod outbox;
 mod pull;

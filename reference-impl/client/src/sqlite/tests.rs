@@ -1,0 +1,113 @@
+use super::*;
+use fieldsync_core::device::memory::MemoryStore;
+use fieldsync_core::device::outbox::{Entry, Progress};
+use fieldsync_core::device::store::{FrozenBatch, LastFailure, Marks, Quarantined, Reason, Replica, Resync};
+use fieldsync_schemas::id::{MutationId, ReplicaId, Seq};
+use fieldsync_schemas::push::Mutation;
+use fieldsync_schemas::scenario::FailureCause;
+use serde_json::{Value, json};
+
+fn named(id: &str) -> RecordRef {
+    RecordRef { type_name: TypeName::new("observation").unwrap(), id: RecordId::new(id).unwrap() }
+}
+
+fn server(id: &str, feed: &str, mark: u64) -> Write {
+    let record = json!({"type": "observation", "id": id, "rev": "r", "version": 1, "data": {"a": 1.50},
+        "modified_at": "2026-12-01T08:00:00.000Z", "accepted_at": "2026-12-01T08:00:00.000Z"});
+    let record = serde_json::from_str(&record.to_string()).unwrap();
+    Write::Server(Box::new(ServerCopy { record, feed: FeedName::new(feed).unwrap(), mark }))
+}
+
+fn own(id: &str) -> Write {
+    let Value::Object(data) = json!({"a": 2}) else { unreachable!("an object") };
+    Write::Own(named(id), OwnCopy::Data(data))
+}
+
+fn mutation(id: &str) -> Mutation {
+    let text = json!({"mutation_id": id, "op": "create", "type": "observation", "id": id, "base": null, "data": {}});
+    serde_json::from_str(&text.to_string()).unwrap()
+}
+
+fn entry(place: u64, id: &str) -> Write {
+    Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: mutation(id) }))
+}
+
+/// Every kind of write, each with one that undoes it where there is one.
+fn writes() -> Vec<Vec<Write>> {
+    let feed = |name: &str| FeedName::new(name).unwrap();
+    let cursor = || Some(Cursor::new("c1").unwrap());
+    let conflict = |lost: i32| {
+        let entry = json!({"record": named("x"), "path": "", "lost": lost, "lost_by": {}, "kept_by": {},
+            "time": "2026-12-01T08:00:00.000Z"});
+        Write::Conflict(RecordId::new("c-1").unwrap(), serde_json::value::to_raw_value(&entry).unwrap())
+    };
+    let batch = FrozenBatch {
+        replica: ReplicaId::new("n1").unwrap(),
+        seq: Seq::FIRST,
+        mutations: vec![MutationId::new("x").unwrap()],
+        body: "{ }".to_owned(),
+        failures: 2,
+    };
+    let marks = Marks {
+        mark: 4,
+        parts: vec![vec![MutationId::new("x").unwrap()]],
+        last_failure: Some(LastFailure { cause: FailureCause::Network, up_to: 3 }),
+        ..Marks::default()
+    };
+    let given_up = |id: &str| Write::Quarantine(Box::new(Quarantined { mutation: mutation(id), reason: Reason::Gone }));
+    let resync = |complete| Write::Resync(feed("observation"), Some(Resync { mark: 4, complete }));
+    vec![
+        vec![
+            Write::Replica(Replica { id: ReplicaId::new("n1").unwrap(), seq: Seq::FIRST, previous: None }),
+            Write::Marks(marks),
+            Write::Batch(Some(batch.clone())),
+            Write::Cursor(feed("observation"), cursor()),
+            Write::Cursor(feed("place"), None),
+            Write::Cursor(feed("gone"), cursor()),
+            resync(false),
+            entry(2, "y"),
+            entry(1, "x"),
+            given_up("q"),
+            conflict(1),
+        ],
+        vec![server("x", "observation", 3), own("x"), server("y", "observation", 4), server("z", "place", 1), own("w")],
+        vec![conflict(2), resync(true), Write::CursorGone(feed("gone")), entry(1, "z"), Write::EntryGone(2)],
+        vec![server("v", "observation", 3), Write::Sweep { feed: feed("observation"), below: 4 }],
+        vec![Write::Batch(None), Write::Resync(feed("observation"), None)],
+        vec![Write::OwnGone(named("x")), Write::OwnGone(named("w")), Write::QuarantineGone(named("q"))],
+        vec![Write::ServerGone(named("z")), Write::OwnGone(named("y")), own("y"), Write::ServerGone(named("y"))],
+        vec![Write::Batch(Some(batch)), given_up("q"), given_up("q")],
+    ]
+}
+
+/// All that a store tells.
+fn told(store: &dyn DeviceStore) -> String {
+    let records = store.records(&TypeName::new("observation").unwrap()).unwrap();
+    let one = store.record(&named("x")).unwrap();
+    format!("{:#?}\n{:#?}\n{:#?}\n{:#?}", store.load().unwrap(), records, one, store.conflicts().unwrap())
+}
+
+#[test]
+fn both_stores_keep_the_same_and_the_file_outlives_its_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("device.sqlite");
+    let memory = MemoryStore::default();
+    let mut file = SqliteStore::open(&path).unwrap();
+    for writes in writes() {
+        memory.commit(&writes).unwrap();
+        file.commit(&writes).unwrap();
+        drop(file);
+        file = SqliteStore::open(&path).unwrap();
+        assert_eq!(told(&file), told(&memory), "after {writes:#?}");
+    }
+}
+
+#[test]
+fn a_commit_that_fails_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("device.sqlite")).unwrap();
+    store.connection().execute_batch("DROP TABLE cursors").unwrap();
+    let cursor = Write::Cursor(FeedName::new("observation").unwrap(), None);
+    assert!(store.commit(&[server("x", "observation", 0), cursor]).is_err());
+    assert!(store.record(&named("x")).unwrap().is_none());
+}
