@@ -5,7 +5,7 @@
 
 use super::call::{self, Answer, Call, Reading};
 use super::store::LastFailure;
-use super::{DeviceError, Next, Step, Write};
+use super::{DeviceError, Next, Step};
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
 use fieldsync_schemas::pull::RecordRef;
