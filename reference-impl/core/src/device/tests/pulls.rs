@@ -58,6 +58,7 @@ fn a_resync_drops_what_is_gone_and_survives_a_restart() {
     desk.ends_well(answer(pulled(&[page(json!("c0"), &all, "c1")])));
     desk.expect(Event::Begin, CallKind::Pull);
     desk.edit("worked", json!({"a": 2}));
+    desk.edit("kept", json!({"a": 3}));
     desk.create("new", json!({}));
     let expired = problem(410, "cursor-expired", "resync", json!({"feeds": ["observation"]}));
     let pull = desk.expect(expired, CallKind::Pull);
@@ -70,14 +71,14 @@ fn a_resync_drops_what_is_gone_and_survives_a_restart() {
 
     let mut desk = desk.restarted();
     let batch = desk.expect(Event::Begin, CallKind::Push);
-    assert_eq!(ids(&batch), ["worked", "new"]);
+    assert_eq!(ids(&batch), ["worked", "kept", "new"]);
     let held = json!({"outcome": "held", "problem": {"code": "missing-parent", "detail": "d"}});
     let pull = desk.expect(outcomes(&batch, held), CallKind::Pull);
     assert_eq!(pull["feeds"], json!({"observation": "c2"}));
     desk.ends_well(answer(pulled(&[page(json!("c2"), &[put("kept", "r-kept", 1, json!({"a": 1}))], "c3")])));
-    assert_eq!((desk.shown("kept"), desk.shown("gone")), (json!({"a": 1}), Value::Null));
+    assert_eq!((desk.shown("kept"), desk.shown("gone")), (json!({"a": 3}), Value::Null));
     assert_eq!(desk.quarantine(), BTreeMap::from([("worked".to_owned(), "gone".to_owned())]));
-    assert_eq!((desk.shown("worked"), desk.outbox()), (json!({"a": 2}), 1), "own work is kept");
+    assert_eq!((desk.shown("worked"), desk.outbox()), (json!({"a": 2}), 2), "own work is kept");
 }
 
 #[test]
