@@ -19,11 +19,27 @@ pub struct InvalidId {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $pattern:literal, $max:literal, $accepts:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    ($(#[doc = $doc:literal])* $name:ident, $what:literal, $pattern:literal, $max:literal, $accepts:expr) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(#[schemars(regex(pattern = $pattern), length(min = 1, max = $max))] String);
+        pub struct $name(String);
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "description": concat!($($doc, "\n"),*).trim(),
+                    "type": "string",
+                    "pattern": $pattern,
+                    "minLength": 1,
+                    "maxLength": $max
+                })
+            }
+        }
 
         impl $name {
             /// Checks the text and wraps it.
@@ -211,11 +227,26 @@ pub struct OutOfRange {
 }
 
 macro_rules! counter {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $min:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    ($(#[doc = $doc:literal])* $name:ident, $what:literal, $min:literal) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "u64", into = "u64")]
-        pub struct $name(#[schemars(range(min = $min, max = 9007199254740991u64))] u64);
+        pub struct $name(u64);
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "description": concat!($($doc, "\n"),*).trim(),
+                    "type": "integer",
+                    "minimum": $min,
+                    "maximum": MAX_SAFE_INTEGER
+                })
+            }
+        }
 
         impl $name {
             /// Checks the number and wraps it.
