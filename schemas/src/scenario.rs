@@ -214,8 +214,9 @@ pub struct CreateStep {
     /// What it says.
     #[serde(default)]
     pub data: Data,
-    /// Its type and the name that the scenario gives it.
+    /// Its type and the name that the scenario gives it. `data` is no type here, although it could be one's name.
     #[serde(flatten)]
+    #[schemars(with = "BTreeMap<String, Alias>")]
     pub named: BTreeMap<TypeName, Alias>,
 }
 
