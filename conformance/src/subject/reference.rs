@@ -158,7 +158,7 @@ impl Devices for ReferenceDevices {
         let clock = Arc::new(ScenarioClock { offset_ms: AtomicI64::new(setup.clock_offset_ms) });
         let memory = Arc::new(MemoryStore::default());
         let ids = Arc::new(SeededIds {
-            salt: format!("{}/{}", setup.base_url, setup.name),
+            salt: format!("{}/{}/{:?}", setup.base_url, setup.name, setup.replica),
             seed: setup.seed,
             next: AtomicU64::new(0),
         });
