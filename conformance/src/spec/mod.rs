@@ -15,7 +15,7 @@ mod rule;
 mod sentence;
 mod table;
 
-pub use capability::{CAPABILITIES, CORE};
+pub use capability::{CAPABILITIES, CLIENT_CAPABILITIES, CORE, is_of_clients};
 pub use files::SpecFiles;
 pub use flaw::{Flaw, ReadSpecError, ReadSpecErrorKind};
 pub use rule::{InvalidRuleRef, Rule, RuleRef, Strength};
