@@ -11,7 +11,7 @@ use crate::subject::server::Server;
 use crate::tap::wire::{self, Forms};
 use crate::tap::{Settings as TapSettings, Tap, TapPort, redact};
 use fieldsync_schemas::catalog::Form;
-use fieldsync_schemas::control::Reach;
+use fieldsync_schemas::control::{Reach, Verb};
 use fieldsync_schemas::event::{
     Actor, Blocked, Event, Failure, Footer, Header, ScenarioEnded, SubjectDescription, Verdict,
 };
@@ -172,7 +172,10 @@ fn plan(cases: &[&Case], spec: &Spec, server: &dyn Server, options: &Options) ->
             };
             for profile in profiles {
                 let verbs = case.needed_verbs();
-                let alone = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
+                let reaches_server = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
+                // Where all share one data set, the pages of such a device would be filled by its neighbours.
+                let counts_pages = case.scenario.devices.settings().iter().any(|(_, device)| device.page.is_some());
+                let alone = reaches_server || (counts_pages && !server.verbs().contains_key(&Verb::NewDataSet));
                 let skip = skip(case, &profile, spec, server);
                 let number = u64::from(repeat) * cases.len() as u64 + planned.len() as u64;
                 planned.push(Planned { case: (*case).clone(), profile, number, alone, skip });

@@ -3,7 +3,7 @@
 use super::device_step::Slot;
 use super::{Names, Stage};
 use crate::scenario::Case;
-use crate::subject::device::{Credentials, DeviceSetup, Devices};
+use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices};
 use crate::subject::server::new_data_set;
 use crate::tap::{Fault, SeenExchange, Tap, TapPort};
 use fieldsync_schemas::control::Verb;
@@ -50,7 +50,7 @@ pub struct ActedDevice {
     /// Its name.
     pub name: String,
     /// The device.
-    pub device: Arc<dyn crate::subject::device::Device>,
+    pub device: Arc<dyn Device>,
     /// Its account.
     pub account: String,
     /// Its port, from which all faults are gone.
@@ -96,7 +96,7 @@ pub(super) struct Play<'a> {
     pub http: reqwest::Client,
     pub checks: AtomicU64,
     pub over: AtomicBool,
-    pub follower: Arc<dyn crate::subject::device::Device>,
+    pub follower: Arc<dyn Device>,
 }
 
 /// Acts a scenario on a stage.
@@ -107,7 +107,7 @@ pub async fn act(
     stage: Stage,
     actors: &Actors,
     http: reqwest::Client,
-    follower: Arc<dyn crate::subject::device::Device>,
+    follower: Arc<dyn Device>,
 ) -> Result<Acted, ActError> {
     let failed = |error: &dyn std::fmt::Display| ActError(error.to_string());
     let names = Names::new(format!("{}/{}/{}", actors.run, actors.seed, case.id));
@@ -116,7 +116,7 @@ pub async fn act(
     for (number, (name, settings)) in case.scenario.devices.settings().into_iter().enumerate() {
         let port = actors.tap.port(&name, &stage.base).map_err(|error| failed(&error))?;
         let setup = setup(&name, &settings, &stage, &names, &port, actors.seed.wrapping_add(number as u64))?;
-        let device = actors.devices.open(setup).await.map_err(|error| failed(&error))?;
+        let device = open(setup, stage.is_shared(), actors.devices.as_ref()).await.map_err(|error| failed(&error))?;
         slots.insert(name, Slot::new(device, port, settings));
     }
     let play = Play {
@@ -168,6 +168,24 @@ pub async fn act(
     }
     exchanges.sort_by_key(|seen| seen.started);
     Ok(Acted { failures, checks: play.checks.into_inner(), exchanges, names: play.names, devices, stage: play.stage })
+}
+
+/// Makes a device. Small pages are for what the scenario itself makes: of a data set that others fill, too, the device
+/// first pulls what is there in pages of the server's choice.
+async fn open(
+    setup: DeviceSetup,
+    data_set_is_shared: bool,
+    devices: &dyn Devices,
+) -> Result<Arc<dyn Device>, DeviceError> {
+    let page = setup.page.filter(|_| data_set_is_shared);
+    if page.is_none() {
+        return devices.open(setup).await;
+    }
+    let device = devices.open(DeviceSetup { page: None, ..setup }).await?;
+    // Where this fails, so does the first sync of the scenario, which tells what is wrong.
+    _ = device.sync().await;
+    device.set_page(page).await?;
+    Ok(device)
 }
 
 fn setup(

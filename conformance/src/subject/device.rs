@@ -120,6 +120,8 @@ pub trait Device: Send + Sync {
     async fn replica(&self) -> Result<ReplicaId, DeviceError>;
     /// Sets how far its clock is ahead, in milliseconds.
     async fn set_clock(&self, offset_ms: i64) -> Result<(), DeviceError>;
+    /// Sets the changes that it asks for in one pull; what the server gives where there is none.
+    async fn set_page(&self, page: Option<u64>) -> Result<(), DeviceError>;
     /// Ends without warning and starts on the same store.
     async fn restart(&self) -> Result<(), DeviceError>;
     /// Takes over a copy of another device's store.
