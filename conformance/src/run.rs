@@ -2,7 +2,7 @@
 
 use crate::judge::oracle::{self, Readers};
 use crate::judge::verdict::{binds, verdict};
-use crate::replay::{Actors, Stage, act};
+use crate::replay::{Acted, Actors, Stage, act};
 use crate::scenario::Case;
 use crate::spec::Spec;
 use crate::subject::device::{Credentials, DeviceSetup, Devices};
@@ -146,6 +146,24 @@ pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> 
         conformant: false,
     };
     vec![Event::Header(header), Event::Blocked(blocked), Event::Footer(footer)]
+}
+
+/// Acts one scenario and judges nothing: what happened.
+pub async fn acted(
+    case: &Case,
+    spec: &Arc<Spec>,
+    server: Arc<dyn Server>,
+    devices: Arc<dyn Devices>,
+    options: &Options,
+) -> Result<Acted, String> {
+    let profile = match case.scenario.profile.clone() {
+        Some(profile) => profile,
+        None => server.profiles().first().cloned().ok_or("the server hosts no profile")?,
+    };
+    let runner = Runner::new(spec.clone(), server, devices, options)?;
+    let planned = Planned { case: case.clone(), profile, number: 0, alone: true, skip: None };
+    let acting = async { runner.act(&planned).await.map(|(acted, ..)| acted) };
+    tokio::time::timeout(options.timeout, acting).await.map_err(|_| "it has no end".to_owned())?
 }
 
 /// One scenario under one profile.
@@ -292,7 +310,7 @@ impl Runner {
         if let Some((verdict, reason)) = planned.skip.clone() {
             return ScenarioEnded { verdict, reason: Some(reason), ..ended };
         }
-        match tokio::time::timeout(self.timeout, self.act(&planned, &mut ended)).await {
+        match tokio::time::timeout(self.timeout, self.judge(&planned, &mut ended)).await {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => {
                 ended.verdict = Verdict::Error;
@@ -314,13 +332,18 @@ impl Runner {
         ended
     }
 
-    async fn act(&self, planned: &Planned, ended: &mut ScenarioEnded) -> Result<(), String> {
-        let case = &planned.case;
+    /// What happens, and the devices of the oracle with their ports.
+    async fn act(&self, planned: &Planned) -> Result<(Acted, Readers, Vec<TapPort>), String> {
         let stage = self.server.stage(&planned.profile).await?;
         let actors = Actors { run: format!("{}-{}", self.actors.run, planned.number), ..self.actors.clone() };
         let (readers, ports) = self.readers(&stage, &actors).await?;
         let follower = readers.follower.clone();
-        let acted = act(case, stage, &actors, self.http.clone(), follower).await.map_err(|error| error.to_string())?;
+        let acted = act(&planned.case, stage, &actors, self.http.clone(), follower).await;
+        Ok((acted.map_err(|error| error.to_string())?, readers, ports))
+    }
+
+    async fn judge(&self, planned: &Planned, ended: &mut ScenarioEnded) -> Result<(), String> {
+        let (acted, readers, ports) = self.act(planned).await?;
         let mut failures = acted.failures.clone();
         self.wire(&acted.exchanges, &mut failures)?;
         if failures.is_empty() {
