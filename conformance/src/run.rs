@@ -2,7 +2,7 @@
 
 use crate::judge::oracle::{self, Readers};
 use crate::judge::verdict::{binds, verdict};
-use crate::replay::{ActError, Actors, Stage, act};
+use crate::replay::{ActError, Acted, Actors, Stage, act};
 use crate::scenario::Case;
 use crate::spec::{Spec, is_of_clients};
 use crate::subject::cast::{Cast, Roles};
@@ -13,7 +13,7 @@ use crate::subject::server::Server;
 use crate::tap::wire::{self, Forms};
 use crate::tap::{Settings as TapSettings, Tap, TapPort, redact};
 use fieldsync_schemas::catalog::Form;
-use fieldsync_schemas::control::Reach;
+use fieldsync_schemas::control::{Reach, Verb};
 use fieldsync_schemas::event::{
     Actor, Blocked, Event, Failure, Footer, Header, ScenarioEnded, SubjectDescription, Verdict,
 };
@@ -158,6 +158,26 @@ pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> 
     vec![Event::Header(header), Event::Blocked(blocked), Event::Footer(footer)]
 }
 
+/// Acts one scenario and judges nothing: what happened.
+pub async fn acted(
+    case: &Case,
+    spec: &Arc<Spec>,
+    server: Arc<dyn Server>,
+    client: Arc<dyn Client>,
+    options: &Options,
+) -> Result<Acted, String> {
+    let profile = match case.scenario.profile.clone() {
+        Some(profile) => profile,
+        None => server.profiles().first().cloned().ok_or("the server hosts no profile")?,
+    };
+    let runner = Runner::new(spec.clone(), server, client, options)?;
+    let planned = Planned { case: case.clone(), profile, roles: Roles::All, number: 0, alone: true, skip: None };
+    let devices = runner.client.devices().await.map_err(|error| error.to_string())?;
+    let acting = async { runner.act(&planned, devices).await.map(|(acted, ..)| acted) };
+    let acted = tokio::time::timeout(options.timeout, acting).await.map_err(|_| "it has no end".to_owned())?;
+    acted.map_err(|error| error.to_string())
+}
+
 /// One scenario under one profile, in one casting.
 struct Planned {
     case: Case,
@@ -187,7 +207,10 @@ fn plan(cases: &[&Case], spec: &Spec, server: &dyn Server, client: &dyn Client, 
             };
             for profile in profiles {
                 let verbs = case.needed_verbs();
-                let alone = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
+                let reaches_server = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
+                // Where all share one data set, the pages of such a device would be filled by its neighbours.
+                let counts_pages = case.scenario.devices.settings().iter().any(|(_, device)| device.page.is_some());
+                let alone = reaches_server || (counts_pages && !server.verbs().contains_key(&Verb::NewDataSet));
                 for roles in castings.clone() {
                     let skip =
                         skip(case, &profile, spec, server).or_else(|| cannot_play(case, &profile, &roles, client));
@@ -337,7 +360,7 @@ impl Runner {
                 return ended;
             }
         };
-        match tokio::time::timeout(self.timeout, self.act(&planned, devices.clone(), &mut ended)).await {
+        match tokio::time::timeout(self.timeout, self.judge(&planned, devices.clone(), &mut ended)).await {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => {
                 ended.verdict = Verdict::Error;
@@ -408,20 +431,33 @@ impl Runner {
         }
     }
 
-    async fn act(&self, planned: &Planned, devices: Arc<dyn Devices>, ended: &mut ScenarioEnded) -> Result<(), String> {
-        let case = &planned.case;
-        let stage = self.server.stage(&planned.profile).await?;
+    /// What happens, and the devices of the oracle with their ports.
+    async fn act(
+        &self,
+        planned: &Planned,
+        devices: Arc<dyn Devices>,
+    ) -> Result<(Acted, Readers, Vec<TapPort>), ActError> {
+        let stage = self.server.stage(&planned.profile).await.map_err(ActError::Suite)?;
         let actors = Actors { devices, run: format!("{}-{}", self.actors.run, planned.number), ..self.actors.clone() };
-        let (readers, ports) = self.readers(&stage, &actors).await?;
+        let (readers, ports) = self.readers(&stage, &actors).await.map_err(ActError::Suite)?;
         let follower = readers.follower.clone();
-        let acted = match act(case, stage, &actors, self.http.clone(), follower).await {
+        let acted = act(&planned.case, stage, &actors, self.http.clone(), follower).await?;
+        Ok((acted, readers, ports))
+    }
+
+    async fn judge(
+        &self,
+        planned: &Planned,
+        devices: Arc<dyn Devices>,
+        ended: &mut ScenarioEnded,
+    ) -> Result<(), String> {
+        let (acted, readers, ports) = match self.act(planned, devices).await {
             Ok(acted) => acted,
-            Err(ActError::Suite(reason)) => return Err(reason),
             Err(ActError::Device { device, error }) if planned.roles.plays(&device) => {
                 self.device_broke(planned, ended, &format!("what device {device} was told to do"), &error);
                 return Ok(());
             }
-            Err(error @ ActError::Device { .. }) => return Err(error.to_string()),
+            Err(error) => return Err(error.to_string()),
         };
         let mut failures = acted.failures.clone();
         self.wire(&planned.roles, &acted.exchanges, &mut failures)?;

@@ -3,7 +3,7 @@
 use super::device_step::Slot;
 use super::{Names, Stage};
 use crate::scenario::Case;
-use crate::subject::device::{Credentials, DeviceError, DeviceSetup, Devices, Keeping};
+use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping};
 use crate::subject::server::new_data_set;
 use crate::tap::{Fault, SeenExchange, Tap, TapPort};
 use fieldsync_schemas::adapter::Triggers;
@@ -51,7 +51,7 @@ pub struct ActedDevice {
     /// Its name.
     pub name: String,
     /// The device.
-    pub device: Arc<dyn crate::subject::device::Device>,
+    pub device: Arc<dyn Device>,
     /// Its account.
     pub account: String,
     /// Its port, from which all faults are gone.
@@ -115,7 +115,7 @@ pub(super) struct Play<'a> {
     pub http: reqwest::Client,
     pub checks: AtomicU64,
     pub over: AtomicBool,
-    pub follower: Arc<dyn crate::subject::device::Device>,
+    pub follower: Arc<dyn Device>,
 }
 
 /// Acts a scenario on a stage.
@@ -126,7 +126,7 @@ pub async fn act(
     stage: Stage,
     actors: &Actors,
     http: reqwest::Client,
-    follower: Arc<dyn crate::subject::device::Device>,
+    follower: Arc<dyn Device>,
 ) -> Result<Acted, ActError> {
     let failed = |error: &dyn std::fmt::Display| ActError::Suite(error.to_string());
     let keeping = if is_restarted(case) { Keeping::Durable } else { Keeping::Memory };
@@ -137,7 +137,8 @@ pub async fn act(
         let port = actors.tap.port(&name, &stage.base).map_err(|error| failed(&error))?;
         let setup = setup(&name, &settings, &stage, &names, &port, actors.seed.wrapping_add(number as u64))?;
         let setup = DeviceSetup { keeping: keeping.clone(), ..setup };
-        let device = actors.devices.open(setup).await.map_err(ActError::of_device(&name))?;
+        let device =
+            open(setup, stage.is_shared(), actors.devices.as_ref()).await.map_err(ActError::of_device(&name))?;
         slots.insert(name, Slot::new(device, port, settings));
     }
     let play = Play {
@@ -211,6 +212,24 @@ pub(super) fn credentials(stage: &Stage, account: &str, by_password: bool) -> Re
         (None, true) => Err(ActError::Suite(format!("the password of {account:?} is not known"))),
         (_, false) => Ok(Credentials::Token(access.token.clone())),
     }
+}
+
+/// Makes a device. Small pages are for what the scenario itself makes: of a data set that others fill, too, the device
+/// first pulls what is there in pages of the server's choice.
+async fn open(
+    setup: DeviceSetup,
+    data_set_is_shared: bool,
+    devices: &dyn Devices,
+) -> Result<Arc<dyn Device>, DeviceError> {
+    let page = setup.page.filter(|_| data_set_is_shared);
+    if page.is_none() {
+        return devices.open(setup).await;
+    }
+    let device = devices.open(DeviceSetup { page: None, ..setup }).await?;
+    // Where this fails, so does the first sync of the scenario, which tells what is wrong.
+    _ = device.sync().await;
+    device.set_page(page).await?;
+    Ok(device)
 }
 
 fn setup(

@@ -44,6 +44,13 @@ pub struct Stage {
     pub restart: Option<std::sync::Arc<dyn Restart>>,
 }
 
+impl Stage {
+    /// Whether other scenarios work on the same data set, now or before.
+    pub fn is_shared(&self) -> bool {
+        self.data_set.is_none()
+    }
+}
+
 /// Ends a server's process at once and starts it again on the same data, at the same address.
 #[async_trait::async_trait]
 pub trait Restart: Send + Sync {

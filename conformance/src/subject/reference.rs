@@ -204,6 +204,7 @@ impl Devices for ReferenceDevices {
             next: AtomicU64::new(0),
         });
         let made = ReferenceDevice {
+            page: RwLock::new(setup.page),
             setup,
             clock,
             ids,
@@ -221,6 +222,7 @@ impl Devices for ReferenceDevices {
 /// A reference device that can be ended and started again.
 struct ReferenceDevice {
     setup: DeviceSetup,
+    page: RwLock<Option<u64>>,
     clock: Arc<ScenarioClock>,
     ids: Arc<SeededIds>,
     fault: DeviceFault,
@@ -283,7 +285,7 @@ impl ReferenceDevice {
             timer: self.clock.clone(),
             transport: Some(parts.transport),
             rules: parts.rules,
-            page_limit: self.setup.page,
+            page_limit: *self.page.read().unwrap_or_else(PoisonError::into_inner),
             batch_limit: self.setup.batch,
             replica: self.setup.replica.clone(),
             triggers,
@@ -429,6 +431,11 @@ impl Device for ReferenceDevice {
     async fn set_clock(&self, offset_ms: i64) -> Result<(), DeviceError> {
         self.clock.offset_ms.send_replace(offset_ms);
         Ok(())
+    }
+
+    async fn set_page(&self, page: Option<u64>) -> Result<(), DeviceError> {
+        *self.page.write().unwrap_or_else(PoisonError::into_inner) = page;
+        self.restart().await
     }
 
     async fn log_in(&self, given: Credentials) -> Result<(), DeviceError> {
