@@ -1,7 +1,9 @@
 //! A run: scenarios against a subject, side by side, as a stream of events.
 
+use crate::cleanup;
 use crate::judge::oracle::{self, Readers};
 use crate::judge::verdict::{binds, verdict};
+use crate::pace::Pace;
 use crate::replay::{Acted, Actors, Stage, act};
 use crate::scenario::Case;
 use crate::spec::Spec;
@@ -9,7 +11,7 @@ use crate::subject::device::{Credentials, DeviceSetup, Devices};
 use crate::subject::reference::ReferenceDevices;
 use crate::subject::server::Server;
 use crate::tap::wire::{self, Forms};
-use crate::tap::{Settings as TapSettings, Tap, TapPort, redact};
+use crate::tap::{Made, Settings as TapSettings, Tap, TapPort, redact};
 use fieldsync_schemas::catalog::Form;
 use fieldsync_schemas::control::{Reach, Verb};
 use fieldsync_schemas::event::{
@@ -39,6 +41,10 @@ pub struct Options {
     pub headers: Vec<(String, String)>,
     /// A PEM file of certificates to trust.
     pub ca_cert: Option<std::path::PathBuf>,
+    /// How many requests a second the server gets.
+    pub pace: Option<Pace>,
+    /// Deletes, after the run, the records that it made.
+    pub cleanup: bool,
 }
 
 impl Default for Options {
@@ -51,6 +57,8 @@ impl Default for Options {
             judged: vec![Actor::Server, Actor::Device],
             headers: Vec::new(),
             ca_cert: None,
+            pace: None,
+            cleanup: false,
         }
     }
 }
@@ -97,7 +105,8 @@ pub async fn run(
     };
     let mut ended = Vec::new();
     let (alone, together): (Vec<Planned>, Vec<Planned>) = planned.into_iter().partition(|one| one.alone);
-    let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let side_by_side = options.pace.as_ref().map_or(options.jobs, |pace| options.jobs.min(pace.side_by_side()));
+    let permits = Arc::new(Semaphore::new(side_by_side.max(1)));
     let mut tasks = JoinSet::new();
     for planned in together {
         let (runner, permits) = (runner.clone(), permits.clone());
@@ -116,7 +125,11 @@ pub async fn run(
         tell(Event::Scenario(Box::new(one.clone())));
         ended.push(one);
     }
-    tell(Event::Footer(footer(&ended, spec, options, started)));
+    let mut footer = footer(&ended, spec, options, started);
+    if let Some(made) = &runner.made {
+        footer.cleanup = Some(cleanup::run(runner.server.as_ref(), &runner.actors.tap, &runner.readers, made).await);
+    }
+    tell(Event::Footer(footer));
     events
 }
 
@@ -144,6 +157,7 @@ pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> 
         rules_untested: 0,
         millis: 0,
         conformant: false,
+        cleanup: None,
     };
     vec![Event::Header(header), Event::Blocked(blocked), Event::Footer(footer)]
 }
@@ -162,8 +176,22 @@ pub async fn acted(
     };
     let runner = Runner::new(spec.clone(), server, devices, options)?;
     let planned = Planned { case: case.clone(), profile, number: 0, alone: true, skip: None };
-    let acting = async { runner.act(&planned).await.map(|(acted, ..)| acted) };
-    tokio::time::timeout(options.timeout, acting).await.map_err(|_| "it has no end".to_owned())?
+    let acting = async { runner.act(&planned, &runner.actors.tap).await.map(|(acted, ..)| acted) };
+    within(options.timeout, &runner.actors.tap, acting).await.unwrap_or_else(|| Err("it has no end".to_owned()))
+}
+
+/// What comes of it within this time, to which the time is added for which its requests wait for their turn.
+async fn within<T>(limit: Duration, tap: &Tap, acting: impl Future<Output = T>) -> Option<T> {
+    let started = tokio::time::Instant::now();
+    let mut acting = std::pin::pin!(acting);
+    loop {
+        let waited = tap.waited();
+        match tokio::time::timeout_at(started + limit + waited, acting.as_mut()).await {
+            Ok(done) => return Some(done),
+            Err(_) if tap.waited() > waited => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 /// One scenario under one profile.
@@ -242,6 +270,7 @@ struct Runner {
     judged: Vec<Actor>,
     timeout: Duration,
     readers: ReferenceDevices,
+    made: Option<Made>,
 }
 
 impl Runner {
@@ -255,7 +284,9 @@ impl Runner {
             if options.judged.len() == 2 || !options.judged.contains(&actor) { Form::Closed } else { Form::Open }
         };
         let forms = Forms { device: closed(Actor::Device), server: closed(Actor::Server) };
-        let mut settings = TapSettings { forms, ..TapSettings::default() };
+        let made = options.cleanup.then(Made::default);
+        let mut settings =
+            TapSettings { forms, pace: options.pace.clone(), made: made.clone(), ..TapSettings::default() };
         settings.headers = options
             .headers
             .iter()
@@ -290,6 +321,7 @@ impl Runner {
             judged: options.judged.clone(),
             timeout: options.timeout,
             readers: ReferenceDevices::default(),
+            made,
         })
     }
 
@@ -310,13 +342,14 @@ impl Runner {
         if let Some((verdict, reason)) = planned.skip.clone() {
             return ScenarioEnded { verdict, reason: Some(reason), ..ended };
         }
-        match tokio::time::timeout(self.timeout, self.judge(&planned, &mut ended)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => {
+        let tap = self.actors.tap.for_scenario();
+        match within(self.timeout, &tap, self.judge(&planned, &tap, &mut ended)).await {
+            Some(Ok(())) => {}
+            Some(Err(reason)) => {
                 ended.verdict = Verdict::Error;
                 ended.reason = Some(reason);
             }
-            Err(_) => {
+            None => {
                 ended.verdict = Verdict::Fail;
                 ended.failures = vec![Failure {
                     rule: planned.case.scenario.covers[0].clone(),
@@ -333,17 +366,18 @@ impl Runner {
     }
 
     /// What happens, and the devices of the oracle with their ports.
-    async fn act(&self, planned: &Planned) -> Result<(Acted, Readers, Vec<TapPort>), String> {
+    async fn act(&self, planned: &Planned, tap: &Tap) -> Result<(Acted, Readers, Vec<TapPort>), String> {
         let stage = self.server.stage(&planned.profile).await?;
-        let actors = Actors { run: format!("{}-{}", self.actors.run, planned.number), ..self.actors.clone() };
+        let run = format!("{}-{}", self.actors.run, planned.number);
+        let actors = Actors { run, tap: tap.clone(), ..self.actors.clone() };
         let (readers, ports) = self.readers(&stage, &actors).await?;
         let follower = readers.follower.clone();
         let acted = act(&planned.case, stage, &actors, self.http.clone(), follower).await;
         Ok((acted.map_err(|error| error.to_string())?, readers, ports))
     }
 
-    async fn judge(&self, planned: &Planned, ended: &mut ScenarioEnded) -> Result<(), String> {
-        let (acted, readers, ports) = self.act(planned).await?;
+    async fn judge(&self, planned: &Planned, tap: &Tap, ended: &mut ScenarioEnded) -> Result<(), String> {
+        let (acted, readers, ports) = self.act(planned, tap).await?;
         let mut failures = acted.failures.clone();
         self.wire(&acted.exchanges, &mut failures)?;
         if failures.is_empty() {
@@ -455,6 +489,7 @@ fn footer(ended: &[ScenarioEnded], spec: &Spec, options: &Options, started: Inst
         rules_untested: of_subject.saturating_sub((passed.len() + failed.len()) as u64),
         conformant: failed.is_empty() && errors == 0 && verdicts.get("pass").copied().unwrap_or(0) > 0,
         millis: started.elapsed().as_millis() as u64,
+        cleanup: None,
         verdicts,
     }
 }
