@@ -201,7 +201,7 @@ fn write_cleanup(out: &mut Text, run: &Run<'_>, width: usize) {
     let Some(cleanup) = &run.footer.cleanup else { return };
     out.wrapped(Tone::Plain, "", &format!("Cleanup: {} deleted.", plural(cleanup.deleted as usize, "record")), width);
     for (reason, count) in &cleanup.left {
-        let words = format!("warning: {} of this run stay: {reason}", plural(*count as usize, "record"));
+        let words = format!("warning: {} of this run left behind: {reason}", plural(*count as usize, "record"));
         out.wrapped(Tone::Careful, "", &words, width);
     }
 }
