@@ -4,7 +4,7 @@
 //! A device of each account in turn pulls what is there, deletes what is left and pushes that. What no account can delete
 //! stays, and is told with its reason: it is no verdict on the server.
 
-use crate::subject::device::{Credentials, Device, DeviceSetup, Devices, SyncEnd};
+use crate::subject::device::{Credentials, Device, DeviceSetup, Devices, Keeping, SyncEnd};
 use crate::subject::server::Server;
 use crate::tap::{Made, Tap};
 use fieldsync_schemas::event::Cleanup;
@@ -75,6 +75,8 @@ async fn by(
         batch: None,
         replica: Some(format!("cleanup-{:032x}", rand::random::<u128>()).parse().map_err(|error| told(&error))?),
         seed: rand::random(),
+        keeping: Keeping::Memory,
+        triggers: None,
     };
     let device = devices.open(setup).await.map_err(|error| told(&error))?;
     sync(device.as_ref()).await?;

@@ -4,10 +4,12 @@ use crate::cleanup;
 use crate::judge::oracle::{self, Readers};
 use crate::judge::verdict::{binds, verdict};
 use crate::pace::Pace;
-use crate::replay::{Acted, Actors, Stage, act};
+use crate::replay::{ActError, Acted, Actors, Stage, act};
 use crate::scenario::Case;
-use crate::spec::Spec;
-use crate::subject::device::{Credentials, DeviceSetup, Devices};
+use crate::spec::{Spec, is_of_clients};
+use crate::subject::cast::{Cast, Roles};
+use crate::subject::client::Client;
+use crate::subject::device::{Credentials, DeviceError, DeviceSetup, Devices, Keeping};
 use crate::subject::reference::ReferenceDevices;
 use crate::subject::server::Server;
 use crate::tap::wire::{self, Forms};
@@ -17,6 +19,7 @@ use fieldsync_schemas::control::{Reach, Verb};
 use fieldsync_schemas::event::{
     Actor, Blocked, Event, Failure, Footer, Header, ScenarioEnded, SubjectDescription, Verdict,
 };
+use fieldsync_schemas::id::RuleId;
 use fieldsync_schemas::registry::Profile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,6 +40,8 @@ pub struct Options {
     pub seed: u64,
     /// Whose rules count.
     pub judged: Vec<Actor>,
+    /// The client plays each device alone before it plays all; only all where this is not set.
+    pub each_role: bool,
     /// What every request to the server carries, and whom its TLS may trust.
     pub headers: Vec<(String, String)>,
     /// A PEM file of certificates to trust.
@@ -55,6 +60,7 @@ impl Default for Options {
             repeat: 1,
             seed: 0,
             judged: vec![Actor::Server, Actor::Device],
+            each_role: false,
             headers: Vec::new(),
             ca_cert: None,
             pace: None,
@@ -63,29 +69,33 @@ impl Default for Options {
     }
 }
 
-/// Runs scenarios against a server, acted by these devices; `watch` sees every event as it comes.
+/// Runs scenarios against a server, acted by this client; `watch` sees every event as it comes.
 pub async fn run(
     cases: &[&Case],
     spec: &Arc<Spec>,
     server: Arc<dyn Server>,
-    devices: Arc<dyn Devices>,
+    client: Arc<dyn Client>,
     options: &Options,
     watch: &mut (dyn FnMut(&Event) + Send),
 ) -> Vec<Event> {
     let started = Instant::now();
     let mut events = Vec::new();
-    let profiles = server.profiles();
-    let planned = plan(cases, spec, server.as_ref(), options);
+    let judges_client = options.judged == [Actor::Device];
+    let planned = plan(cases, spec, server.as_ref(), client.as_ref(), options);
     let header = Header {
         format: crate::report::jsonl::FORMAT,
         suite: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: fieldsync_schemas::PROTOCOL_VERSION.to_owned(),
         subject: SubjectDescription {
             judged: options.judged.clone(),
-            name: server.name(),
-            capabilities: server.capabilities().iter().map(ToString::to_string).collect(),
+            name: if judges_client { client.name() } else { server.name() },
+            capabilities: if judges_client {
+                client.capabilities().iter().map(ToString::to_string).collect()
+            } else {
+                server.capabilities().iter().map(ToString::to_string).collect()
+            },
             control: server.verbs().keys().map(ToString::to_string).collect(),
-            profiles,
+            profiles: if judges_client { client.profiles() } else { server.profiles() },
         },
         seed: options.seed,
         selected: planned.len() as u64,
@@ -95,7 +105,7 @@ pub async fn run(
         events.push(event);
     };
     tell(Event::Header(header));
-    let runner = match Runner::new(spec.clone(), server, devices, options) {
+    let runner = match Runner::new(spec.clone(), server, client, options) {
         Ok(runner) => Arc::new(runner),
         Err(reason) => {
             tell(Event::Blocked(Blocked { doing: "start the tap".to_owned(), reason, unreachable: false }));
@@ -167,16 +177,21 @@ pub async fn acted(
     case: &Case,
     spec: &Arc<Spec>,
     server: Arc<dyn Server>,
-    devices: Arc<dyn Devices>,
+    client: Arc<dyn Client>,
     options: &Options,
 ) -> Result<Acted, String> {
     let profile = match case.scenario.profile.clone() {
         Some(profile) => profile,
         None => server.profiles().first().cloned().ok_or("the server hosts no profile")?,
     };
-    let runner = Runner::new(spec.clone(), server, devices, options)?;
-    let planned = Planned { case: case.clone(), profile, number: 0, alone: true, skip: None };
-    let acting = async { runner.act(&planned, &runner.actors.tap).await.map(|(acted, ..)| acted) };
+    let runner = Runner::new(spec.clone(), server, client, options)?;
+    let roles = Roles::All;
+    let planned = Planned { case: case.clone(), profile, roles, number: 0, alone: true, skip: None };
+    let acting = async {
+        let devices = runner.client.devices().await.map_err(|error| error.to_string())?;
+        let (acted, ..) = runner.act(&planned, devices, &runner.actors.tap).await?;
+        acted.map_err(|error| error.to_string())
+    };
     within(options.timeout, &runner.actors.tap, acting).await.unwrap_or_else(|| Err("it has no end".to_owned()))
 }
 
@@ -194,22 +209,27 @@ async fn within<T>(limit: Duration, tap: &Tap, acting: impl Future<Output = T>) 
     }
 }
 
-/// One scenario under one profile.
+/// One scenario under one profile, in one casting.
 struct Planned {
     case: Case,
     profile: Profile,
+    roles: Roles,
     number: u64,
     alone: bool,
     skip: Option<(Verdict, String)>,
 }
 
 /// Which scenarios run under which profiles, and which cannot.
-fn plan(cases: &[&Case], spec: &Spec, server: &dyn Server, options: &Options) -> Vec<Planned> {
+fn plan(cases: &[&Case], spec: &Spec, server: &dyn Server, client: &dyn Client, options: &Options) -> Vec<Planned> {
     let mut planned = Vec::new();
     for repeat in 0..options.repeat {
         for case in cases {
             let scenario = &case.scenario;
-            if !scenario.covers.iter().any(|rule| binds(spec, rule.as_str(), &options.judged)) {
+            let castings = if options.each_role { Roles::of(case) } else { vec![Roles::All] };
+            // A client has its part in every scenario that speaks of devices, whoever's rules it shows.
+            let concerns =
+                options.each_role || scenario.covers.iter().any(|rule| binds(spec, rule.as_str(), &options.judged));
+            if !concerns {
                 continue;
             }
             let profiles = match &scenario.profile {
@@ -222,9 +242,13 @@ fn plan(cases: &[&Case], spec: &Spec, server: &dyn Server, options: &Options) ->
                 // Where all share one data set, the pages of such a device would be filled by its neighbours.
                 let counts_pages = case.scenario.devices.settings().iter().any(|(_, device)| device.page.is_some());
                 let alone = reaches_server || (counts_pages && !server.verbs().contains_key(&Verb::NewDataSet));
-                let skip = skip(case, &profile, spec, server);
-                let number = u64::from(repeat) * cases.len() as u64 + planned.len() as u64;
-                planned.push(Planned { case: (*case).clone(), profile, number, alone, skip });
+                for roles in castings.clone() {
+                    let skip =
+                        skip(case, &profile, spec, server).or_else(|| cannot_play(case, &profile, &roles, client));
+                    let number = u64::from(repeat) * cases.len() as u64 + planned.len() as u64;
+                    let (case, profile) = ((*case).clone(), profile.clone());
+                    planned.push(Planned { case, profile, roles, number, alone, skip });
+                }
             }
         }
     }
@@ -236,6 +260,7 @@ fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Opt
         return Some((Verdict::Unsupported, format!("the profile {profile} is not claimed")));
     }
     let of_rules = case.scenario.covers.iter().filter_map(|rule| spec.rule(rule.as_str())?.capability.clone());
+    let of_rules = of_rules.filter(|capability| !is_of_clients(capability.as_str()));
     for capability in case.scenario.needs.capabilities.iter().cloned().chain(of_rules) {
         if !server.capabilities().contains(&capability) {
             return Some((Verdict::Unsupported, format!("the capability {capability} is not claimed")));
@@ -260,10 +285,25 @@ fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Opt
     None
 }
 
+/// Why a client has no part in a scenario.
+fn cannot_play(case: &Case, profile: &Profile, roles: &Roles, client: &dyn Client) -> Option<(Verdict, String)> {
+    if !client.profiles().contains(profile) {
+        return Some((Verdict::Unsupported, format!("the client does not claim the profile {profile}")));
+    }
+    let claimed = client.capabilities();
+    let missing = roles.needs(case).into_iter().find(|needed| !claimed.contains(needed))?;
+    Some((Verdict::Unsupported, format!("the client does not claim {missing}")))
+}
+
+/// The devices of the oracle.
+const READERS: [&str; 2] = ["follower", "fresh"];
+
 /// What every scenario of a run needs.
 struct Runner {
     spec: Arc<Spec>,
     server: Arc<dyn Server>,
+    client: Arc<dyn Client>,
+    each_role: bool,
     actors: Actors,
     http: reqwest::Client,
     forms: Forms,
@@ -277,7 +317,7 @@ impl Runner {
     fn new(
         spec: Arc<Spec>,
         server: Arc<dyn Server>,
-        devices: Arc<dyn Devices>,
+        client: Arc<dyn Client>,
         options: &Options,
     ) -> Result<Self, String> {
         let closed = |actor| {
@@ -311,10 +351,13 @@ impl Runner {
             .build()
             .map_err(|error| error.to_string())?;
         let run: String = format!("{:08x}", rand::random::<u32>());
+        let devices = Arc::new(ReferenceDevices::default());
         let actors = Actors { devices, tap, seed: options.seed, run };
         Ok(Self {
             spec,
             server,
+            client,
+            each_role: options.each_role,
             actors,
             http,
             forms,
@@ -331,19 +374,29 @@ impl Runner {
             id: planned.case.id.clone(),
             title: planned.case.scenario.title.clone(),
             profile: planned.profile.clone(),
+            roles: self.each_role.then(|| planned.roles.as_str().to_owned()),
             covers: planned.case.scenario.covers.clone(),
+            needs: self.needs(&planned),
             verdict: Verdict::Pass,
             reason: None,
             failures: Vec::new(),
             exchanges: Vec::new(),
+            log: None,
             checks: 0,
             millis: 0,
         };
         if let Some((verdict, reason)) = planned.skip.clone() {
             return ScenarioEnded { verdict, reason: Some(reason), ..ended };
         }
+        let devices = match self.client.devices().await {
+            Ok(client) => Arc::new(Cast { client, roles: planned.roles.clone(), reference: self.readers.clone() }),
+            Err(error) => {
+                self.device_broke(&planned, &mut ended, "the start of the client", &error);
+                return ended;
+            }
+        };
         let tap = self.actors.tap.for_scenario();
-        match within(self.timeout, &tap, self.judge(&planned, &tap, &mut ended)).await {
+        match within(self.timeout, &tap, self.judge(&planned, devices.clone(), &tap, &mut ended)).await {
             Some(Ok(())) => {}
             Some(Err(reason)) => {
                 ended.verdict = Verdict::Error;
@@ -361,30 +414,99 @@ impl Runner {
                 }];
             }
         }
+        if ended.verdict != Verdict::Pass {
+            ended.log = devices.log().await;
+        }
+        self.blame(&mut ended);
         ended.millis = started.elapsed().as_millis() as u64;
         ended
     }
 
     /// What happens, and the devices of the oracle with their ports.
-    async fn act(&self, planned: &Planned, tap: &Tap) -> Result<(Acted, Readers, Vec<TapPort>), String> {
+    async fn act(
+        &self,
+        planned: &Planned,
+        devices: Arc<dyn Devices>,
+        tap: &Tap,
+    ) -> Result<(Result<Acted, ActError>, Readers, Vec<TapPort>), String> {
         let stage = self.server.stage(&planned.profile).await?;
         let run = format!("{}-{}", self.actors.run, planned.number);
-        let actors = Actors { run, tap: tap.clone(), ..self.actors.clone() };
+        let actors = Actors { devices, tap: tap.clone(), run, ..self.actors.clone() };
         let (readers, ports) = self.readers(&stage, &actors).await?;
         let follower = readers.follower.clone();
         let acted = act(&planned.case, stage, &actors, self.http.clone(), follower).await;
-        Ok((acted.map_err(|error| error.to_string())?, readers, ports))
+        Ok((acted, readers, ports))
     }
 
-    async fn judge(&self, planned: &Planned, tap: &Tap, ended: &mut ScenarioEnded) -> Result<(), String> {
-        let (acted, readers, ports) = self.act(planned, tap).await?;
+    /// The capabilities that a scenario needs of the subject.
+    fn needs(&self, planned: &Planned) -> Vec<String> {
+        match self.judged[..] {
+            [Actor::Device] => planned.roles.needs(&planned.case).iter().map(ToString::to_string).collect(),
+            _ => planned.case.scenario.needs.capabilities.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// A device that cannot do what it was told is a failure where the client is judged, and else the suite's own.
+    fn device_broke(&self, planned: &Planned, ended: &mut ScenarioEnded, what: &str, error: &DeviceError) {
+        if self.judged != [Actor::Device] {
+            ended.verdict = Verdict::Error;
+            ended.reason = Some(format!("{what}: {error}"));
+            return;
+        }
+        ended.verdict = Verdict::Fail;
+        ended.failures = vec![Failure {
+            rule: planned.case.scenario.covers[0].clone(),
+            line: 0,
+            what: what.to_owned(),
+            expected: "done".into(),
+            got: error.to_string().into(),
+            exchange: None,
+        }];
+    }
+
+    /// A run counts only rules whose actor is its subject. Where a device does not do its part in showing a rule of the
+    /// server, it breaks the rule of its own that the scenario covers, or that it shows what it was given.
+    fn blame(&self, ended: &mut ScenarioEnded) {
+        if self.judged.len() != 1 {
+            return;
+        }
+        let own = |rule: &&RuleId| self.spec.rule(rule.as_str()).is_some_and(|rule| self.judged.contains(&rule.actor));
+        let instead = ended.covers.iter().find(own).cloned();
+        for failure in &mut ended.failures {
+            if !binds(&self.spec, failure.rule.as_str(), &self.judged) {
+                failure.rule = match (&instead, self.judged[0]) {
+                    (Some(rule), _) => rule.clone(),
+                    (None, Actor::Device) => oracle::SHOWS.parse().expect("a constant that is a rule id"),
+                    (None, Actor::Server) => continue,
+                };
+            }
+        }
+    }
+
+    async fn judge(
+        &self,
+        planned: &Planned,
+        devices: Arc<dyn Devices>,
+        tap: &Tap,
+        ended: &mut ScenarioEnded,
+    ) -> Result<(), String> {
+        let (acted, readers, ports) = self.act(planned, devices, tap).await?;
+        let acted = match acted {
+            Ok(acted) => acted,
+            Err(ActError::Suite(reason)) => return Err(reason),
+            Err(ActError::Device { device, error }) if planned.roles.plays(&device) => {
+                self.device_broke(planned, ended, &format!("what device {device} was told to do"), &error);
+                return Ok(());
+            }
+            Err(error @ ActError::Device { .. }) => return Err(error.to_string()),
+        };
         let mut failures = acted.failures.clone();
-        self.wire(&acted.exchanges, &mut failures)?;
+        self.wire(&planned.roles, &acted.exchanges, &mut failures)?;
         if failures.is_empty() {
-            let found = oracle::examine(&acted, &readers).await;
+            let found = oracle::examine(&acted, &readers, &self.judged, &planned.roles).await;
             // What the oracle was told on the wire is judged first: an answer that is none explains what was not seen.
             for port in acted.devices.iter().map(|one| &one.port).chain(&ports) {
-                self.wire(&port.exchanges(), &mut failures)?;
+                self.wire(&planned.roles, &port.exchanges(), &mut failures)?;
             }
             failures.iter_mut().for_each(|failure| failure.exchange = None);
             failures.extend(found);
@@ -412,9 +534,16 @@ impl Runner {
     }
 
     /// What the wire shows against the judged side. An invalid message of the other side is the suite's own fault.
-    fn wire(&self, exchanges: &[crate::tap::SeenExchange], failures: &mut Vec<Failure>) -> Result<(), String> {
+    fn wire(
+        &self,
+        roles: &Roles,
+        exchanges: &[crate::tap::SeenExchange],
+        failures: &mut Vec<Failure>,
+    ) -> Result<(), String> {
         for finding in wire::examine(exchanges, self.forms) {
-            if !self.judged.contains(&finding.side) {
+            let by = &exchanges[finding.exchange].by;
+            let is_of_reference = finding.side == Actor::Device && (!roles.plays(by) || READERS.contains(&by.as_str()));
+            if !self.judged.contains(&finding.side) || is_of_reference {
                 return Err(format!("the suite's own {:?} broke {}: {}", finding.side, finding.rule, finding.message));
             }
             if failures.iter().any(|failure| failure.rule == finding.rule) {
@@ -448,7 +577,7 @@ impl Runner {
         };
         let mut ports = Vec::new();
         let mut devices = Vec::new();
-        for name in ["follower", "fresh"] {
+        for name in READERS {
             let port = actors.tap.port(name, &stage.base).map_err(|error| error.to_string())?;
             let setup = DeviceSetup {
                 name: name.to_owned(),
@@ -459,6 +588,8 @@ impl Runner {
                 batch: None,
                 replica: Some(format!("{name}-{}", actors.run).parse().map_err(|error| format!("{error}"))?),
                 seed: actors.seed,
+                keeping: Keeping::Memory,
+                triggers: None,
             };
             devices.push(self.readers.open(setup).await.map_err(|error| error.to_string())?);
             ports.push(port);

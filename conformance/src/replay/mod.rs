@@ -8,7 +8,7 @@ mod device_step;
 mod names;
 mod request_step;
 
-pub use act::{Acted, Actors, act};
+pub use act::{ActError, Acted, Actors, act};
 pub use names::Names;
 
 use crate::subject::control::Control;

@@ -16,7 +16,7 @@ mod rule;
 mod sentence;
 mod table;
 
-pub use capability::{CAPABILITIES, CORE};
+pub use capability::{CAPABILITIES, CLIENT_CAPABILITIES, CORE, is_of_clients};
 pub use exchange::{ShownExchange, ShownMessage};
 pub use files::SpecFiles;
 pub use flaw::{Flaw, ReadSpecError, ReadSpecErrorKind};
