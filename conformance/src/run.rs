@@ -185,14 +185,11 @@ pub async fn acted(
         None => server.profiles().first().cloned().ok_or("the server hosts no profile")?,
     };
     let runner = Runner::new(spec.clone(), server, client, options)?;
-    let roles = Roles::All;
-    let planned = Planned { case: case.clone(), profile, roles, number: 0, alone: true, skip: None };
-    let acting = async {
-        let devices = runner.client.devices().await.map_err(|error| error.to_string())?;
-        let (acted, ..) = runner.act(&planned, devices, &runner.actors.tap).await?;
-        acted.map_err(|error| error.to_string())
-    };
-    within(options.timeout, &runner.actors.tap, acting).await.unwrap_or_else(|| Err("it has no end".to_owned()))
+    let planned = Planned { case: case.clone(), profile, roles: Roles::All, number: 0, alone: true, skip: None };
+    let devices = runner.client.devices().await.map_err(|error| error.to_string())?;
+    let acting = async { runner.act(&planned, devices, &runner.actors.tap).await.map(|(acted, ..)| acted) };
+    let acted = within(options.timeout, &runner.actors.tap, acting).await.ok_or("it has no end")?;
+    acted.map_err(|error| error.to_string())
 }
 
 /// What comes of it within this time, to which the time is added for which its requests wait for their turn.
@@ -422,22 +419,6 @@ impl Runner {
         ended
     }
 
-    /// What happens, and the devices of the oracle with their ports.
-    async fn act(
-        &self,
-        planned: &Planned,
-        devices: Arc<dyn Devices>,
-        tap: &Tap,
-    ) -> Result<(Result<Acted, ActError>, Readers, Vec<TapPort>), String> {
-        let stage = self.server.stage(&planned.profile).await?;
-        let run = format!("{}-{}", self.actors.run, planned.number);
-        let actors = Actors { devices, tap: tap.clone(), run, ..self.actors.clone() };
-        let (readers, ports) = self.readers(&stage, &actors).await?;
-        let follower = readers.follower.clone();
-        let acted = act(&planned.case, stage, &actors, self.http.clone(), follower).await;
-        Ok((acted, readers, ports))
-    }
-
     /// The capabilities that a scenario needs of the subject.
     fn needs(&self, planned: &Planned) -> Vec<String> {
         match self.judged[..] {
@@ -483,6 +464,22 @@ impl Runner {
         }
     }
 
+    /// What happens, and the devices of the oracle with their ports.
+    async fn act(
+        &self,
+        planned: &Planned,
+        devices: Arc<dyn Devices>,
+        tap: &Tap,
+    ) -> Result<(Acted, Readers, Vec<TapPort>), ActError> {
+        let stage = self.server.stage(&planned.profile).await.map_err(ActError::Suite)?;
+        let run = format!("{}-{}", self.actors.run, planned.number);
+        let actors = Actors { devices, tap: tap.clone(), run, ..self.actors.clone() };
+        let (readers, ports) = self.readers(&stage, &actors).await.map_err(ActError::Suite)?;
+        let follower = readers.follower.clone();
+        let acted = act(&planned.case, stage, &actors, self.http.clone(), follower).await?;
+        Ok((acted, readers, ports))
+    }
+
     async fn judge(
         &self,
         planned: &Planned,
@@ -490,15 +487,13 @@ impl Runner {
         tap: &Tap,
         ended: &mut ScenarioEnded,
     ) -> Result<(), String> {
-        let (acted, readers, ports) = self.act(planned, devices, tap).await?;
-        let acted = match acted {
+        let (acted, readers, ports) = match self.act(planned, devices, tap).await {
             Ok(acted) => acted,
-            Err(ActError::Suite(reason)) => return Err(reason),
             Err(ActError::Device { device, error }) if planned.roles.plays(&device) => {
                 self.device_broke(planned, ended, &format!("what device {device} was told to do"), &error);
                 return Ok(());
             }
-            Err(error @ ActError::Device { .. }) => return Err(error.to_string()),
+            Err(error) => return Err(error.to_string()),
         };
         let mut failures = acted.failures.clone();
         self.wire(&planned.roles, &acted.exchanges, &mut failures)?;

@@ -137,8 +137,8 @@ pub async fn act(
         let port = actors.tap.port(&name, &stage.base).map_err(|error| failed(&error))?;
         let setup = setup(&name, &settings, &stage, &names, &port, actors.seed.wrapping_add(number as u64))?;
         let setup = DeviceSetup { keeping: keeping.clone(), ..setup };
-        let device = open(setup, stage.is_shared(), actors.devices.as_ref()).await;
-        let device = device.map_err(ActError::of_device(&name))?;
+        let device =
+            open(setup, stage.is_shared(), actors.devices.as_ref()).await.map_err(ActError::of_device(&name))?;
         slots.insert(name, Slot::new(device, port, settings));
     }
     let play = Play {
@@ -192,24 +192,6 @@ pub async fn act(
     Ok(Acted { failures, checks: play.checks.into_inner(), exchanges, names: play.names, devices, stage: play.stage })
 }
 
-/// Makes a device. Small pages are for what the scenario itself makes: of a data set that others fill, too, the device
-/// first pulls what is there in pages of the server's choice.
-async fn open(
-    setup: DeviceSetup,
-    data_set_is_shared: bool,
-    devices: &dyn Devices,
-) -> Result<Arc<dyn Device>, DeviceError> {
-    let page = setup.page.filter(|_| data_set_is_shared);
-    if page.is_none() {
-        return devices.open(setup).await;
-    }
-    let device = devices.open(DeviceSetup { page: None, keeping: Keeping::Durable, ..setup }).await?;
-    // Where this fails, so does the first sync of the scenario, which tells what is wrong.
-    _ = device.sync().await;
-    device.set_page(page).await?;
-    Ok(device)
-}
-
 /// Whether a device of the scenario ends and goes on. Then all of them must be able to: they may share a process.
 fn is_restarted(case: &Case) -> bool {
     let mut restarted = false;
@@ -230,6 +212,24 @@ pub(super) fn credentials(stage: &Stage, account: &str, by_password: bool) -> Re
         (None, true) => Err(ActError::Suite(format!("the password of {account:?} is not known"))),
         (_, false) => Ok(Credentials::Token(access.token.clone())),
     }
+}
+
+/// Makes a device. Small pages are for what the scenario itself makes: of a data set that others fill, too, the device
+/// first pulls what is there in pages of the server's choice.
+async fn open(
+    setup: DeviceSetup,
+    data_set_is_shared: bool,
+    devices: &dyn Devices,
+) -> Result<Arc<dyn Device>, DeviceError> {
+    let page = setup.page.filter(|_| data_set_is_shared);
+    if page.is_none() {
+        return devices.open(setup).await;
+    }
+    let device = devices.open(DeviceSetup { page: None, ..setup }).await?;
+    // Where this fails, so does the first sync of the scenario, which tells what is wrong.
+    _ = device.sync().await;
+    device.set_page(page).await?;
+    Ok(device)
 }
 
 fn setup(

@@ -138,8 +138,11 @@ pub trait Device: Send + Sync {
     async fn replica(&self) -> Result<ReplicaId, DeviceError>;
     /// Sets how far its clock is ahead, in milliseconds.
     async fn set_clock(&self, offset_ms: i64) -> Result<(), DeviceError>;
-    /// Sets the changes that it asks for in one pull; what the server gives where there is none.
-    async fn set_page(&self, page: Option<u64>) -> Result<(), DeviceError>;
+    /// Sets the changes that it asks for in one pull; what the server gives where there is none. Only a data set that
+    /// others fill, too, needs it.
+    async fn set_page(&self, page: Option<u64>) -> Result<(), DeviceError> {
+        Err(DeviceError(format!("the pages of this device cannot be set to {page:?} while it is open")))
+    }
     /// Gives it other credentials: somebody else logs in, or the same person anew.
     async fn log_in(&self, credentials: Credentials) -> Result<(), DeviceError>;
     /// Tells it whether there is a network. Only for a device with triggers.

@@ -6,7 +6,7 @@ use crate::subject::client::Client;
 use crate::subject::device::{DeviceError, Devices};
 use async_trait::async_trait;
 use fieldsync_schemas::PROTOCOL_VERSION;
-use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription, AdapterRequest, Hello};
+use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription, AdapterError, AdapterRequest, Hello};
 use fieldsync_schemas::registry::Profile;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,6 +68,14 @@ impl AdapterClient {
         let (process, description) = pool.launch().await?;
         pool.take_back(process);
         Ok(Self { description, pool: Arc::new(pool) })
+    }
+
+    /// How the adapter refuses a verb that there is not.
+    pub(super) async fn refusal(&self, verb: &str) -> Result<AdapterError, DeviceError> {
+        let process = self.pool.lend().await?;
+        let refusal = process.refusal(verb).await;
+        self.pool.take_back(process);
+        refusal
     }
 
     /// What the adapter said of its client.

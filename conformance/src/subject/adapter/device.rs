@@ -155,13 +155,6 @@ impl Device for AdapterDevice {
         self.done("set", request).await
     }
 
-    async fn set_page(&self, page: Option<u64>) -> Result<(), DeviceError> {
-        if let Some(open) = self.hosted.devices().get_mut(&self.name) {
-            open.page = page;
-        }
-        self.hosted.restart().await
-    }
-
     async fn log_in(&self, given: Credentials) -> Result<(), DeviceError> {
         let credentials = AdapterCredentials::from(given);
         if let Some(open) = self.hosted.devices().get_mut(&self.name) {

@@ -10,6 +10,7 @@ mod lease;
 mod line;
 mod process;
 mod serve;
+pub mod trial;
 
 pub use client::{AdapterClient, AdapterStartError};
 pub use serve::serve;

@@ -5,8 +5,9 @@ use crate::subject::command::{Group, shell};
 use crate::subject::device::DeviceError;
 use fieldsync_schemas::adapter::{AdapterError, AdapterRequest, LINE_BYTES};
 use futures_util::StreamExt;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, VecDeque};
 use std::process::Stdio;
@@ -97,18 +98,7 @@ impl AdapterProcess {
         verb: &str,
         request: impl FnOnce(u64) -> AdapterRequest,
     ) -> Result<T, DeviceError> {
-        let answer = self.send(request);
-        let answer = match tokio::time::timeout(self.patience, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => {
-                let reason = locked(&self.shared.waiting).broken.clone().unwrap_or_default();
-                return Err(DeviceError(format!("`{verb}` was not answered: {reason}")));
-            }
-            Err(_) => {
-                self.group.end();
-                return Err(DeviceError(format!("`{verb}` was not answered within {} s", self.patience.as_secs())));
-            }
-        };
+        let answer = self.answer(verb, request).await?;
         match (answer.ok, answer.error) {
             (Some(ok), None) => serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(ok.get()))
                 .map_err(|error| DeviceError(format!("the answer to `{verb}` is not valid, at {error}"))),
@@ -119,12 +109,34 @@ impl AdapterProcess {
         }
     }
 
+    /// Sends a verb that there is not, and tells how it is refused.
+    pub(super) async fn refusal(&self, verb: &str) -> Result<AdapterError, DeviceError> {
+        let answer = self.answer(verb, |id| json!({"verb": verb, "id": id, "device": "tablet"})).await?;
+        answer.error.ok_or_else(|| DeviceError(format!("`{verb}`, which is no verb, was done")))
+    }
+
+    /// Sends a request and waits for its answer.
+    async fn answer<R: Serialize>(&self, verb: &str, request: impl FnOnce(u64) -> R) -> Result<RawAnswer, DeviceError> {
+        let answer = self.send(request);
+        match tokio::time::timeout(self.patience, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => {
+                let reason = locked(&self.shared.waiting).broken.clone().unwrap_or_default();
+                Err(DeviceError(format!("`{verb}` was not answered: {reason}")))
+            }
+            Err(_) => {
+                self.group.end();
+                Err(DeviceError(format!("`{verb}` was not answered within {} s", self.patience.as_secs())))
+            }
+        }
+    }
+
     /// Sends a request whose answer nobody waits for.
     pub(super) fn tell(&self, request: impl FnOnce(u64) -> AdapterRequest) {
         drop(self.send(request));
     }
 
-    fn send(&self, request: impl FnOnce(u64) -> AdapterRequest) -> oneshot::Receiver<RawAnswer> {
+    fn send<R: Serialize>(&self, request: impl FnOnce(u64) -> R) -> oneshot::Receiver<RawAnswer> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tell, answer) = oneshot::channel();
         let mut waiting = locked(&self.shared.waiting);
