@@ -1,7 +1,9 @@
 //! A run: scenarios against a subject, side by side, as a stream of events.
 
+use crate::cleanup;
 use crate::judge::oracle::{self, Readers};
 use crate::judge::verdict::{binds, verdict};
+use crate::pace::Pace;
 use crate::replay::{ActError, Acted, Actors, Stage, act};
 use crate::scenario::Case;
 use crate::spec::{Spec, is_of_clients};
@@ -11,7 +13,7 @@ use crate::subject::device::{Credentials, DeviceError, DeviceSetup, Devices, Kee
 use crate::subject::reference::ReferenceDevices;
 use crate::subject::server::Server;
 use crate::tap::wire::{self, Forms};
-use crate::tap::{Settings as TapSettings, Tap, TapPort, redact};
+use crate::tap::{Made, Settings as TapSettings, Tap, TapPort, redact};
 use fieldsync_schemas::catalog::Form;
 use fieldsync_schemas::control::{Reach, Verb};
 use fieldsync_schemas::event::{
@@ -44,6 +46,10 @@ pub struct Options {
     pub headers: Vec<(String, String)>,
     /// A PEM file of certificates to trust.
     pub ca_cert: Option<std::path::PathBuf>,
+    /// How many requests a second the server gets.
+    pub pace: Option<Pace>,
+    /// Deletes, after the run, the records that it made.
+    pub cleanup: bool,
 }
 
 impl Default for Options {
@@ -57,6 +63,8 @@ impl Default for Options {
             each_role: false,
             headers: Vec::new(),
             ca_cert: None,
+            pace: None,
+            cleanup: false,
         }
     }
 }
@@ -107,7 +115,8 @@ pub async fn run(
     };
     let mut ended = Vec::new();
     let (alone, together): (Vec<Planned>, Vec<Planned>) = planned.into_iter().partition(|one| one.alone);
-    let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let side_by_side = options.pace.as_ref().map_or(options.jobs, |pace| options.jobs.min(pace.side_by_side()));
+    let permits = Arc::new(Semaphore::new(side_by_side.max(1)));
     let mut tasks = JoinSet::new();
     for planned in together {
         let (runner, permits) = (runner.clone(), permits.clone());
@@ -126,7 +135,11 @@ pub async fn run(
         tell(Event::Scenario(Box::new(one.clone())));
         ended.push(one);
     }
-    tell(Event::Footer(footer(&ended, spec, options, started)));
+    let mut footer = footer(&ended, spec, options, started);
+    if let Some(made) = &runner.made {
+        footer.cleanup = Some(cleanup::run(runner.server.as_ref(), &runner.actors.tap, &runner.readers, made).await);
+    }
+    tell(Event::Footer(footer));
     events
 }
 
@@ -154,6 +167,7 @@ pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> 
         rules_untested: 0,
         millis: 0,
         conformant: false,
+        cleanup: None,
     };
     vec![Event::Header(header), Event::Blocked(blocked), Event::Footer(footer)]
 }
@@ -173,9 +187,23 @@ pub async fn acted(
     let runner = Runner::new(spec.clone(), server, client, options)?;
     let planned = Planned { case: case.clone(), profile, roles: Roles::All, number: 0, alone: true, skip: None };
     let devices = runner.client.devices().await.map_err(|error| error.to_string())?;
-    let acting = async { runner.act(&planned, devices).await.map(|(acted, ..)| acted) };
-    let acted = tokio::time::timeout(options.timeout, acting).await.map_err(|_| "it has no end".to_owned())?;
+    let acting = async { runner.act(&planned, devices, &runner.actors.tap).await.map(|(acted, ..)| acted) };
+    let acted = within(options.timeout, &runner.actors.tap, acting).await.ok_or("it has no end")?;
     acted.map_err(|error| error.to_string())
+}
+
+/// What comes of it within this time, to which the time is added for which its requests wait for their turn.
+async fn within<T>(limit: Duration, tap: &Tap, acting: impl Future<Output = T>) -> Option<T> {
+    let started = tokio::time::Instant::now();
+    let mut acting = std::pin::pin!(acting);
+    loop {
+        let waited = tap.waited();
+        match tokio::time::timeout_at(started + limit + waited, acting.as_mut()).await {
+            Ok(done) => return Some(done),
+            Err(_) if tap.waited() > waited => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 /// One scenario under one profile, in one casting.
@@ -279,6 +307,7 @@ struct Runner {
     judged: Vec<Actor>,
     timeout: Duration,
     readers: ReferenceDevices,
+    made: Option<Made>,
 }
 
 impl Runner {
@@ -292,7 +321,9 @@ impl Runner {
             if options.judged.len() == 2 || !options.judged.contains(&actor) { Form::Closed } else { Form::Open }
         };
         let forms = Forms { device: closed(Actor::Device), server: closed(Actor::Server) };
-        let mut settings = TapSettings { forms, ..TapSettings::default() };
+        let made = options.cleanup.then(Made::default);
+        let mut settings =
+            TapSettings { forms, pace: options.pace.clone(), made: made.clone(), ..TapSettings::default() };
         settings.headers = options
             .headers
             .iter()
@@ -330,6 +361,7 @@ impl Runner {
             judged: options.judged.clone(),
             timeout: options.timeout,
             readers: ReferenceDevices::default(),
+            made,
         })
     }
 
@@ -360,13 +392,14 @@ impl Runner {
                 return ended;
             }
         };
-        match tokio::time::timeout(self.timeout, self.judge(&planned, devices.clone(), &mut ended)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => {
+        let tap = self.actors.tap.for_scenario();
+        match within(self.timeout, &tap, self.judge(&planned, devices.clone(), &tap, &mut ended)).await {
+            Some(Ok(())) => {}
+            Some(Err(reason)) => {
                 ended.verdict = Verdict::Error;
                 ended.reason = Some(reason);
             }
-            Err(_) => {
+            None => {
                 ended.verdict = Verdict::Fail;
                 ended.failures = vec![Failure {
                     rule: planned.case.scenario.covers[0].clone(),
@@ -436,9 +469,11 @@ impl Runner {
         &self,
         planned: &Planned,
         devices: Arc<dyn Devices>,
+        tap: &Tap,
     ) -> Result<(Acted, Readers, Vec<TapPort>), ActError> {
         let stage = self.server.stage(&planned.profile).await.map_err(ActError::Suite)?;
-        let actors = Actors { devices, run: format!("{}-{}", self.actors.run, planned.number), ..self.actors.clone() };
+        let run = format!("{}-{}", self.actors.run, planned.number);
+        let actors = Actors { devices, tap: tap.clone(), run, ..self.actors.clone() };
         let (readers, ports) = self.readers(&stage, &actors).await.map_err(ActError::Suite)?;
         let follower = readers.follower.clone();
         let acted = act(&planned.case, stage, &actors, self.http.clone(), follower).await?;
@@ -449,9 +484,10 @@ impl Runner {
         &self,
         planned: &Planned,
         devices: Arc<dyn Devices>,
+        tap: &Tap,
         ended: &mut ScenarioEnded,
     ) -> Result<(), String> {
-        let (acted, readers, ports) = match self.act(planned, devices).await {
+        let (acted, readers, ports) = match self.act(planned, devices, tap).await {
             Ok(acted) => acted,
             Err(ActError::Device { device, error }) if planned.roles.plays(&device) => {
                 self.device_broke(planned, ended, &format!("what device {device} was told to do"), &error);
@@ -579,6 +615,7 @@ fn footer(ended: &[ScenarioEnded], spec: &Spec, options: &Options, started: Inst
         rules_untested: of_subject.saturating_sub((passed.len() + failed.len()) as u64),
         conformant: failed.is_empty() && errors == 0 && verdicts.get("pass").copied().unwrap_or(0) > 0,
         millis: started.elapsed().as_millis() as u64,
+        cleanup: None,
         verdicts,
     }
 }

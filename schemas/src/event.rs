@@ -202,4 +202,17 @@ pub struct Footer {
     pub millis: u64,
     /// Whether the subject conforms.
     pub conformant: bool,
+    /// What became of the records that the run made, where it was to clean up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleanup: Option<Cleanup>,
+}
+
+/// What became of the records that a run made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Cleanup {
+    /// How many were deleted.
+    pub deleted: u64,
+    /// How many are still there, by the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left: BTreeMap<String, u64>,
 }

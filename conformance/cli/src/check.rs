@@ -4,6 +4,7 @@ use crate::command_error::CommandError;
 use crate::output::print;
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand, ValueEnum};
+use fieldsync_conformance::pace::Pace;
 use fieldsync_conformance::report::progress::Progress;
 use fieldsync_conformance::report::verdict::{ExitStatus, judge};
 use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, junit, terminal};
@@ -16,6 +17,7 @@ use fieldsync_conformance::subject::spawned::Spawned;
 use fieldsync_schemas::event::{Actor, Blocked, Event, Verdict};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +85,14 @@ pub struct ServerArgs {
     /// Trust the certificates that this PEM file signs.
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
+    /// Send at most this many requests a second, over all devices, for a server that refuses more. Fewer scenarios run
+    /// at once; waiting for a turn takes nothing from a scenario's time. Control verbs are not counted.
+    #[arg(long, value_name = "NUMBER")]
+    pub rate: Option<NonZeroU32>,
+    /// Delete the records that the run made, through the protocol, by an account that may. What cannot be deleted is told
+    /// in a warning.
+    #[arg(long, conflicts_with_all = ["serve", "control"])]
+    pub cleanup: bool,
 }
 
 /// How scenarios run.
@@ -246,7 +256,10 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
             options.judged = vec![Actor::Server];
             options.headers.clone_from(&server.header);
             options.ca_cert.clone_from(&server.ca_cert);
-            let (address, _process) = address(server).await?;
+            options.pace = server.rate.map(Pace::new);
+            options.cleanup = server.cleanup;
+            let (mut address, _process) = address(server).await?;
+            address.pace.clone_from(&options.pace);
             match HttpServer::connect(address).await {
                 Ok(server) => run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await,
                 Err(blocked) => run::blocked(blocked, subject_name(server), &options),
@@ -292,6 +305,7 @@ async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned
         restart: None,
         headers,
         ca_cert,
+        pace: None,
     };
     let Some(command) = &args.serve else {
         address.control = args.control.as_deref().map(url).transpose()?;
@@ -333,6 +347,8 @@ fn command_line(args: &CheckArgs) -> String {
         words.extend(server.serve.iter().map(|command| format!("--serve '{command}'")));
         words.extend(server.control.iter().map(|url| format!("--control {url}")));
         words.extend(server.accounts.iter().map(|path| format!("--accounts {}", path.display())));
+        words.extend(server.rate.map(|rate| format!("--rate {rate}")));
+        words.extend(server.cleanup.then(|| "--cleanup".to_owned()));
     }
     words.extend(args.suite.fixtures.iter().map(|path| format!("--fixtures {}", path.display())));
     words.join(" ")

@@ -27,6 +27,7 @@ pub fn render(events: &[Event], background: &Background<'_>, width: usize) -> Re
     write_reasons(&mut out, &run, Verdict::Unsupported, "not claimed", width);
     out.blank();
     write_counts(&mut out, &run, width);
+    write_cleanup(&mut out, &run, width);
     Ok(out)
 }
 
@@ -194,6 +195,16 @@ fn write_counts(out: &mut Text, run: &Run<'_>, width: usize) {
         footer.millis as f64 / 1000.0,
     );
     out.wrapped(Tone::Plain, "", &line, width);
+}
+
+/// What is left is no verdict on the subject, but somebody has to look after it.
+fn write_cleanup(out: &mut Text, run: &Run<'_>, width: usize) {
+    let Some(cleanup) = &run.footer.cleanup else { return };
+    out.wrapped(Tone::Plain, "", &format!("Cleanup: {} deleted.", plural(cleanup.deleted as usize, "record")), width);
+    for (reason, count) in &cleanup.left {
+        let words = format!("warning: {} of this run left behind: {reason}", plural(*count as usize, "record"));
+        out.wrapped(Tone::Careful, "", &words, width);
+    }
 }
 
 #[cfg(test)]

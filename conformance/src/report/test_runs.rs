@@ -51,6 +51,7 @@ pub fn of(scenarios: Vec<Event>) -> Vec<Event> {
         selected: scenarios.len() as u64,
     };
     let footer = Footer {
+        cleanup: None,
         verdicts: BTreeMap::new(),
         rules_passed: 3,
         rules_failed: 1,

@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_during_a_sync_needs_a_client_that_can() {
-        let text = "devices: [tablet, phone]\nsteps:\n  - tablet: {create: {observation: a}}\n  - network: {hold: push, of: tablet, at: answer}\n  - tablet: {sync: begins}\n  - tablet: {edit: {a: {n: 1}}}\n  - release: tablet\n  - tablet: {sync: ok}\n  - phone: {sync: ok}\n";
+        let text = "devices: [tablet, phone]\nsteps:\n  - tablet: {create: {observation: a}}\n  - network: {hold: push, of: tablet, at: answer}\n  - tablet: {sync: begins}\n  - tablet: {edit: {a: {count: 1}}}\n  - release: tablet\n  - tablet: {sync: ok}\n  - phone: {sync: ok}\n";
         let busy = case(text);
         assert!(Roles::All.needs(&busy).contains(&AdapterCapability::Concurrent));
         assert!(Roles::One("tablet".to_owned()).needs(&busy).contains(&AdapterCapability::Concurrent));

@@ -88,6 +88,7 @@ impl EmbeddedServer {
             restart: Some(self.clone()),
             headers: http::HeaderMap::new(),
             ca_cert: None,
+            pace: None,
         })
         .await
     }

@@ -6,9 +6,10 @@ use super::listener::Listener;
 use super::route::Route;
 use super::trouble::TapTrouble;
 use super::upstream::Client;
-use super::{Settings, Shared, TapError};
+use super::{Settings, Shared, Tap, TapError, Waited};
 use fieldsync_schemas::scenario::CallKind;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -20,6 +21,8 @@ pub(super) struct Port {
     pub(super) caller: Caller,
     pub(super) settings: Arc<Settings>,
     pub(super) client: Arc<Client>,
+    pub(super) base: Url,
+    waited: Waited,
     route: RwLock<Route>,
     faults: Mutex<Faults>,
     log: Mutex<Log>,
@@ -56,6 +59,13 @@ impl Port {
     pub(super) async fn closed(&self) {
         let mut closed = self.closed.subscribe();
         _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// Waits until the server may be asked.
+    pub(super) async fn turn(&self) {
+        if let Some(pace) = &self.settings.pace {
+            self.waited.fetch_add(pace.turn().await.as_micros() as u64, Ordering::Relaxed);
+        }
     }
 
     /// What strikes a request of this kind with this body.
@@ -124,7 +134,8 @@ pub struct TapPort {
 }
 
 impl TapPort {
-    pub(super) fn open(shared: &Arc<Shared>, name: &str, caller: Caller, base: &Url) -> Result<Self, TapError> {
+    pub(super) fn open(tap: &Tap, name: &str, caller: Caller, base: &Url) -> Result<Self, TapError> {
+        let shared = &tap.shared;
         let route = Route::to(base)?;
         let idle = locked(&shared.listeners).pop();
         let listener = match idle {
@@ -143,6 +154,8 @@ impl TapPort {
             caller,
             settings: shared.settings.clone(),
             client: shared.client.clone(),
+            base: base.clone(),
+            waited: tap.waited.clone(),
             route: RwLock::new(route),
             faults: Mutex::default(),
             log: Mutex::default(),
