@@ -4,6 +4,7 @@
 //! happened, what that means, and how it is told.
 
 pub mod cleanup;
+pub mod harness;
 pub mod judge;
 pub mod pace;
 pub mod replay;
