@@ -19,7 +19,6 @@ use fieldsync_schemas::registry::Profile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// How scenarios run.
@@ -65,7 +64,6 @@ pub async fn run(
     watch: &mut (dyn FnMut(&Event) + Send),
 ) -> Vec<Event> {
     let started = Instant::now();
-    let mut events = Vec::new();
     let profiles = server.profiles();
     let planned = plan(cases, spec, server.as_ref(), options);
     let header = Header {
@@ -80,44 +78,60 @@ pub async fn run(
             profiles,
         },
         seed: options.seed,
-        selected: planned.len() as u64,
+        selected: planned.len() as u64 * u64::from(options.repeat),
     };
-    let mut tell = |event: Event| {
-        watch(&event);
-        events.push(event);
-    };
-    tell(Event::Header(header));
+    let mut told = Told { events: Vec::new(), watch };
+    told.tell(Event::Header(header));
     let runner = match Runner::new(spec.clone(), server, devices, options) {
         Ok(runner) => Arc::new(runner),
         Err(reason) => {
-            tell(Event::Blocked(Blocked { doing: "start the tap".to_owned(), reason, unreachable: false }));
-            tell(Event::Footer(footer(&[], spec, options, started)));
-            return events;
+            told.tell(Event::Blocked(Blocked { doing: "start the tap".to_owned(), reason, unreachable: false }));
+            return told.end(spec, options, started);
         }
     };
-    let mut ended = Vec::new();
-    let (alone, together): (Vec<Planned>, Vec<Planned>) = planned.into_iter().partition(|one| one.alone);
-    let permits = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let (alone, together): (Vec<_>, Vec<_>) = planned.into_iter().partition(|one| one.alone);
+    let mut numbers = 0..;
+    let mut waiting = (0..options.repeat).flat_map(|_| &together).cloned().zip(&mut numbers);
     let mut tasks = JoinSet::new();
-    for planned in together {
-        let (runner, permits) = (runner.clone(), permits.clone());
-        tasks.spawn(async move {
-            let _permit = permits.acquire_owned().await.expect("the semaphore is never closed");
-            runner.one(planned).await
-        });
-    }
-    while let Some(one) = tasks.join_next().await {
+    loop {
+        // One begins as another ends: what waits for its turn takes no memory.
+        while tasks.len() < options.jobs.max(1)
+            && let Some((planned, number)) = waiting.next()
+        {
+            let runner = runner.clone();
+            tasks.spawn(async move { runner.one(&planned, number).await });
+        }
+        let Some(one) = tasks.join_next().await else { break };
         let one = one.expect("a scenario's task does not panic: panics of subjects are theirs");
-        tell(Event::Scenario(Box::new(one.clone())));
-        ended.push(one);
+        told.tell(Event::Scenario(Box::new(one)));
     }
-    for planned in alone {
-        let one = runner.one(planned).await;
-        tell(Event::Scenario(Box::new(one.clone())));
-        ended.push(one);
+    for (planned, number) in (0..options.repeat).flat_map(|_| &alone).zip(numbers) {
+        told.tell(Event::Scenario(Box::new(runner.one(planned, number).await)));
     }
-    tell(Event::Footer(footer(&ended, spec, options, started)));
-    events
+    told.end(spec, options, started)
+}
+
+/// The events so far, and who watches them.
+struct Told<'a> {
+    events: Vec<Event>,
+    watch: &'a mut (dyn FnMut(&Event) + Send),
+}
+
+impl Told<'_> {
+    fn tell(&mut self, event: Event) {
+        (self.watch)(&event);
+        self.events.push(event);
+    }
+
+    fn end(mut self, spec: &Spec, options: &Options, started: Instant) -> Vec<Event> {
+        let ended = self.events.iter().filter_map(|event| match event {
+            Event::Scenario(ended) => Some(&**ended),
+            _ => None,
+        });
+        let footer = footer(ended, spec, options, started);
+        self.tell(Event::Footer(footer));
+        self.events
+    }
 }
 
 /// The events of a run in which the subject could not be used at all.
@@ -152,31 +166,27 @@ pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> 
 struct Planned {
     case: Case,
     profile: Profile,
-    number: u64,
     alone: bool,
     skip: Option<(Verdict, String)>,
 }
 
 /// Which scenarios run under which profiles, and which cannot.
-fn plan(cases: &[&Case], spec: &Spec, server: &dyn Server, options: &Options) -> Vec<Planned> {
+fn plan(cases: &[&Case], spec: &Spec, server: &dyn Server, options: &Options) -> Vec<Arc<Planned>> {
     let mut planned = Vec::new();
-    for repeat in 0..options.repeat {
-        for case in cases {
-            let scenario = &case.scenario;
-            if !scenario.covers.iter().any(|rule| binds(spec, rule.as_str(), &options.judged)) {
-                continue;
-            }
-            let profiles = match &scenario.profile {
-                Some(profile) => vec![profile.clone()],
-                None => server.profiles(),
-            };
-            for profile in profiles {
-                let verbs = case.needed_verbs();
-                let alone = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
-                let skip = skip(case, &profile, spec, server);
-                let number = u64::from(repeat) * cases.len() as u64 + planned.len() as u64;
-                planned.push(Planned { case: (*case).clone(), profile, number, alone, skip });
-            }
+    for case in cases {
+        let scenario = &case.scenario;
+        if !scenario.covers.iter().any(|rule| binds(spec, rule.as_str(), &options.judged)) {
+            continue;
+        }
+        let profiles = match &scenario.profile {
+            Some(profile) => vec![profile.clone()],
+            None => server.profiles(),
+        };
+        for profile in profiles {
+            let verbs = case.needed_verbs();
+            let alone = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
+            let skip = skip(case, &profile, spec, server);
+            planned.push(Arc::new(Planned { case: (*case).clone(), profile, alone, skip }));
         }
     }
     planned
@@ -272,7 +282,7 @@ impl Runner {
         })
     }
 
-    async fn one(&self, planned: Planned) -> ScenarioEnded {
+    async fn one(&self, planned: &Planned, number: u64) -> ScenarioEnded {
         let started = Instant::now();
         let mut ended = ScenarioEnded {
             id: planned.case.id.clone(),
@@ -289,7 +299,7 @@ impl Runner {
         if let Some((verdict, reason)) = planned.skip.clone() {
             return ScenarioEnded { verdict, reason: Some(reason), ..ended };
         }
-        match tokio::time::timeout(self.timeout, self.act(&planned, &mut ended)).await {
+        match tokio::time::timeout(self.timeout, self.act(planned, number, &mut ended)).await {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => {
                 ended.verdict = Verdict::Error;
@@ -311,10 +321,10 @@ impl Runner {
         ended
     }
 
-    async fn act(&self, planned: &Planned, ended: &mut ScenarioEnded) -> Result<(), String> {
+    async fn act(&self, planned: &Planned, number: u64, ended: &mut ScenarioEnded) -> Result<(), String> {
         let case = &planned.case;
         let stage = self.server.stage(&planned.profile).await?;
-        let actors = Actors { run: format!("{}-{}", self.actors.run, planned.number), ..self.actors.clone() };
+        let actors = Actors { run: format!("{}-{number}", self.actors.run), ..self.actors.clone() };
         let (readers, ports) = self.readers(&stage, &actors).await?;
         let follower = readers.follower.clone();
         let acted = act(case, stage, &actors, self.http.clone(), follower).await.map_err(|error| error.to_string())?;
@@ -323,8 +333,9 @@ impl Runner {
         if failures.is_empty() {
             let found = oracle::examine(&acted, &readers).await;
             // What the oracle was told on the wire is judged first: an answer that is none explains what was not seen.
-            for port in acted.devices.iter().map(|one| &one.port).chain(&ports) {
-                self.wire(&port.exchanges(), &mut failures)?;
+            let of_devices = acted.devices.iter().map(|one| (&one.port, one.passed));
+            for (port, passed) in of_devices.chain(ports.iter().map(|port| (port, 0))) {
+                self.wire(&port.exchanges_from(passed), &mut failures)?;
             }
             failures.iter_mut().for_each(|failure| failure.exchange = None);
             failures.extend(found);
@@ -409,7 +420,12 @@ impl Runner {
     }
 }
 
-fn footer(ended: &[ScenarioEnded], spec: &Spec, options: &Options, started: Instant) -> Footer {
+fn footer<'a>(
+    ended: impl Iterator<Item = &'a ScenarioEnded>,
+    spec: &Spec,
+    options: &Options,
+    started: Instant,
+) -> Footer {
     let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
     let (mut passed, mut failed) = (BTreeSet::new(), BTreeSet::new());
     for one in ended {
