@@ -8,6 +8,7 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod shown;
 pub mod spec;
 pub mod subject;
 pub mod tap;

@@ -84,8 +84,14 @@ pub struct ScenarioEnded {
     pub title: String,
     /// The profile it ran under.
     pub profile: Profile,
+    /// The devices that the client under test played: one by its name, or `all`. Absent where a server was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<String>,
     /// The rules it covers.
     pub covers: Vec<RuleId>,
+    /// The capabilities that it needs of the subject.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// The verdict.
     pub verdict: Verdict,
     /// Why it did not run (`unsupported`, `not-tested`), or what the suite did wrong (`error`).
@@ -97,6 +103,9 @@ pub struct ScenarioEnded {
     /// What passed on the wire; kept where it failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<Exchange>,
+    /// The end of what the client under test wrote to its log; kept where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     /// How many expectations were looked at.
     pub checks: u64,
     /// How long it took, in milliseconds.

@@ -9,10 +9,11 @@ use fieldsync_conformance::report::verdict::{ExitStatus, judge};
 use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, junit, terminal};
 use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::Case;
+use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
 use fieldsync_conformance::subject::reference::{self, EmbeddedServer, ReferenceDevices};
 use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAddress};
 use fieldsync_conformance::subject::spawned::Spawned;
-use fieldsync_schemas::event::{Actor, Event, Verdict};
+use fieldsync_schemas::event::{Actor, Blocked, Event, Verdict};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -45,6 +46,16 @@ pub struct CheckArgs {
 pub enum Subject {
     /// Judge a server, by its URL or by the command that starts it.
     Server(ServerArgs),
+    /// Judge a client, by the command that starts its adapter.
+    Client(ClientArgs),
+}
+
+/// A client to judge.
+#[derive(Debug, Args)]
+pub struct ClientArgs {
+    /// A command that starts the client's adapter, such as `python3 adapter.py`.
+    #[arg(long, value_name = "COMMAND")]
+    pub command: String,
 }
 
 /// A server to judge.
@@ -205,16 +216,31 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
     let spec = Arc::new(suite.spec.clone());
     let devices = Arc::new(ReferenceDevices::default());
     let mut progress = Progress::on_stderr(cases.len() as u64);
-    let mut watch = |event: &Event| {
-        if let Event::Scenario(ended) = event {
-            progress.ended(ended);
-        }
+    let mut watch = |event: &Event| match event {
+        Event::Header(header) => progress.planned(header.selected),
+        Event::Scenario(ended) => progress.ended(ended),
+        _ => {}
     };
     let events = match &args.subject {
         None => {
             let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
             run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await
+        }
+        Some(Subject::Client(client)) => {
+            options.judged = vec![Actor::Device];
+            options.each_role = true;
+            let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
+            let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
+            match AdapterClient::start(&client.command, options.timeout.mul_f64(0.8)).await {
+                Ok(client) => run::run(cases, &spec, Arc::new(server), Arc::new(client), &options, &mut watch).await,
+                Err(error) => {
+                    let unreachable = matches!(error, AdapterStartError::Start { .. });
+                    let doing = "start the adapter and say hello".to_owned();
+                    let blocked = Blocked { doing, reason: error.to_string(), unreachable };
+                    run::blocked(blocked, client.command.clone(), &options)
+                }
+            }
         }
         Some(Subject::Server(server)) => {
             options.judged = vec![Actor::Server];
@@ -298,6 +324,9 @@ fn is_filtered(args: &CheckArgs) -> bool {
 /// The command that was run, without its filters.
 fn command_line(args: &CheckArgs) -> String {
     let mut words = vec!["fieldsync check".to_owned()];
+    if let Some(Subject::Client(client)) = &args.subject {
+        words.push(format!("client --command '{}'", client.command));
+    }
     if let Some(Subject::Server(server)) = &args.subject {
         words.push("server".to_owned());
         words.extend(server.url.iter().map(|url| format!("--url {url}")));

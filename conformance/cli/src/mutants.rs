@@ -42,6 +42,16 @@ pub struct MutantsArgs {
 pub enum StartMutant {
     /// Run a server with one fault.
     Serve(ServeMutantArgs),
+    /// Be the adapter of a device with one fault.
+    Adapter(AdapterMutantArgs),
+}
+
+/// A device with one fault.
+#[derive(Debug, Args)]
+pub struct AdapterMutantArgs {
+    /// The mutant.
+    #[arg(value_name = "NAME")]
+    pub name: String,
 }
 
 /// A server with one fault.
@@ -72,6 +82,12 @@ pub fn run(args: MutantsArgs) -> Result<ExitStatus, CommandError> {
             Fault::Server(fault) => crate::serve::serve(start.serve, fault),
             Fault::Device(_) => {
                 Err(CommandError::usage(format!("{} is a fault of devices, not of servers", start.name)))
+            }
+        },
+        Some(StartMutant::Adapter(start)) => match named(&start.name)?.fault {
+            Fault::Device(fault) => crate::adapter::serve(Arc::new(fault)),
+            Fault::Server(_) => {
+                Err(CommandError::usage(format!("{} is a fault of servers, not of devices", start.name)))
             }
         },
         None => matrix(&args),

@@ -4,8 +4,8 @@ use super::findings::findings;
 use super::text::{Text, Tone};
 use super::verdict::{ExitStatus, Judgement, judge};
 use super::{Background, IncompleteStream, Run, chapter_of, finding_text};
-use crate::spec::CAPABILITIES;
-use fieldsync_schemas::event::{Event, Verdict};
+use crate::spec::{CAPABILITIES, CLIENT_CAPABILITIES};
+use fieldsync_schemas::event::{Actor, Event, Verdict};
 use std::collections::BTreeMap;
 
 /// Tells a whole run in lines of at most `width` columns.
@@ -46,7 +46,8 @@ fn verdict_line(run: &Run<'_>, judgement: &Judgement, background: &Background<'_
     }
     let mut levels = vec!["core".to_owned()];
     levels.extend(run.header.subject.profiles.iter().map(ToString::to_string));
-    let capabilities = format!("{} of {} capabilities", judgement.shown.len(), CAPABILITIES.len());
+    let all = if run.header.subject.judged == [Actor::Device] { CLIENT_CAPABILITIES } else { CAPABILITIES };
+    let capabilities = format!("{} of {} capabilities", judgement.shown.len(), all.len());
     match judgement.status {
         ExitStatus::Conformant if background.filtered => (
             Tone::Good,

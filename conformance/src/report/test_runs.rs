@@ -66,6 +66,9 @@ pub fn of(scenarios: Vec<Event>) -> Vec<Event> {
 
 fn scenario(id: &str, verdict: Verdict) -> ScenarioEnded {
     ScenarioEnded {
+        roles: None,
+        needs: Vec::new(),
+        log: None,
         id: id.to_owned(),
         title: "An answer lost after the commit does not apply the record twice".to_owned(),
         profile: Profile::VersionWins,

@@ -25,6 +25,8 @@ pub(super) struct Port {
     log: Mutex<Log>,
     holds: watch::Sender<Holds>,
     closed: watch::Sender<bool>,
+    /// Counts exchanges that have ended.
+    ended: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -100,6 +102,8 @@ impl Port {
         seen.delivered = delivered;
         seen.ended = Some(Instant::now());
         seen.bound(self.settings.forms);
+        drop(log);
+        self.ended.send_modify(|ended| *ended += 1);
     }
 
     /// The last whole answer of the server to a request of this kind before this one.
@@ -144,6 +148,7 @@ impl TapPort {
             log: Mutex::default(),
             holds: watch::Sender::default(),
             closed: watch::Sender::new(false),
+            ended: watch::Sender::default(),
         });
         listener.serve(Some(port.clone()));
         Ok(Self { port, listener: Some(listener), base_url, shared: shared.clone() })
@@ -210,6 +215,18 @@ impl TapPort {
     pub fn mark(&self) {
         let mut log = locked(&self.port.log);
         log.mark = log.exchanges.len();
+    }
+
+    /// Returns once the device has got a whole answer to a request of this kind since the mark.
+    pub async fn wait_answered(&self, kind: CallKind) {
+        let mut ended = self.port.ended.subscribe();
+        let is_there = |_: &u64| {
+            let log = locked(&self.port.log);
+            log.exchanges[log.mark..].iter().any(|seen| {
+                (seen.kind == kind || kind == CallKind::Any) && matches!(seen.delivered, Delivered::Whole(_))
+            })
+        };
+        _ = ended.wait_for(is_there).await;
     }
 
     /// The requests that the device sent since the mark, by kind. Copies that a fault made are not among them.
