@@ -17,14 +17,13 @@ use crate::tap::{Made, Settings as TapSettings, Tap, TapPort, redact};
 use fieldsync_schemas::catalog::Form;
 use fieldsync_schemas::control::{Reach, Verb};
 use fieldsync_schemas::event::{
-    Actor, Blocked, Event, Failure, Footer, Header, ScenarioEnded, SubjectDescription, Verdict,
+    Actor, Blocked, Cleanup, Event, Failure, Footer, Header, ScenarioEnded, SubjectDescription, Verdict,
 };
 use fieldsync_schemas::id::RuleId;
 use fieldsync_schemas::registry::Profile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// How scenarios run.
@@ -79,51 +78,66 @@ pub async fn run(
     watch: &mut (dyn FnMut(&Event) + Send),
 ) -> Vec<Event> {
     let started = Instant::now();
-    let mut events = Vec::new();
     let planned = plan(cases, spec, server.as_ref(), client.as_ref(), options);
     let subject = description(server.as_ref(), client.as_ref(), options);
-    let header = header(subject, options, planned.len());
-    let mut tell = |event: Event| {
-        watch(&event);
-        events.push(event);
-    };
-    tell(Event::Header(header));
+    let header = header(subject, options, planned.len() as u64 * u64::from(options.repeat));
+    let mut told = Told { events: Vec::new(), watch };
+    told.tell(Event::Header(header));
     let runner = match Runner::new(spec.clone(), server, client, options) {
         Ok(runner) => Arc::new(runner),
         Err(reason) => {
-            tell(Event::Blocked(Blocked { doing: "start the tap".to_owned(), reason, unreachable: false }));
-            tell(Event::Footer(footer(&[], spec, options, started)));
-            return events;
+            told.tell(Event::Blocked(Blocked { doing: "start the tap".to_owned(), reason, unreachable: false }));
+            return told.end(spec, options, started, None);
         }
     };
-    let mut ended = Vec::new();
-    let (alone, together): (Vec<Planned>, Vec<Planned>) = planned.into_iter().partition(|one| one.alone);
+    let (alone, together): (Vec<_>, Vec<_>) = planned.into_iter().partition(|one| one.alone);
     let side_by_side = options.pace.as_ref().map_or(options.jobs, |pace| options.jobs.min(pace.side_by_side()));
-    let permits = Arc::new(Semaphore::new(side_by_side.max(1)));
+    let mut numbers = 0..;
+    let mut waiting = (0..options.repeat).flat_map(|_| &together).cloned().zip(&mut numbers);
     let mut tasks = JoinSet::new();
-    for planned in together {
-        let (runner, permits) = (runner.clone(), permits.clone());
-        tasks.spawn(async move {
-            let _permit = permits.acquire_owned().await.expect("the semaphore is never closed");
-            runner.one(planned).await
-        });
-    }
-    while let Some(one) = tasks.join_next().await {
+    loop {
+        // One begins as another ends: what waits for its turn takes no memory.
+        while tasks.len() < side_by_side.max(1)
+            && let Some((planned, number)) = waiting.next()
+        {
+            let runner = runner.clone();
+            tasks.spawn(async move { runner.one(&planned, number).await });
+        }
+        let Some(one) = tasks.join_next().await else { break };
         let one = one.expect("a scenario's task does not panic: panics of subjects are theirs");
-        tell(Event::Scenario(Box::new(one.clone())));
-        ended.push(one);
+        told.tell(Event::Scenario(Box::new(one)));
     }
-    for planned in alone {
-        let one = runner.one(planned).await;
-        tell(Event::Scenario(Box::new(one.clone())));
-        ended.push(one);
+    for (planned, number) in (0..options.repeat).flat_map(|_| &alone).zip(numbers) {
+        told.tell(Event::Scenario(Box::new(runner.one(planned, number).await)));
     }
-    let mut footer = footer(&ended, spec, options, started);
-    if let Some(made) = &runner.made {
-        footer.cleanup = Some(cleanup::run(runner.server.as_ref(), &runner.actors.tap, &runner.readers, made).await);
+    let cleanup = match &runner.made {
+        Some(made) => Some(cleanup::run(runner.server.as_ref(), &runner.actors.tap, &runner.readers, made).await),
+        None => None,
+    };
+    told.end(spec, options, started, cleanup)
+}
+
+/// The events so far, and who watches them.
+struct Told<'a> {
+    events: Vec<Event>,
+    watch: &'a mut (dyn FnMut(&Event) + Send),
+}
+
+impl Told<'_> {
+    fn tell(&mut self, event: Event) {
+        (self.watch)(&event);
+        self.events.push(event);
     }
-    tell(Event::Footer(footer));
-    events
+
+    fn end(mut self, spec: &Spec, options: &Options, started: Instant, cleanup: Option<Cleanup>) -> Vec<Event> {
+        let ended = self.events.iter().filter_map(|event| match event {
+            Event::Scenario(ended) => Some(&**ended),
+            _ => None,
+        });
+        let footer = Footer { cleanup, ..footer(ended, spec, options, started) };
+        self.tell(Event::Footer(footer));
+        self.events
+    }
 }
 
 /// What is judged.
@@ -142,21 +156,21 @@ fn description(server: &dyn Server, client: &dyn Client, options: &Options) -> S
     }
 }
 
-fn header(subject: SubjectDescription, options: &Options, selected: usize) -> Header {
+fn header(subject: SubjectDescription, options: &Options, selected: u64) -> Header {
     Header {
         format: crate::report::jsonl::FORMAT,
         suite: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: fieldsync_schemas::PROTOCOL_VERSION.to_owned(),
         subject,
         seed: options.seed,
-        selected: selected as u64,
+        selected,
     }
 }
 
 /// A run whose scenarios somebody else starts, one by one: a test runner.
 pub struct Prepared {
     runner: Runner,
-    planned: Vec<Planned>,
+    planned: Vec<Arc<Planned>>,
     options: Options,
     subject: SubjectDescription,
 }
@@ -189,7 +203,7 @@ impl Prepared {
 
     /// What is to be run.
     pub fn scenarios(&self) -> Vec<PreparedScenario> {
-        let prepared = |planned: &Planned| PreparedScenario {
+        let prepared = |planned: &Arc<Planned>| PreparedScenario {
             name: match self.options.each_role {
                 true => format!("{} as {}", planned.case.id, planned.roles.as_str()),
                 false => planned.case.id.clone(),
@@ -203,8 +217,8 @@ impl Prepared {
     /// Runs the scenario at this place, and tells it as the events of a run.
     pub async fn run(&self, place: usize) -> Vec<Event> {
         let started = Instant::now();
-        let ended = self.runner.one(self.planned[place].clone()).await;
-        let footer = footer(std::slice::from_ref(&ended), &self.runner.spec, &self.options, started);
+        let ended = self.runner.one(&self.planned[place], place as u64).await;
+        let footer = footer(std::iter::once(&ended), &self.runner.spec, &self.options, started);
         let header = header(self.subject.clone(), &self.options, 1);
         vec![Event::Header(header), Event::Scenario(Box::new(ended)), Event::Footer(footer)]
     }
@@ -241,9 +255,9 @@ pub async fn acted(
         None => server.profiles().first().cloned().ok_or("the server hosts no profile")?,
     };
     let runner = Runner::new(spec.clone(), server, client, options)?;
-    let planned = Planned { case: case.clone(), profile, roles: Roles::All, number: 0, alone: true, skip: None };
+    let planned = Planned { case: case.clone(), profile, roles: Roles::All, alone: true, skip: None };
     let devices = runner.client.devices().await.map_err(|error| error.to_string())?;
-    let acting = async { runner.act(&planned, devices, &runner.actors.tap).await.map(|(acted, ..)| acted) };
+    let acting = async { runner.act(&planned, 0, devices, &runner.actors.tap).await.map(|(acted, ..)| acted) };
     let acted = within(options.timeout, &runner.actors.tap, acting).await.ok_or("it has no end")?;
     acted.map_err(|error| error.to_string())
 }
@@ -268,41 +282,42 @@ struct Planned {
     case: Case,
     profile: Profile,
     roles: Roles,
-    number: u64,
     alone: bool,
     skip: Option<(Verdict, String)>,
 }
 
 /// Which scenarios run under which profiles, and which cannot.
-fn plan(cases: &[&Case], spec: &Spec, server: &dyn Server, client: &dyn Client, options: &Options) -> Vec<Planned> {
+fn plan(
+    cases: &[&Case],
+    spec: &Spec,
+    server: &dyn Server,
+    client: &dyn Client,
+    options: &Options,
+) -> Vec<Arc<Planned>> {
     let mut planned = Vec::new();
-    for repeat in 0..options.repeat {
-        for case in cases {
-            let scenario = &case.scenario;
-            let castings = if options.each_role { Roles::of(case) } else { vec![Roles::All] };
-            // A client has its part in every scenario that speaks of devices, whoever's rules it shows.
-            let concerns =
-                options.each_role || scenario.covers.iter().any(|rule| binds(spec, rule.as_str(), &options.judged));
-            if !concerns {
-                continue;
-            }
-            let profiles = match &scenario.profile {
-                Some(profile) => vec![profile.clone()],
-                None => server.profiles(),
-            };
-            for profile in profiles {
-                let verbs = case.needed_verbs();
-                let reaches_server = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
-                // Where all share one data set, the pages of such a device would be filled by its neighbours.
-                let counts_pages = case.scenario.devices.settings().iter().any(|(_, device)| device.page.is_some());
-                let alone = reaches_server || (counts_pages && !server.verbs().contains_key(&Verb::NewDataSet));
-                for roles in castings.clone() {
-                    let skip =
-                        skip(case, &profile, spec, server).or_else(|| cannot_play(case, &profile, &roles, client));
-                    let number = u64::from(repeat) * cases.len() as u64 + planned.len() as u64;
-                    let (case, profile) = ((*case).clone(), profile.clone());
-                    planned.push(Planned { case, profile, roles, number, alone, skip });
-                }
+    for case in cases {
+        let scenario = &case.scenario;
+        let castings = if options.each_role { Roles::of(case) } else { vec![Roles::All] };
+        // A client has its part in every scenario that speaks of devices, whoever's rules it shows.
+        let concerns =
+            options.each_role || scenario.covers.iter().any(|rule| binds(spec, rule.as_str(), &options.judged));
+        if !concerns {
+            continue;
+        }
+        let profiles = match &scenario.profile {
+            Some(profile) => vec![profile.clone()],
+            None => server.profiles(),
+        };
+        for profile in profiles {
+            let verbs = case.needed_verbs();
+            let reaches_server = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
+            // Where all share one data set, the pages of such a device would be filled by its neighbours.
+            let counts_pages = case.scenario.devices.settings().iter().any(|(_, device)| device.page.is_some());
+            let alone = reaches_server || (counts_pages && !server.verbs().contains_key(&Verb::NewDataSet));
+            for roles in castings.clone() {
+                let skip = skip(case, &profile, spec, server).or_else(|| cannot_play(case, &profile, &roles, client));
+                let (case, profile) = ((*case).clone(), profile.clone());
+                planned.push(Arc::new(Planned { case, profile, roles, alone, skip }));
             }
         }
     }
@@ -422,7 +437,7 @@ impl Runner {
         })
     }
 
-    async fn one(&self, planned: Planned) -> ScenarioEnded {
+    async fn one(&self, planned: &Planned, number: u64) -> ScenarioEnded {
         let started = Instant::now();
         let mut ended = ScenarioEnded {
             id: planned.case.id.clone(),
@@ -430,7 +445,7 @@ impl Runner {
             profile: planned.profile.clone(),
             roles: self.each_role.then(|| planned.roles.as_str().to_owned()),
             covers: planned.case.scenario.covers.clone(),
-            needs: self.needs(&planned),
+            needs: self.needs(planned),
             verdict: Verdict::Pass,
             reason: None,
             failures: Vec::new(),
@@ -445,12 +460,12 @@ impl Runner {
         let devices = match self.client.devices().await {
             Ok(client) => Arc::new(Cast { client, roles: planned.roles.clone(), reference: self.readers.clone() }),
             Err(error) => {
-                self.device_broke(&planned, &mut ended, "the start of the client", &error);
+                self.device_broke(planned, &mut ended, "the start of the client", &error);
                 return ended;
             }
         };
         let tap = self.actors.tap.for_scenario();
-        match within(self.timeout, &tap, self.judge(&planned, devices.clone(), &tap, &mut ended)).await {
+        match within(self.timeout, &tap, self.judge(planned, number, devices.clone(), &tap, &mut ended)).await {
             Some(Ok(())) => {}
             Some(Err(reason)) => {
                 ended.verdict = Verdict::Error;
@@ -525,11 +540,12 @@ impl Runner {
     async fn act(
         &self,
         planned: &Planned,
+        number: u64,
         devices: Arc<dyn Devices>,
         tap: &Tap,
     ) -> Result<(Acted, Readers, Vec<TapPort>), ActError> {
         let stage = self.server.stage(&planned.profile).await.map_err(ActError::Suite)?;
-        let run = format!("{}-{}", self.actors.run, planned.number);
+        let run = format!("{}-{number}", self.actors.run);
         let actors = Actors { devices, tap: tap.clone(), run, ..self.actors.clone() };
         let (readers, ports) = self.readers(&stage, &actors).await.map_err(ActError::Suite)?;
         let follower = readers.follower.clone();
@@ -540,11 +556,12 @@ impl Runner {
     async fn judge(
         &self,
         planned: &Planned,
+        number: u64,
         devices: Arc<dyn Devices>,
         tap: &Tap,
         ended: &mut ScenarioEnded,
     ) -> Result<(), String> {
-        let (acted, readers, ports) = match self.act(planned, devices, tap).await {
+        let (acted, readers, ports) = match self.act(planned, number, devices, tap).await {
             Ok(acted) => acted,
             Err(ActError::Device { device, error }) if planned.roles.plays(&device) => {
                 self.device_broke(planned, ended, &format!("what device {device} was told to do"), &error);
@@ -557,8 +574,9 @@ impl Runner {
         if failures.is_empty() {
             let found = oracle::examine(&acted, &readers, &self.judged, &planned.roles).await;
             // What the oracle was told on the wire is judged first: an answer that is none explains what was not seen.
-            for port in acted.devices.iter().map(|one| &one.port).chain(&ports) {
-                self.wire(&planned.roles, &port.exchanges(), &mut failures)?;
+            let of_devices = acted.devices.iter().map(|one| (&one.port, one.passed));
+            for (port, passed) in of_devices.chain(ports.iter().map(|port| (port, 0))) {
+                self.wire(&planned.roles, &port.exchanges_from(passed), &mut failures)?;
             }
             failures.iter_mut().for_each(|failure| failure.exchange = None);
             failures.extend(found);
@@ -652,7 +670,12 @@ impl Runner {
     }
 }
 
-fn footer(ended: &[ScenarioEnded], spec: &Spec, options: &Options, started: Instant) -> Footer {
+fn footer<'a>(
+    ended: impl Iterator<Item = &'a ScenarioEnded>,
+    spec: &Spec,
+    options: &Options,
+    started: Instant,
+) -> Footer {
     let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
     let (mut passed, mut failed) = (BTreeSet::new(), BTreeSet::new());
     for one in ended {
