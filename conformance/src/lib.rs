@@ -5,6 +5,7 @@
 
 pub mod broken;
 pub mod cleanup;
+pub mod harness;
 pub mod judge;
 pub mod pace;
 pub mod replay;

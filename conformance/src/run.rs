@@ -80,26 +80,9 @@ pub async fn run(
 ) -> Vec<Event> {
     let started = Instant::now();
     let mut events = Vec::new();
-    let judges_client = options.judged == [Actor::Device];
     let planned = plan(cases, spec, server.as_ref(), client.as_ref(), options);
-    let header = Header {
-        format: crate::report::jsonl::FORMAT,
-        suite: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: fieldsync_schemas::PROTOCOL_VERSION.to_owned(),
-        subject: SubjectDescription {
-            judged: options.judged.clone(),
-            name: if judges_client { client.name() } else { server.name() },
-            capabilities: if judges_client {
-                client.capabilities().iter().map(ToString::to_string).collect()
-            } else {
-                server.capabilities().iter().map(ToString::to_string).collect()
-            },
-            control: server.verbs().keys().map(ToString::to_string).collect(),
-            profiles: if judges_client { client.profiles() } else { server.profiles() },
-        },
-        seed: options.seed,
-        selected: planned.len() as u64,
-    };
+    let subject = description(server.as_ref(), client.as_ref(), options);
+    let header = header(subject, options, planned.len());
     let mut tell = |event: Event| {
         watch(&event);
         events.push(event);
@@ -143,23 +126,96 @@ pub async fn run(
     events
 }
 
-/// The events of a run in which the subject could not be used at all.
-pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> {
-    let subject = SubjectDescription {
+/// What is judged.
+fn description(server: &dyn Server, client: &dyn Client, options: &Options) -> SubjectDescription {
+    let judges_client = options.judged == [Actor::Device];
+    SubjectDescription {
         judged: options.judged.clone(),
-        name,
-        profiles: Vec::new(),
-        capabilities: Vec::new(),
-        control: Vec::new(),
-    };
-    let header = Header {
+        name: if judges_client { client.name() } else { server.name() },
+        capabilities: if judges_client {
+            client.capabilities().iter().map(ToString::to_string).collect()
+        } else {
+            server.capabilities().iter().map(ToString::to_string).collect()
+        },
+        control: server.verbs().keys().map(ToString::to_string).collect(),
+        profiles: if judges_client { client.profiles() } else { server.profiles() },
+    }
+}
+
+fn header(subject: SubjectDescription, options: &Options, selected: usize) -> Header {
+    Header {
         format: crate::report::jsonl::FORMAT,
         suite: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: fieldsync_schemas::PROTOCOL_VERSION.to_owned(),
         subject,
         seed: options.seed,
-        selected: 0,
-    };
+        selected: selected as u64,
+    }
+}
+
+/// A run whose scenarios somebody else starts, one by one: a test runner.
+pub struct Prepared {
+    runner: Runner,
+    planned: Vec<Planned>,
+    options: Options,
+    subject: SubjectDescription,
+}
+
+/// One scenario of a prepared run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedScenario {
+    /// Its id; with the role of the client, where a client is judged.
+    pub name: String,
+    /// It reaches the whole server, so nothing may run beside it.
+    pub alone: bool,
+    /// Why it cannot be run against this subject.
+    pub skipped: Option<String>,
+}
+
+impl Prepared {
+    /// Plans a run.
+    pub fn new(
+        cases: &[&Case],
+        spec: &Arc<Spec>,
+        server: Arc<dyn Server>,
+        client: Arc<dyn Client>,
+        options: &Options,
+    ) -> Result<Self, String> {
+        let planned = plan(cases, spec, server.as_ref(), client.as_ref(), options);
+        let subject = description(server.as_ref(), client.as_ref(), options);
+        let runner = Runner::new(spec.clone(), server, client, options)?;
+        Ok(Self { runner, planned, options: options.clone(), subject })
+    }
+
+    /// What is to be run.
+    pub fn scenarios(&self) -> Vec<PreparedScenario> {
+        let prepared = |planned: &Planned| PreparedScenario {
+            name: match self.options.each_role {
+                true => format!("{} as {}", planned.case.id, planned.roles.as_str()),
+                false => planned.case.id.clone(),
+            },
+            alone: planned.alone,
+            skipped: planned.skip.as_ref().map(|(_, reason)| reason.clone()),
+        };
+        self.planned.iter().map(prepared).collect()
+    }
+
+    /// Runs the scenario at this place, and tells it as the events of a run.
+    pub async fn run(&self, place: usize) -> Vec<Event> {
+        let started = Instant::now();
+        let ended = self.runner.one(self.planned[place].clone()).await;
+        let footer = footer(std::slice::from_ref(&ended), &self.runner.spec, &self.options, started);
+        let header = header(self.subject.clone(), &self.options, 1);
+        vec![Event::Header(header), Event::Scenario(Box::new(ended)), Event::Footer(footer)]
+    }
+}
+
+/// The events of a run in which the subject could not be used at all.
+pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> {
+    let judged = options.judged.clone();
+    let subject =
+        SubjectDescription { judged, name, profiles: Vec::new(), capabilities: Vec::new(), control: Vec::new() };
+    let header = header(subject, options, 0);
     let footer = Footer {
         verdicts: BTreeMap::new(),
         rules_passed: 0,
@@ -207,6 +263,7 @@ async fn within<T>(limit: Duration, tap: &Tap, acting: impl Future<Output = T>) 
 }
 
 /// One scenario under one profile, in one casting.
+#[derive(Clone)]
 struct Planned {
     case: Case,
     profile: Profile,

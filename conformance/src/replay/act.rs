@@ -86,11 +86,13 @@ pub(super) struct Missed {
     pub what: String,
     pub expected: Value,
     pub got: Value,
+    /// The rule that it breaks, whatever the step was about.
+    pub rule: Option<&'static str>,
 }
 
 impl Missed {
     pub(super) fn new(what: impl Into<String>, expected: impl Into<Value>, got: impl Into<Value>) -> Self {
-        Self { what: what.into(), expected: expected.into(), got: got.into() }
+        Self { what: what.into(), expected: expected.into(), got: got.into(), rule: None }
     }
 }
 
@@ -328,9 +330,10 @@ impl Play<'_> {
     }
 
     fn failure(&self, step: &Step, missed: Missed) -> Failure {
-        let rule: &RuleId = step.rule.as_ref().unwrap_or(&self.case.scenario.covers[0]);
+        let of_step: &RuleId = step.rule.as_ref().unwrap_or(&self.case.scenario.covers[0]);
+        let own = missed.rule.map(|rule| rule.parse().expect("a constant that is a rule id"));
         Failure {
-            rule: rule.clone(),
+            rule: own.unwrap_or_else(|| of_step.clone()),
             line: step.line,
             what: missed.what,
             expected: self.names.unfill(&missed.expected),
@@ -394,7 +397,7 @@ impl Play<'_> {
         if crate::judge::matching::same(&expected, &got) {
             StepEnd::Fine
         } else {
-            StepEnd::Missed(Missed { what, expected, got })
+            StepEnd::Missed(Missed::new(what, expected, got))
         }
     }
 }

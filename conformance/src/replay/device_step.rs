@@ -4,13 +4,15 @@ use super::act::{ActError, Missed, Play, StepEnd, credentials, offset, word};
 use crate::subject::device::{Device, DeviceError, SyncEnd};
 use crate::tap::TapPort;
 use fieldsync_schemas::scenario::{
-    ConflictExpectation, Conflicts, DeviceSettings, DeviceStep, GoneWord, Reading, SyncStep,
+    CallKind, ConflictExpectation, Conflicts, DeviceSettings, DeviceStep, GoneWord, Reading, SyncStep,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+
+const TO_THE_END: &str = "cycles.pull.to-the-end";
 
 /// A device of a scenario, its port, and the sync that is under way.
 pub(super) struct Slot {
@@ -204,7 +206,18 @@ impl Play<'_> {
             (SyncStep::Fails(wanted), SyncEnd::Failed { cause, .. }) => wanted == cause,
             _ => false,
         };
-        Ok(if as_expected { StepEnd::Fine } else { StepEnd::Missed(Missed::new(what, json!(step), got)) })
+        if !as_expected {
+            return Ok(StepEnd::Missed(Missed::new(what, json!(step), got)));
+        }
+        // Every sync that ends well has asked for what is new. One that began by itself may have done so before the mark.
+        let asked = slot.port().calls_since_mark().contains_key(&CallKind::Pull) || slot.settings.triggers.is_some();
+        Ok(match end {
+            SyncEnd::Ok if !asked => {
+                let what = format!("the pulls of {name} in a sync that ended well");
+                StepEnd::Missed(Missed { rule: Some(TO_THE_END), ..Missed::new(what, "at least 1", 0) })
+            }
+            _ => StepEnd::Fine,
+        })
     }
 
     /// The entries of the scenario's own records; others are none of its business.

@@ -23,7 +23,6 @@ use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::{Parts, PasswordCost, Running, Server, Settings, SqliteStore, domain_from_yaml};
 use sha2::{Digest, Sha256};
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,22 +74,17 @@ impl EmbeddedServer {
         Ok(Arc::new(Self { folder, address, fault, running: tokio::sync::Mutex::new(Some(running)) }))
     }
 
-    /// The server as a subject.
-    pub async fn connect(self: &Arc<Self>) -> Result<HttpServer, Blocked> {
+    /// Where it is, with its control verbs.
+    pub fn address(self: &Arc<Self>) -> ServerAddress {
         let root = Url::parse(&format!("http://{}/", self.address)).expect("an address makes a URL");
         let bases = domains().iter().map(|domain| root.join(domain.name.as_str()).expect("a name is a path")).collect();
-        HttpServer::connect(ServerAddress {
-            name: "reference".to_owned(),
-            bases,
-            control: Some(root.join("control").expect("a constant path")),
-            accounts: BTreeMap::new(),
-            domains: Vec::new(),
-            restart: Some(self.clone()),
-            headers: http::HeaderMap::new(),
-            ca_cert: None,
-            pace: None,
-        })
-        .await
+        let control = Some(root.join("control").expect("a constant path"));
+        ServerAddress { bases, control, restart: Some(self.clone()), ..ServerAddress::named("reference") }
+    }
+
+    /// The server as a subject.
+    pub async fn connect(self: &Arc<Self>) -> Result<HttpServer, Blocked> {
+        HttpServer::connect(self.address()).await
     }
 }
 

@@ -81,6 +81,23 @@ pub struct ServerAddress {
     pub pace: Option<Pace>,
 }
 
+impl ServerAddress {
+    /// A server of this name, without an address yet.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            bases: Vec::new(),
+            control: None,
+            accounts: BTreeMap::new(),
+            domains: Vec::new(),
+            restart: None,
+            headers: http::HeaderMap::new(),
+            ca_cert: None,
+            pace: None,
+        }
+    }
+}
+
 /// A server under test, reached over HTTP.
 pub struct HttpServer {
     name: String,
