@@ -12,7 +12,7 @@ pub mod progress;
 mod run;
 pub mod terminal;
 #[cfg(test)]
-mod test_runs;
+pub(crate) mod test_runs;
 pub mod text;
 pub mod verdict;
 

@@ -4,6 +4,7 @@ use crate::Mutant;
 use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::outbox::Progress;
+use fieldsync_core::device::store::Reason;
 use fieldsync_core::device::{Event, LocalChange, Next, Reaction, SyncOutcome, SyncReport, Write};
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::scenario::{CallKind, ErrorCause, Status};
@@ -67,6 +68,18 @@ pub const MUTANTS: &[Mutant] = &[
                         outcome["problem"]["code"] = json!("refused");
                     }
                 }
+            })
+        },
+    ),
+    Mutant::device(
+        "what-the-server-failed-over-looks-as-if-it-went-again",
+        "status.quarantine.shown-as-rejected",
+        "A device shows a change that it gave up, because the server failed over it, with the cause `server`.",
+        |parts| {
+            effects::statuses(parts, |machine, record, status| {
+                let given_up = machine.state().quarantine.get(record);
+                let refused = given_up.is_none_or(|one| matches!(one.reason, Reason::Refused(_)));
+                if refused { status } else { Status::Error(ErrorCause::Server) }
             })
         },
     ),
