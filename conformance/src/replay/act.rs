@@ -202,9 +202,11 @@ pub async fn act(
 fn is_restarted(case: &Case) -> bool {
     let mut restarted = false;
     crate::scenario::each_step(&case.scenario.steps, &mut |step| {
-        if let Action::Device(_, what) = &step.action {
-            restarted |= what.restart.is_some() || what.clone_of.is_some();
-        }
+        restarted |= match &step.action {
+            Action::Device(_, what) => what.restart.is_some() || what.clone_of.is_some(),
+            Action::Network(what) => what.kill.is_some(),
+            _ => false,
+        };
     });
     restarted
 }
