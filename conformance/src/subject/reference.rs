@@ -153,6 +153,11 @@ impl ReferenceDevices {
             http: fieldsync_client::transport::http_client().expect("the defaults of an HTTP client are sound"),
         }
     }
+
+    /// Devices with other changes of their parts, over the same connections.
+    pub fn changed(&self, fault: DeviceFault) -> Self {
+        Self { fault, http: self.http.clone() }
+    }
 }
 
 /// What the reference device claims as a client.
