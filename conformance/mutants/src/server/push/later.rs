@@ -32,9 +32,8 @@ pub(super) struct WrittenLater {
 
 impl StorageFault for WrittenLater {
     fn loaded(&self, touched: &[Touched], loaded: &mut Vec<Loaded>) {
-        for commit in self.waiting.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            touched.iter().zip(loaded.iter_mut()).for_each(|(touched, loaded)| loaded.absorb(touched, commit));
-        }
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.iter().zip(loaded.iter_mut()).for_each(|(touched, loaded)| loaded.absorb(touched, &waiting));
     }
 
     fn commits(&self, commits: &mut Vec<Commit>) {
