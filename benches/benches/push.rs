@@ -17,8 +17,8 @@ use fieldsync_schemas::push::{OutcomeKind, PushAnswer, PushRequest};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::{Duration, Instant};
 
-const DEVICES: usize = 8;
-const BATCHES: usize = 30;
+const DEVICES: usize = 16;
+const BATCHES: usize = 16;
 const BATCH: usize = 500;
 const RECORDS: usize = DEVICES * BATCHES * BATCH;
 const DIR: &str = env!("CARGO_TARGET_TMPDIR");

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -251,6 +251,7 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
         loaded,
         states: Vec::new(),
         decided: Vec::new(),
+        heard: HashMap::new(),
         seen: HashSet::new(),
     };
     let outcomes = batch.mutations.iter().map(|read| court.hear(read)).collect();
@@ -308,13 +309,16 @@ struct Court<'a> {
     loaded: Loaded,
     states: Vec<State>,
     decided: Vec<Decided>,
-    seen: HashSet<RecordRef>,
+    /// Where in `decided` each mutation of this batch stands.
+    heard: HashMap<&'a MutationId, usize>,
+    seen: HashSet<&'a RecordRef>,
 }
 
-impl Court<'_> {
+impl<'a> Court<'a> {
     /// The outcome of one mutation, as JSON; a new one is kept.
-    fn hear(&mut self, read: &ReadMutation) -> Box<RawValue> {
-        if let Some(known) = self.loaded.decided.get(&read.mutation_id) {
+    fn hear(&mut self, read: &'a ReadMutation) -> Box<RawValue> {
+        let earlier = self.heard.get(&read.mutation_id).map(|index| &self.decided[*index]);
+        if let Some(known) = earlier.or_else(|| self.loaded.decided.get(&read.mutation_id)) {
             if known.content == read.content {
                 return RawValue::from_string(known.outcome.to_string()).expect("the server wrote it");
             }
@@ -337,7 +341,7 @@ impl Court<'_> {
             content: read.content,
             outcome: Arc::from(outcome.get()),
         };
-        self.loaded.decided.insert(read.mutation_id.clone(), decided.clone());
+        self.heard.insert(&read.mutation_id, self.decided.len());
         self.decided.push(decided);
         outcome
     }
@@ -347,8 +351,8 @@ impl Court<'_> {
         self.ground.registry.entry(&asked.record.type_name).map(TypeEntry::feed_name)
     }
 
-    fn judge(&mut self, mutation_id: &MutationId, asked: &Asked) -> Result<Outcome, Refusal> {
-        if !self.seen.insert(asked.record.clone()) {
+    fn judge(&mut self, mutation_id: &MutationId, asked: &'a Asked) -> Result<Outcome, Refusal> {
+        if !self.seen.insert(&asked.record) {
             return Err(refuse(
                 ProblemCode::RecordTwice,
                 format!(
