@@ -3,11 +3,15 @@
 //! A scenario flows from top to bottom and never back: what a fixture says, what plugs in, what passes on the wire, what
 //! happened, what that means, and how it is told.
 
+pub mod cleanup;
+pub mod harness;
 pub mod judge;
+pub mod pace;
 pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod shown;
 pub mod spec;
 pub mod subject;
 pub mod tap;

@@ -5,8 +5,8 @@
 //! mistake. The committed files under `json/` are the open form.
 
 use crate::{
-    PROTOCOL_VERSION, conflict, control, discovery, domain, event, login, problem, pull, push, record, scenario,
-    session,
+    PROTOCOL_VERSION, adapter, conflict, control, discovery, domain, event, login, problem, pull, push, record,
+    scenario, session,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -74,6 +74,11 @@ messages! {
     "control-clock", control::ClockShift, "Control: clock";
     "control-data-set", control::DataSetRef, "Control: horizon, hold_commit, release_commit";
     "control-done", control::Done, "Answer to a control verb";
+    "adapter-request", adapter::AdapterRequest, "A line to an adapter";
+    "adapter-answer", adapter::AdapterAnswer, "A line from an adapter";
+    "adapter-description", adapter::AdapterDescription, "Answer to hello";
+    "adapter-sync-end", adapter::AdapterSyncEnd, "Answer to sync";
+    "adapter-reading", adapter::AdapterReading, "Answer to read";
     "scenario", scenario::Scenario, "Scenario file";
     "event", event::Event, "One line of a report";
 }

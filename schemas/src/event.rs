@@ -84,8 +84,14 @@ pub struct ScenarioEnded {
     pub title: String,
     /// The profile it ran under.
     pub profile: Profile,
+    /// The devices that the client under test played: one by its name, or `all`. Absent where a server was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<String>,
     /// The rules it covers.
     pub covers: Vec<RuleId>,
+    /// The capabilities that it needs of the subject.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// The verdict.
     pub verdict: Verdict,
     /// Why it did not run (`unsupported`, `not-tested`), or what the suite did wrong (`error`).
@@ -97,6 +103,9 @@ pub struct ScenarioEnded {
     /// What passed on the wire; kept where it failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<Exchange>,
+    /// The end of what the client under test wrote to its log; kept where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     /// How many expectations were looked at.
     pub checks: u64,
     /// How long it took, in milliseconds.
@@ -193,4 +202,17 @@ pub struct Footer {
     pub millis: u64,
     /// Whether the subject conforms.
     pub conformant: bool,
+    /// What became of the records that the run made, where it was to clean up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleanup: Option<Cleanup>,
+}
+
+/// What became of the records that a run made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Cleanup {
+    /// How many were deleted.
+    pub deleted: u64,
+    /// How many are still there, by the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left: BTreeMap<String, u64>,
 }

@@ -4,6 +4,7 @@
 //! types, and nothing else: [`catalog::MESSAGES`] lists them. [`openapi`] puts them into one description of the HTTP
 //! interface.
 
+pub mod adapter;
 pub mod catalog;
 pub mod conflict;
 pub mod control;

@@ -116,6 +116,20 @@ pub struct DeviceSettings {
     /// Logs in with the password instead of a token from outside.
     #[serde(default)]
     pub password: bool,
+    /// Starts syncs by itself.
+    #[serde(default)]
+    pub triggers: Option<TriggerSettings>,
+}
+
+/// When a device starts syncs by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TriggerSettings {
+    /// The time between two syncs, such as `15m`.
+    pub interval: String,
+    /// Whether there is a network at the start.
+    #[serde(default)]
+    pub online: bool,
 }
 
 fn worker() -> String {
@@ -124,7 +138,7 @@ fn worker() -> String {
 
 impl Default for DeviceSettings {
     fn default() -> Self {
-        Self { account: worker(), page: None, batch: None, clock: None, replica: None, password: false }
+        Self { account: worker(), page: None, batch: None, clock: None, replica: None, password: false, triggers: None }
     }
 }
 
@@ -199,6 +213,16 @@ pub struct DeviceStep {
     /// Sets how far the device's clock is off, such as `+1d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<String>,
+    /// Somebody with this account logs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_in: Option<String>,
+    /// Whether there is a network, for a device with triggers. The mark of `asks` and `requests` is set here, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
+    /// Waits until the device, without being told to sync, has got a whole answer to a request of this kind since its
+    /// last mark: the begin of its last sync, `online`, `clock`, `create`, `edit` or `delete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<CallKind>,
     /// Copies the other device's store, as a phone restored from a backup does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clone_of: Option<DeviceName>,
@@ -206,6 +230,14 @@ pub struct DeviceStep {
     /// named must not have been sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<BTreeMap<CallKind, u64>>,
+}
+
+impl DeviceStep {
+    /// Whether a device with triggers may start a sync because of it.
+    pub fn is_an_occasion(&self) -> bool {
+        let changes = self.create.is_some() || self.edit.is_some() || self.delete.is_some();
+        changes || self.online.is_some() || self.clock.is_some()
+    }
 }
 
 /// A record to make: one member is `type: alias`.

@@ -4,17 +4,20 @@ use crate::command_error::CommandError;
 use crate::output::print;
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand, ValueEnum};
+use fieldsync_conformance::pace::Pace;
 use fieldsync_conformance::report::progress::Progress;
 use fieldsync_conformance::report::verdict::{ExitStatus, judge};
 use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, junit, terminal};
 use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::Case;
+use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
 use fieldsync_conformance::subject::reference::{self, EmbeddedServer, ReferenceDevices};
 use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAddress};
 use fieldsync_conformance::subject::spawned::Spawned;
-use fieldsync_schemas::event::{Actor, Event, Verdict};
+use fieldsync_schemas::event::{Actor, Blocked, Event, Verdict};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +48,16 @@ pub struct CheckArgs {
 pub enum Subject {
     /// Judge a server, by its URL or by the command that starts it.
     Server(ServerArgs),
+    /// Judge a client, by the command that starts its adapter.
+    Client(ClientArgs),
+}
+
+/// A client to judge.
+#[derive(Debug, Args)]
+pub struct ClientArgs {
+    /// A command that starts the client's adapter, such as `python3 adapter.py`.
+    #[arg(long, value_name = "COMMAND")]
+    pub command: String,
 }
 
 /// A server to judge.
@@ -72,6 +85,14 @@ pub struct ServerArgs {
     /// Trust the certificates that this PEM file signs.
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
+    /// Send at most this many requests a second, over all devices, for a server that refuses more. Fewer scenarios run
+    /// at once; waiting for a turn takes nothing from a scenario's time. Control verbs are not counted.
+    #[arg(long, value_name = "NUMBER")]
+    pub rate: Option<NonZeroU32>,
+    /// Delete the records that the run made, through the protocol, by an account that may. What cannot be deleted is told
+    /// in a warning.
+    #[arg(long, conflicts_with_all = ["serve", "control"])]
+    pub cleanup: bool,
 }
 
 /// How scenarios run.
@@ -205,10 +226,10 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
     let spec = Arc::new(suite.spec.clone());
     let devices = Arc::new(ReferenceDevices::default());
     let mut progress = Progress::on_stderr(cases.len() as u64);
-    let mut watch = |event: &Event| {
-        if let Event::Scenario(ended) = event {
-            progress.ended(ended);
-        }
+    let mut watch = |event: &Event| match event {
+        Event::Header(header) => progress.planned(header.selected),
+        Event::Scenario(ended) => progress.ended(ended),
+        _ => {}
     };
     let events = match &args.subject {
         None => {
@@ -216,11 +237,29 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
             run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await
         }
+        Some(Subject::Client(client)) => {
+            options.judged = vec![Actor::Device];
+            options.each_role = true;
+            let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
+            let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
+            match AdapterClient::start(&client.command, options.timeout.mul_f64(0.8)).await {
+                Ok(client) => run::run(cases, &spec, Arc::new(server), Arc::new(client), &options, &mut watch).await,
+                Err(error) => {
+                    let unreachable = matches!(error, AdapterStartError::Start { .. });
+                    let doing = "start the adapter and say hello".to_owned();
+                    let blocked = Blocked { doing, reason: error.to_string(), unreachable };
+                    run::blocked(blocked, client.command.clone(), &options)
+                }
+            }
+        }
         Some(Subject::Server(server)) => {
             options.judged = vec![Actor::Server];
             options.headers.clone_from(&server.header);
             options.ca_cert.clone_from(&server.ca_cert);
-            let (address, _process) = address(server).await?;
+            options.pace = server.rate.map(Pace::new);
+            options.cleanup = server.cleanup;
+            let (mut address, _process) = address(server).await?;
+            address.pace.clone_from(&options.pace);
             match HttpServer::connect(address).await {
                 Ok(server) => run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await,
                 Err(blocked) => run::blocked(blocked, subject_name(server), &options),
@@ -266,6 +305,7 @@ async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned
         restart: None,
         headers,
         ca_cert,
+        pace: None,
     };
     let Some(command) = &args.serve else {
         address.control = args.control.as_deref().map(url).transpose()?;
@@ -298,12 +338,17 @@ fn is_filtered(args: &CheckArgs) -> bool {
 /// The command that was run, without its filters.
 fn command_line(args: &CheckArgs) -> String {
     let mut words = vec!["fieldsync check".to_owned()];
+    if let Some(Subject::Client(client)) = &args.subject {
+        words.push(format!("client --command '{}'", client.command));
+    }
     if let Some(Subject::Server(server)) = &args.subject {
         words.push("server".to_owned());
         words.extend(server.url.iter().map(|url| format!("--url {url}")));
         words.extend(server.serve.iter().map(|command| format!("--serve '{command}'")));
         words.extend(server.control.iter().map(|url| format!("--control {url}")));
         words.extend(server.accounts.iter().map(|path| format!("--accounts {}", path.display())));
+        words.extend(server.rate.map(|rate| format!("--rate {rate}")));
+        words.extend(server.cleanup.then(|| "--cleanup".to_owned()));
     }
     words.extend(args.suite.fixtures.iter().map(|path| format!("--fixtures {}", path.display())));
     words.join(" ")

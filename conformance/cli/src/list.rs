@@ -5,7 +5,7 @@ use crate::output::print;
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, ValueEnum};
 use fieldsync_conformance::report::verdict::ExitStatus;
-use fieldsync_conformance::spec::CAPABILITIES;
+use fieldsync_conformance::spec::{CAPABILITIES, CLIENT_CAPABILITIES, is_of_clients};
 use std::fmt::Write;
 
 /// The arguments of `list`.
@@ -49,7 +49,11 @@ pub fn run(args: ListArgs) -> Result<ExitStatus, CommandError> {
                 line(&mut out, &chapter.name, &chapter.title);
             }
         }
-        What::Capabilities => CAPABILITIES.iter().for_each(|name| line(&mut out, name, "")),
+        What::Capabilities => {
+            CAPABILITIES.iter().for_each(|name| line(&mut out, name, ""));
+            let of_clients = CLIENT_CAPABILITIES.iter().filter(|name| is_of_clients(name));
+            of_clients.for_each(|name| line(&mut out, name, "a client's"));
+        }
         What::Mutants => {
             for mutant in crate::mutants::known() {
                 line(&mut out, &mutant.name, &format!("{}: {}", mutant.rule, mutant.sentence));

@@ -2,6 +2,7 @@
 //!
 //! One module a command. Nothing heavy happens before the command line is understood, so that `--help` is quick.
 
+mod adapter;
 mod check;
 mod command_error;
 mod explain;
@@ -51,6 +52,8 @@ enum Command {
     Trace(trace::TraceArgs),
     /// Prove the suite: every mutant must be caught by the rule that it breaks.
     Mutants(mutants::MutantsArgs),
+    /// Plug in a client: try its adapter, or be one.
+    Adapter(adapter::AdapterArgs),
     /// Run the reference server.
     Serve(serve::ServeArgs),
     /// Look after the accounts of the reference server.
@@ -68,6 +71,7 @@ impl Command {
             Command::Schemas(args) => schemas::run(args),
             Command::Trace(args) => trace::run(args),
             Command::Mutants(args) => mutants::run(args),
+            Command::Adapter(args) => adapter::run(args),
             Command::Serve(args) => serve::run(args),
             Command::User(args) => user::run(args),
         }
@@ -102,6 +106,9 @@ mod tests {
             "fieldsync check --scenario push/x --jobs 2",
             "fieldsync check server --url http://a --url http://b --control http://c --header X:1 --scenario push/x",
             "fieldsync check server --serve run --junit out.xml",
+            "fieldsync check client --command run --scenario push/x",
+            "fieldsync adapter serve",
+            "fieldsync mutants adapter some-fault",
             "fieldsync mutants --all",
             "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
             "fieldsync user add anna --data d --grant visits=read-write",
@@ -110,6 +117,7 @@ mod tests {
         }
         for line in [
             "fieldsync check server",
+            "fieldsync check client",
             "fieldsync check server --control http://c",
             "fieldsync check server --url http://a --serve run",
             "fieldsync check --jobs 0",

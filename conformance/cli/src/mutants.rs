@@ -9,7 +9,9 @@ use fieldsync_conformance::spec::{RuleRef, Spec};
 use fieldsync_conformance::trace::MutantInfo;
 use fieldsync_mutants::matrix::{self, Fate, Row};
 use fieldsync_mutants::null::{self, Null};
+use fieldsync_mutants::null_client::{self, NullClient};
 use fieldsync_mutants::{Fault, Mutant};
+use fieldsync_schemas::event::Verdict;
 use fieldsync_schemas::id::RuleId;
 use std::sync::Arc;
 
@@ -42,6 +44,16 @@ pub struct MutantsArgs {
 pub enum StartMutant {
     /// Run a server with one fault.
     Serve(ServeMutantArgs),
+    /// Be the adapter of a device with one fault.
+    Adapter(AdapterMutantArgs),
+}
+
+/// A device with one fault.
+#[derive(Debug, Args)]
+pub struct AdapterMutantArgs {
+    /// The mutant.
+    #[arg(value_name = "NAME")]
+    pub name: String,
 }
 
 /// A server with one fault.
@@ -72,6 +84,12 @@ pub fn run(args: MutantsArgs) -> Result<ExitStatus, CommandError> {
             Fault::Server(fault) => crate::serve::serve(start.serve, fault),
             Fault::Device(_) => {
                 Err(CommandError::usage(format!("{} is a fault of devices, not of servers", start.name)))
+            }
+        },
+        Some(StartMutant::Adapter(start)) => match named(&start.name)?.fault {
+            Fault::Device(fault) => crate::adapter::serve(Arc::new(fault)),
+            Fault::Server(_) => {
+                Err(CommandError::usage(format!("{} is a fault of servers, not of devices", start.name)))
             }
         },
         None => matrix(&args),
@@ -111,20 +129,33 @@ fn matrix(args: &MutantsArgs) -> Result<ExitStatus, CommandError> {
     };
     runtime.shutdown_background();
     print(&told(&rows, started.elapsed()))?;
-    for (null, passed) in &nothing {
-        println!("{} of {} scenarios pass a server that {}", passed.len(), suite.cases.len(), null.as_str());
-        passed.iter().for_each(|id| println!("  {id}"));
+    let mut idle = String::new();
+    for (null, ran, passed) in &nothing {
+        idle += &format!("{} of {ran} scenarios pass a {null}\n", passed.len());
+        passed.iter().for_each(|id| idle += &format!("  {id}\n"));
     }
+    print(&idle)?;
     let is_whole = rows.iter().all(|row| matches!(row.fate, Fate::Killed { .. }))
-        && nothing.iter().all(|(_, passed)| passed.is_empty());
+        && nothing.iter().all(|(_, _, passed)| passed.is_empty());
     Ok(if is_whole { ExitStatus::Conformant } else { ExitStatus::NotConformant })
 }
 
-/// The scenarios that pass subjects which implement nothing.
-async fn null_subjects(suite: &Suite, spec: &Arc<Spec>) -> Result<Vec<(Null, Vec<String>)>, CommandError> {
+/// A subject that implements nothing, how many scenarios it was put under, and those that it passes.
+type Idle = (String, usize, Vec<String>);
+
+/// What passes subjects which implement nothing.
+async fn null_subjects(suite: &Suite, spec: &Arc<Spec>) -> Result<Vec<Idle>, CommandError> {
     let mut all = Vec::new();
     for null in Null::IDLE {
-        all.push((null, null::passes(null, &suite.cases, spec).await.map_err(CommandError::suite)?));
+        let passed = null::passes(null, &suite.cases, spec).await.map_err(CommandError::suite)?;
+        all.push((format!("server that {}", null.as_str()), suite.cases.len(), passed));
+    }
+    for null in NullClient::IDLE {
+        let timeout = std::time::Duration::from_secs(10);
+        let (ended, _) = null_client::run(null, &suite.cases, spec, timeout).await.map_err(CommandError::suite)?;
+        let passed = ended.iter().filter(|one| matches!(one.verdict, Verdict::Pass | Verdict::Warn));
+        let passed = passed.map(|one| one.id.clone()).collect();
+        all.push((format!("client that {}", null.as_str()), ended.len(), passed));
     }
     Ok(all)
 }

@@ -3,7 +3,7 @@
 use crate::command_error::CommandError;
 use clap::Args;
 use fieldsync_conformance::scenario::{self, Case};
-use fieldsync_conformance::spec::{CAPABILITIES, RuleRef, Spec, SpecFiles};
+use fieldsync_conformance::spec::{CAPABILITIES, RuleRef, Spec, SpecFiles, is_of_clients};
 use fieldsync_conformance::trace::{CaseInfo, references};
 use fieldsync_schemas::id::RuleId;
 use fieldsync_schemas::scenario::{Action, Step};
@@ -137,7 +137,7 @@ impl Suite {
             }
         }
         for name in &filters.capability {
-            if !CAPABILITIES.contains(&name.as_str()) {
+            if !CAPABILITIES.contains(&name.as_str()) && !is_of_clients(name) {
                 return Err(CommandError::unknown("capability", name, CAPABILITIES.iter().copied()));
             }
         }

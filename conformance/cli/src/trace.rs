@@ -1,12 +1,14 @@
-//! `fieldsync trace`: rules, scenarios, mutants and hazards held against one another.
+//! `fieldsync trace`: rules, scenarios, mutants and hazards held against one another, and the examples of the text executed.
 
 use crate::command_error::CommandError;
 use crate::output::print;
 use crate::suite::SuiteOptions;
 use clap::Args;
 use fieldsync_conformance::report::verdict::ExitStatus;
+use fieldsync_conformance::shown;
 use fieldsync_conformance::spec::check_examples;
 use fieldsync_conformance::trace::Trace;
+use std::sync::Arc;
 
 /// The arguments of `trace`.
 #[derive(Debug, Args)]
@@ -21,11 +23,14 @@ pub struct TraceArgs {
     suite: SuiteOptions,
 }
 
-/// Traces. A gap, or an example of the text that is not valid, is exit status 1.
+/// Traces. A gap, an example of the text that is not valid, or an exchange that does not happen is exit status 1.
 pub fn run(args: TraceArgs) -> Result<ExitStatus, CommandError> {
     let suite = args.suite.load()?;
     let trace = Trace::of(&suite.spec, &suite.case_infos(), &crate::mutants::known());
-    let flaws = check_examples(&suite.spec);
+    let mut flaws = check_examples(&suite.spec);
+    let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
+    let spec = Arc::new(suite.spec.clone());
+    flaws.extend(runtime.block_on(shown::check(&spec, &suite.cases)).map_err(CommandError::suite)?);
     let mut out = String::new();
     for flaw in &flaws {
         out += &format!("{flaw}\n");

@@ -11,6 +11,7 @@
 pub mod device;
 pub mod matrix;
 pub mod null;
+pub mod null_client;
 pub mod seam;
 pub mod server;
 

@@ -4,7 +4,7 @@ use crate::{Fault, Mutant};
 use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::Case;
 use fieldsync_conformance::spec::{RuleRef, Spec};
-use fieldsync_conformance::subject::device::Devices;
+use fieldsync_conformance::subject::client::Client;
 use fieldsync_conformance::subject::reference::{EmbeddedServer, ReferenceDevices};
 use fieldsync_schemas::event::{Actor, Event, ScenarioEnded, Verdict};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub async fn run(mutants: Vec<Mutant>, cases: &[Case], spec: &Arc<Spec>, jobs: u
 async fn fate(mutant: &Mutant, cases: &[Case], spec: &Arc<Spec>, all: bool) -> Fate {
     let covers = |case: &&Case| case.scenario.covers.iter().any(|rule| RuleRef::from(rule).id.as_str() == mutant.rule);
     let (own, other): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(covers);
-    let (embedded, devices, actor): (_, Arc<dyn Devices>, Actor) = match mutant.fault {
+    let (embedded, devices, actor): (_, Arc<dyn Client>, Actor) = match mutant.fault {
         Fault::Server(fault) => {
             (EmbeddedServer::start_with(Arc::new(fault)).await, Arc::new(ReferenceDevices::default()), Actor::Server)
         }

@@ -5,10 +5,11 @@
 
 use super::conduct;
 use crate::replay::{Acted, Names};
+use crate::subject::cast::Roles;
 use crate::subject::device::{Device, SyncEnd};
 use crate::tap::SeenExchange;
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::event::Failure;
+use fieldsync_schemas::event::{Actor, Failure};
 use fieldsync_schemas::id::{MutationId, RecordId, Rev, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest};
@@ -24,6 +25,8 @@ const GAP_FREE: &str = "pull.cursor.gap-free";
 const NEVER_FALLS: &str = "records.version.never-falls";
 const EQUAL_STATES: &str = "cycles.converge.equal-states";
 const EXACTLY_ONE: &str = "conflicts.entry.exactly-one";
+/// What a device breaks that does not hold what it pulled.
+pub const SHOWS: &str = "cycles.converge.shows-what-it-pulled";
 const OUTBOX: &str = "status.outbox.empty-or-reasoned";
 
 /// The devices through which the oracle reads.
@@ -42,12 +45,15 @@ struct Acknowledged {
 }
 
 /// What does not hold.
-pub async fn examine(acted: &Acted, readers: &Readers) -> Vec<Failure> {
+pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: &Roles) -> Vec<Failure> {
     let mut found = Findings { names: &acted.names, failures: Vec::new() };
     let acknowledged = acknowledged(&acted.exchanges);
     applied_once(&acknowledged, &mut found);
     versions_never_fall(&acted.exchanges, &mut found);
     for breach in conduct::examine(&acted.exchanges) {
+        if !roles.plays(&acted.exchanges[breach.exchange as usize].by) {
+            continue;
+        }
         found.add(breach.rule, Some(breach.exchange), breach.what, breach.expected, breach.got);
     }
     quiesce(acted, &mut found).await;
@@ -88,7 +94,8 @@ pub async fn examine(acted: &Acted, readers: &Readers) -> Vec<Failure> {
     }
     nothing_acknowledged_is_lost(&acknowledged, &current, &log, &mut found);
     overridden_once(&acknowledged, &log, &mut found);
-    devices_equal(acted, &current, &records, &mut found).await;
+    let unequal = if *judged == [Actor::Device] { SHOWS } else { EQUAL_STATES };
+    devices_equal(acted, &current, &records, unequal, &mut found).await;
     found.failures
 }
 
@@ -296,6 +303,7 @@ async fn devices_equal(
     acted: &Acted,
     current: &HashMap<RecordRef, Record>,
     records: &BTreeSet<RecordRef>,
+    unequal: &str,
     found: &mut Findings<'_>,
 ) {
     for one in &acted.devices {
@@ -318,7 +326,7 @@ async fn devices_equal(
             let held = one.device.read(record).await.ok().and_then(|shown| shown.server);
             if !alike(held.as_ref(), current.get(record)) {
                 let what = format!("{} on {} after everything was synced", found.name(record), one.name);
-                found.add(EQUAL_STATES, None, what, told(current.get(record)), told(held.as_ref()));
+                found.add(unequal, None, what, told(current.get(record)), told(held.as_ref()));
             }
         }
     }

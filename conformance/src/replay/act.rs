@@ -3,9 +3,10 @@
 use super::device_step::Slot;
 use super::{Names, Stage};
 use crate::scenario::Case;
-use crate::subject::device::{Credentials, DeviceSetup, Devices};
+use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping};
 use crate::subject::server::new_data_set;
 use crate::tap::{Fault, SeenExchange, Tap, TapPort};
+use fieldsync_schemas::adapter::Triggers;
 use fieldsync_schemas::control::Verb;
 use fieldsync_schemas::event::Failure;
 use fieldsync_schemas::id::RuleId;
@@ -50,28 +51,48 @@ pub struct ActedDevice {
     /// Its name.
     pub name: String,
     /// The device.
-    pub device: Arc<dyn crate::subject::device::Device>,
+    pub device: Arc<dyn Device>,
     /// Its account.
     pub account: String,
     /// Its port, from which all faults are gone.
     pub port: TapPort,
 }
 
-/// Why a scenario could not be acted: the suite's own fault, or a device that broke.
+/// Why a scenario could not be acted to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ActError(pub String);
+pub enum ActError {
+    /// The suite's own fault.
+    #[error("{0}")]
+    Suite(String),
+    /// A device could not do what it was told.
+    #[error("device {device}: {error}")]
+    Device {
+        /// Its name.
+        device: String,
+        /// What it says.
+        error: DeviceError,
+    },
+}
+
+impl ActError {
+    pub(super) fn of_device(device: &str) -> impl FnOnce(DeviceError) -> Self {
+        let device = device.to_owned();
+        |error| ActError::Device { device, error }
+    }
+}
 
 /// One step that did not go as expected.
 pub(super) struct Missed {
     pub what: String,
     pub expected: Value,
     pub got: Value,
+    /// The rule that it breaks, whatever the step was about.
+    pub rule: Option<&'static str>,
 }
 
 impl Missed {
     pub(super) fn new(what: impl Into<String>, expected: impl Into<Value>, got: impl Into<Value>) -> Self {
-        Self { what: what.into(), expected: expected.into(), got: got.into() }
+        Self { what: what.into(), expected: expected.into(), got: got.into(), rule: None }
     }
 }
 
@@ -96,7 +117,7 @@ pub(super) struct Play<'a> {
     pub http: reqwest::Client,
     pub checks: AtomicU64,
     pub over: AtomicBool,
-    pub follower: Arc<dyn crate::subject::device::Device>,
+    pub follower: Arc<dyn Device>,
 }
 
 /// Acts a scenario on a stage.
@@ -107,16 +128,19 @@ pub async fn act(
     stage: Stage,
     actors: &Actors,
     http: reqwest::Client,
-    follower: Arc<dyn crate::subject::device::Device>,
+    follower: Arc<dyn Device>,
 ) -> Result<Acted, ActError> {
-    let failed = |error: &dyn std::fmt::Display| ActError(error.to_string());
+    let failed = |error: &dyn std::fmt::Display| ActError::Suite(error.to_string());
+    let keeping = if is_restarted(case) { Keeping::Durable } else { Keeping::Memory };
     let names = Names::new(format!("{}/{}/{}", actors.run, actors.seed, case.id));
     let raw = actors.tap.raw_port("request", &stage.base).map_err(|error| failed(&error))?;
     let mut slots = BTreeMap::new();
     for (number, (name, settings)) in case.scenario.devices.settings().into_iter().enumerate() {
         let port = actors.tap.port(&name, &stage.base).map_err(|error| failed(&error))?;
         let setup = setup(&name, &settings, &stage, &names, &port, actors.seed.wrapping_add(number as u64))?;
-        let device = actors.devices.open(setup).await.map_err(|error| failed(&error))?;
+        let setup = DeviceSetup { keeping: keeping.clone(), ..setup };
+        let device =
+            open(setup, stage.is_shared(), actors.devices.as_ref()).await.map_err(ActError::of_device(&name))?;
         slots.insert(name, Slot::new(device, port, settings));
     }
     let play = Play {
@@ -170,6 +194,46 @@ pub async fn act(
     Ok(Acted { failures, checks: play.checks.into_inner(), exchanges, names: play.names, devices, stage: play.stage })
 }
 
+/// Whether a device of the scenario ends and goes on. Then all of them must be able to: they may share a process.
+fn is_restarted(case: &Case) -> bool {
+    let mut restarted = false;
+    crate::scenario::each_step(&case.scenario.steps, &mut |step| {
+        if let Action::Device(_, what) = &step.action {
+            restarted |= what.restart.is_some() || what.clone_of.is_some();
+        }
+    });
+    restarted
+}
+
+/// How somebody with this account gets in.
+pub(super) fn credentials(stage: &Stage, account: &str, by_password: bool) -> Result<Credentials, ActError> {
+    let access =
+        stage.accounts.get(account).ok_or_else(|| ActError::Suite(format!("there is no account {account:?}")))?;
+    match (&access.password, by_password) {
+        (Some(password), true) => Ok(Credentials::Password { user: access.user.clone(), password: password.clone() }),
+        (None, true) => Err(ActError::Suite(format!("the password of {account:?} is not known"))),
+        (_, false) => Ok(Credentials::Token(access.token.clone())),
+    }
+}
+
+/// Makes a device. Small pages are for what the scenario itself makes: of a data set that others fill, too, the device
+/// first pulls what is there in pages of the server's choice.
+async fn open(
+    setup: DeviceSetup,
+    data_set_is_shared: bool,
+    devices: &dyn Devices,
+) -> Result<Arc<dyn Device>, DeviceError> {
+    let page = setup.page.filter(|_| data_set_is_shared);
+    if page.is_none() {
+        return devices.open(setup).await;
+    }
+    let device = devices.open(DeviceSetup { page: None, ..setup }).await?;
+    // Where this fails, so does the first sync of the scenario, which tells what is wrong.
+    _ = device.sync().await;
+    device.set_page(page).await?;
+    Ok(device)
+}
+
 fn setup(
     name: &str,
     settings: &DeviceSettings,
@@ -178,15 +242,10 @@ fn setup(
     port: &TapPort,
     seed: u64,
 ) -> Result<DeviceSetup, ActError> {
-    let account = stage
-        .accounts
-        .get(&settings.account)
-        .ok_or_else(|| ActError(format!("there is no account {:?}", settings.account)))?;
-    let credentials = match (&account.password, settings.password) {
-        (Some(password), true) => Credentials::Password { user: account.user.clone(), password: password.clone() },
-        (None, true) => return Err(ActError(format!("the password of {:?} is not known", settings.account))),
-        (_, false) => Credentials::Token(account.token.clone()),
-    };
+    let triggers = settings.triggers.as_ref().map(|triggers| {
+        let interval_ms = offset(&triggers.interval)?.unsigned_abs();
+        Ok::<_, ActError>(Triggers { interval_ms, online: triggers.online })
+    });
     let replica = match &settings.replica {
         Some(replica) => names.fill_plain(replica.as_str()),
         None => names.value(&format!("replica-{name}")).as_str().unwrap_or_default().to_owned(),
@@ -194,18 +253,21 @@ fn setup(
     Ok(DeviceSetup {
         name: name.to_owned(),
         base_url: port.base_url().clone(),
-        credentials,
+        credentials: credentials(stage, &settings.account, settings.password)?,
         clock_offset_ms: settings.clock.as_deref().map_or(Ok(0), offset)?,
         page: settings.page,
         batch: settings.batch,
-        replica: Some(replica.parse().map_err(|error| ActError(format!("device {name}: {error}")))?),
+        replica: Some(replica.parse().map_err(|error| ActError::Suite(format!("device {name}: {error}")))?),
         seed,
+        keeping: Keeping::Memory,
+        triggers: triggers.transpose()?,
     })
 }
 
 /// Reads an offset such as `+1d`, `-5m` or `0s`, in milliseconds.
 pub fn offset(text: &str) -> Result<i64, ActError> {
-    let wrong = || ActError(format!("{text:?} is no offset; write a sign, a number and ms, s, m, h or d, such as +1d"));
+    let wrong =
+        || ActError::Suite(format!("{text:?} is no offset; write a sign, a number and ms, s, m, h or d, such as +1d"));
     let (sign, rest) = match text.split_at_checked(1) {
         Some(("+", rest)) => (1, rest),
         Some(("-", rest)) => (-1, rest),
@@ -268,9 +330,10 @@ impl Play<'_> {
     }
 
     fn failure(&self, step: &Step, missed: Missed) -> Failure {
-        let rule: &RuleId = step.rule.as_ref().unwrap_or(&self.case.scenario.covers[0]);
+        let of_step: &RuleId = step.rule.as_ref().unwrap_or(&self.case.scenario.covers[0]);
+        let own = missed.rule.map(|rule| rule.parse().expect("a constant that is a rule id"));
         Failure {
-            rule: rule.clone(),
+            rule: own.unwrap_or_else(|| of_step.clone()),
             line: step.line,
             what: missed.what,
             expected: self.names.unfill(&missed.expected),
@@ -280,7 +343,7 @@ impl Play<'_> {
     }
 
     pub(super) fn slot(&self, name: &str) -> Result<&Slot, ActError> {
-        self.slots.get(name).ok_or_else(|| ActError(format!("there is no device {name:?}")))
+        self.slots.get(name).ok_or_else(|| ActError::Suite(format!("there is no device {name:?}")))
     }
 
     pub(super) fn checked(&self) {
@@ -295,23 +358,23 @@ impl Play<'_> {
             reply.json = Some(self.names.fill(json));
         }
         let about = step.about.as_ref().map(|alias| self.names.record(alias).id.to_string());
-        let fault = Fault::of(&step, about).map_err(|error| ActError(error.to_string()))?;
+        let fault = Fault::of(&step, about).map_err(|error| ActError::Suite(error.to_string()))?;
         self.slot(&step.of)?.port().inject(fault);
         Ok(StepEnd::Fine)
     }
 
     async fn server(&self, step: &ServerStep) -> Result<StepEnd, ActError> {
         let stage = &self.stage;
-        let broke = |error: &dyn std::fmt::Display| ActError(error.to_string());
+        let broke = |error: &dyn std::fmt::Display| ActError::Suite(error.to_string());
         if step.kill.is_some() {
             let restart =
-                stage.restart.clone().ok_or_else(|| ActError("the suite does not own the server".to_owned()))?;
-            restart.restart().await.map_err(ActError)?;
+                stage.restart.clone().ok_or_else(|| ActError::Suite("the suite does not own the server".to_owned()))?;
+            restart.restart().await.map_err(ActError::Suite)?;
             self.tap.forget_connections();
             return Ok(StepEnd::Fine);
         }
         let (Some(control), Some(data_set)) = (&stage.control, &stage.data_set) else {
-            return Err(ActError("the server offers no control verbs".to_owned()));
+            return Err(ActError::Suite("the server offers no control verbs".to_owned()));
         };
         if let Some(clock) = &step.clock {
             control.clock(data_set, offset(clock)?).await.map_err(|error| broke(&error))?;
@@ -334,7 +397,7 @@ impl Play<'_> {
         if crate::judge::matching::same(&expected, &got) {
             StepEnd::Fine
         } else {
-            StepEnd::Missed(Missed { what, expected, got })
+            StepEnd::Missed(Missed::new(what, expected, got))
         }
     }
 }

@@ -1,16 +1,18 @@
 //! What a device does or shows in a step.
 
-use super::act::{ActError, Missed, Play, StepEnd, offset, word};
+use super::act::{ActError, Missed, Play, StepEnd, credentials, offset, word};
 use crate::subject::device::{Device, DeviceError, SyncEnd};
 use crate::tap::TapPort;
 use fieldsync_schemas::scenario::{
-    ConflictExpectation, Conflicts, DeviceSettings, DeviceStep, GoneWord, Reading, SyncStep,
+    CallKind, ConflictExpectation, Conflicts, DeviceSettings, DeviceStep, GoneWord, Reading, SyncStep,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+
+const TO_THE_END: &str = "cycles.pull.to-the-end";
 
 /// A device of a scenario, its port, and the sync that is under way.
 pub(super) struct Slot {
@@ -85,36 +87,51 @@ impl Play<'_> {
     pub(super) async fn device_step(&self, name: &str, step: &DeviceStep) -> Result<StepEnd, ActError> {
         let slot = self.slot(name)?;
         let device = slot.device();
-        let broke = |error: DeviceError| ActError(format!("device {name}: {error}"));
+        let broke = ActError::of_device;
+        if slot.settings.triggers.is_some() && step.is_an_occasion() {
+            slot.port().mark();
+        }
         if let Some(create) = &step.create {
             let (type_name, alias) = create.named.iter().next().expect("the lint checked that there is one");
             let record = self.names.create(type_name, alias);
-            device.create(&record, create.data.clone()).await.map_err(broke)?;
+            device.create(&record, create.data.clone()).await.map_err(broke(name))?;
         }
         for (alias, changes) in step.edit.iter().flatten() {
-            device.edit(&self.names.record(alias), changes.clone()).await.map_err(broke)?;
+            device.edit(&self.names.record(alias), changes.clone()).await.map_err(broke(name))?;
         }
         if let Some(alias) = &step.delete {
-            device.delete(&self.names.record(alias)).await.map_err(broke)?;
+            device.delete(&self.names.record(alias)).await.map_err(broke(name))?;
         }
         if let Some(alias) = &step.discard {
-            device.discard(&self.names.record(alias)).await.map_err(broke)?;
+            device.discard(&self.names.record(alias)).await.map_err(broke(name))?;
         }
         if let Some(clock) = &step.clock {
-            device.set_clock(offset(clock)?).await.map_err(broke)?;
+            device.set_clock(offset(clock)?).await.map_err(broke(name))?;
+        }
+        if let Some(account) = &step.log_in {
+            let credentials = credentials(&self.stage, account, slot.settings.password)?;
+            device.log_in(credentials).await.map_err(broke(name))?;
+        }
+        if let Some(online) = step.online {
+            device.set_online(online).await.map_err(broke(name))?;
+        }
+        if let Some(kind) = step.asks {
+            // The scenario's time limit ends it where no request comes.
+            slot.port().wait_answered(kind).await;
+            self.checked();
         }
         if step.restart.is_some() {
-            device.restart().await.map_err(broke)?;
+            device.restart().await.map_err(broke(name))?;
         }
         if let Some(other) = &step.clone_of {
             let other = self.slot(other)?.device().clone();
-            device.become_clone_of(other.as_ref()).await.map_err(broke)?;
+            device.become_clone_of(other.as_ref()).await.map_err(broke(name))?;
         }
         if let Some(sync) = &step.sync {
             return self.sync(name, slot, sync).await;
         }
         for (alias, reading) in step.reads.iter().flatten() {
-            let shown = device.read(&self.names.record(alias)).await.map_err(broke)?;
+            let shown = device.read(&self.names.record(alias)).await.map_err(broke(name))?;
             let expected = match reading {
                 Reading::Data(data) => self.names.fill(&Value::Object(data.clone())),
                 Reading::Gone(GoneWord::Deleted) => word("deleted"),
@@ -130,7 +147,7 @@ impl Play<'_> {
             }
         }
         for (alias, members) in step.holds.iter().flatten() {
-            let shown = device.read(&self.names.record(alias)).await.map_err(broke)?;
+            let shown = device.read(&self.names.record(alias)).await.map_err(broke(name))?;
             let server = shown.server.map_or(Value::Null, |record| json!(record));
             let expected = self.names.fill(&Value::Object(members.clone()));
             self.checked();
@@ -140,14 +157,14 @@ impl Play<'_> {
             }
         }
         for (alias, status) in step.status.iter().flatten() {
-            let got = device.status(&self.names.record(alias)).await.map_err(broke)?;
+            let got = device.status(&self.names.record(alias)).await.map_err(broke(name))?;
             let what = format!("the status of {alias} on {name}");
             if let missed @ StepEnd::Missed(_) = self.expect(what, json!(status), json!(got)) {
                 return Ok(missed);
             }
         }
         if let Some(wanted) = step.outbox {
-            let got = device.outbox().await.map_err(broke)?;
+            let got = device.outbox().await.map_err(broke(name))?;
             if got.len() as u64 != wanted {
                 let waiting: Vec<String> = got.iter().map(ToString::to_string).collect();
                 return Ok(self.expect(format!("the outbox of {name}"), json!(wanted), json!(waiting)));
@@ -157,7 +174,7 @@ impl Play<'_> {
         if let Some(wanted) = &step.quarantine {
             let expected: BTreeMap<String, &String> =
                 wanted.iter().map(|(alias, code)| (self.names.record(alias).id.to_string(), code)).collect();
-            let found = device.quarantine().await.map_err(broke)?;
+            let found = device.quarantine().await.map_err(broke(name))?;
             let got: BTreeMap<String, String> =
                 found.into_iter().map(|one| (one.record.id.to_string(), one.code)).collect();
             return Ok(self.expect(format!("the quarantine of {name}"), json!(expected), json!(got)));
@@ -178,7 +195,7 @@ impl Play<'_> {
             slot.begin().await;
             return Ok(StepEnd::Fine);
         }
-        let end = slot.end().await.map_err(|error| ActError(format!("device {name}: {error}")))?;
+        let end = slot.end().await.map_err(ActError::of_device(name))?;
         let got = match &end {
             SyncEnd::Ok => word("ok"),
             SyncEnd::Failed { cause, detail } => json!({"fails": cause, "because": detail}),
@@ -189,12 +206,23 @@ impl Play<'_> {
             (SyncStep::Fails(wanted), SyncEnd::Failed { cause, .. }) => wanted == cause,
             _ => false,
         };
-        Ok(if as_expected { StepEnd::Fine } else { StepEnd::Missed(Missed::new(what, json!(step), got)) })
+        if !as_expected {
+            return Ok(StepEnd::Missed(Missed::new(what, json!(step), got)));
+        }
+        // Every sync that ends well has asked for what is new. One that began by itself may have done so before the mark.
+        let asked = slot.port().calls_since_mark().contains_key(&CallKind::Pull) || slot.settings.triggers.is_some();
+        Ok(match end {
+            SyncEnd::Ok if !asked => {
+                let what = format!("the pulls of {name} in a sync that ended well");
+                StepEnd::Missed(Missed { rule: Some(TO_THE_END), ..Missed::new(what, "at least 1", 0) })
+            }
+            _ => StepEnd::Fine,
+        })
     }
 
     /// The entries of the scenario's own records; others are none of its business.
     async fn conflicts(&self, name: &str, device: &dyn Device, wanted: &Conflicts) -> Result<StepEnd, ActError> {
-        let log = device.conflicts().await.map_err(|error| ActError(format!("device {name}: {error}")))?;
+        let log = device.conflicts().await.map_err(ActError::of_device(name))?;
         let mut found: Vec<Value> = Vec::new();
         for (_, entry) in log.iter().filter(|(_, entry)| self.names.alias_of(entry.record.id.as_str()).is_some()) {
             let mut told = Map::new();

@@ -8,7 +8,7 @@ mod device_step;
 mod names;
 mod request_step;
 
-pub use act::{Acted, Actors, act};
+pub use act::{ActError, Acted, Actors, act};
 pub use names::Names;
 
 use crate::subject::control::Control;
@@ -42,6 +42,13 @@ pub struct Stage {
     pub control: Option<Control>,
     /// Ends the server's process and starts it again on the same data, where the suite owns it.
     pub restart: Option<std::sync::Arc<dyn Restart>>,
+}
+
+impl Stage {
+    /// Whether other scenarios work on the same data set, now or before.
+    pub fn is_shared(&self) -> bool {
+        self.data_set.is_none()
+    }
 }
 
 /// Ends a server's process at once and starts it again on the same data, at the same address.

@@ -27,8 +27,8 @@ impl Names {
 
     /// The value of a name: what was saved under it, or an id made up at its first use.
     pub fn value(&self, name: &str) -> Value {
-        if let Some(value) = locked(&self.values).get(name) {
-            return value.clone();
+        if let Some(value) = self.known(name) {
+            return value;
         }
         let hash = Sha256::digest(format!("{}/{name}", self.salt));
         let hex: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -36,6 +36,11 @@ impl Names {
         let value = Value::String(format!("{kept}-{hex}"));
         locked(&self.values).insert(name.to_owned(), value.clone());
         value
+    }
+
+    /// The value of a name that was used.
+    pub fn known(&self, name: &str) -> Option<Value> {
+        locked(&self.values).get(name).cloned()
     }
 
     /// Saves a value under a name.

@@ -24,7 +24,7 @@ impl Play<'_> {
         };
         let default = if body.is_some() { Method::POST } else { Method::GET };
         let method = match &step.method {
-            Some(method) => method.parse().map_err(|_| ActError(format!("{method:?} is no HTTP method")))?,
+            Some(method) => method.parse().map_err(|_| ActError::Suite(format!("{method:?} is no HTTP method")))?,
             None => default,
         };
         let base = self.raw.base_url();
@@ -33,7 +33,7 @@ impl Play<'_> {
             None => format!("{}{}", base.path().trim_end_matches('/'), self.names.fill_plain(&step.path)),
         };
         let root = base.join("/").expect("a constant path");
-        let url = root.join(&path).map_err(|error| ActError(format!("{path:?} is no path: {error}")))?;
+        let url = root.join(&path).map_err(|error| ActError::Suite(format!("{path:?} is no path: {error}")))?;
         let named = step.url.as_ref().unwrap_or(&step.path);
         let what = format!("the answer to {method} {}", if named.is_empty() { "/" } else { named });
         let mut headers = self.headers(step, body.is_some())?;
@@ -121,17 +121,22 @@ impl Play<'_> {
         let account = step.account.as_deref().unwrap_or("worker");
         if account != "nobody" {
             let stage = &self.stage;
-            let access =
-                stage.accounts.get(account).ok_or_else(|| ActError(format!("there is no account {account:?}")))?;
+            let access = stage
+                .accounts
+                .get(account)
+                .ok_or_else(|| ActError::Suite(format!("there is no account {account:?}")))?;
             let bearer = format!("Bearer {}", access.token);
-            headers.insert(AUTHORIZATION, bearer.parse().map_err(|_| ActError("the token is no header".to_owned()))?);
+            headers.insert(
+                AUTHORIZATION,
+                bearer.parse().map_err(|_| ActError::Suite("the token is no header".to_owned()))?,
+            );
         }
         for (name, value) in &step.headers {
-            let header: HeaderName = name.parse().map_err(|_| ActError(format!("{name:?} is no header")))?;
+            let header: HeaderName = name.parse().map_err(|_| ActError::Suite(format!("{name:?} is no header")))?;
             match value {
                 Some(value) => {
                     let value = self.names.fill_plain(value);
-                    let value = value.parse().map_err(|_| ActError(format!("{value:?} is no header value")))?;
+                    let value = value.parse().map_err(|_| ActError::Suite(format!("{value:?} is no header value")))?;
                     headers.insert(header, value);
                 }
                 None => drop(headers.remove(header)),

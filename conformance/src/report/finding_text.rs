@@ -1,13 +1,23 @@
 //! The words of one finding: the same on a terminal and in JUnit.
 
-use super::findings::Finding;
+use super::findings::{Finding, findings};
 use super::text::{Text, Tone, cut};
-use super::{Background, Run, diff, unexpanded};
-use fieldsync_schemas::event::Exchange;
+use super::{Background, IncompleteStream, Run, diff, unexpanded};
+use fieldsync_schemas::event::{Event, Exchange};
 use serde_json::Value;
 
 /// The scenarios that are named besides the one that is shown.
 const MOST_NAMES: usize = 5;
+
+/// The last lines of a client's log that are shown.
+const LOG_LINES: usize = 6;
+
+/// Tells what a run of one scenario found, in lines of at most `width` columns.
+pub fn of_scenario(events: &[Event], background: &Background<'_>, width: usize) -> Result<String, IncompleteStream> {
+    let run = Run::of(events)?;
+    let found = findings(&run, background.spec);
+    Ok(found.iter().map(|finding| tell(finding, &run, background, width).plain()).collect::<Vec<_>>().join("\n"))
+}
 
 /// Tells a finding in lines of at most `width` columns.
 pub(super) fn tell(finding: &Finding<'_>, run: &Run<'_>, background: &Background<'_>, width: usize) -> Text {
@@ -80,6 +90,11 @@ fn write_scenario(out: &mut Text, finding: &Finding<'_>, run: &Run<'_>, backgrou
         &format!("{}: {}", run.name_of(finding.shown), finding.shown.title),
         width,
     );
+    match finding.shown.roles.as_deref() {
+        None => {}
+        Some("all") => out.line(Tone::Plain, "  client    plays every device"),
+        Some(name) => out.wrapped(Tone::Plain, "  client    ", &format!("plays {name}"), width),
+    }
     let file = case.map_or_else(|| format!("fixtures/scenarios/{}.yaml", unexpanded(id)), |case| case.file.clone());
     match finding.failure.line {
         0 => out.line(Tone::Faint, format!("            {file}, seen beside its steps")),
@@ -92,6 +107,11 @@ fn write_scenario(out: &mut Text, finding: &Finding<'_>, run: &Run<'_>, backgrou
             names += &format!(" and {} more", others.len() - MOST_NAMES);
         }
         out.wrapped(Tone::Faint, "  also in   ", &names, width);
+    }
+    if let Some(log) = &finding.shown.log {
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+        out.folded(Tone::Faint, "  its log   ", &last, width);
     }
     // Not wrapped: it is there to be copied.
     out.spans([

@@ -16,6 +16,7 @@ mod test_runs;
 pub mod text;
 pub mod verdict;
 
+pub use finding_text::of_scenario;
 pub use run::{IncompleteStream, Run};
 
 use crate::scenario::Case;

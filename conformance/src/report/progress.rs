@@ -40,6 +40,14 @@ impl Progress {
         if std::io::stderr().is_terminal() { Self::bar(total) } else { Self::lines(total, std::io::stderr()) }
     }
 
+    /// The run was planned: this many scenarios are to come.
+    pub fn planned(&mut self, total: u64) {
+        self.total = total;
+        if let Shown::Bar(bar) = &self.shown {
+            bar.set_length(total);
+        }
+    }
+
     /// A scenario has ended.
     pub fn ended(&mut self, scenario: &ScenarioEnded) {
         self.ended += 1;

@@ -4,8 +4,8 @@ use super::findings::findings;
 use super::text::{Text, Tone};
 use super::verdict::{ExitStatus, Judgement, judge};
 use super::{Background, IncompleteStream, Run, chapter_of, finding_text};
-use crate::spec::CAPABILITIES;
-use fieldsync_schemas::event::{Event, Verdict};
+use crate::spec::{CAPABILITIES, CLIENT_CAPABILITIES};
+use fieldsync_schemas::event::{Actor, Event, Verdict};
 use std::collections::BTreeMap;
 
 /// Tells a whole run in lines of at most `width` columns.
@@ -27,6 +27,7 @@ pub fn render(events: &[Event], background: &Background<'_>, width: usize) -> Re
     write_reasons(&mut out, &run, Verdict::Unsupported, "not claimed", width);
     out.blank();
     write_counts(&mut out, &run, width);
+    write_cleanup(&mut out, &run, width);
     Ok(out)
 }
 
@@ -46,7 +47,8 @@ fn verdict_line(run: &Run<'_>, judgement: &Judgement, background: &Background<'_
     }
     let mut levels = vec!["core".to_owned()];
     levels.extend(run.header.subject.profiles.iter().map(ToString::to_string));
-    let capabilities = format!("{} of {} capabilities", judgement.shown.len(), CAPABILITIES.len());
+    let all = if run.header.subject.judged == [Actor::Device] { CLIENT_CAPABILITIES } else { CAPABILITIES };
+    let capabilities = format!("{} of {} capabilities", judgement.shown.len(), all.len());
     match judgement.status {
         ExitStatus::Conformant if background.filtered => (
             Tone::Good,
@@ -193,6 +195,16 @@ fn write_counts(out: &mut Text, run: &Run<'_>, width: usize) {
         footer.millis as f64 / 1000.0,
     );
     out.wrapped(Tone::Plain, "", &line, width);
+}
+
+/// What is left is no verdict on the subject, but somebody has to look after it.
+fn write_cleanup(out: &mut Text, run: &Run<'_>, width: usize) {
+    let Some(cleanup) = &run.footer.cleanup else { return };
+    out.wrapped(Tone::Plain, "", &format!("Cleanup: {} deleted.", plural(cleanup.deleted as usize, "record")), width);
+    for (reason, count) in &cleanup.left {
+        let words = format!("warning: {} of this run left behind: {reason}", plural(*count as usize, "record"));
+        out.wrapped(Tone::Careful, "", &words, width);
+    }
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ pub fn of(scenarios: Vec<Event>) -> Vec<Event> {
         selected: scenarios.len() as u64,
     };
     let footer = Footer {
+        cleanup: None,
         verdicts: BTreeMap::new(),
         rules_passed: 3,
         rules_failed: 1,
@@ -66,6 +67,9 @@ pub fn of(scenarios: Vec<Event>) -> Vec<Event> {
 
 fn scenario(id: &str, verdict: Verdict) -> ScenarioEnded {
     ScenarioEnded {
+        roles: None,
+        needs: Vec::new(),
+        log: None,
         id: id.to_owned(),
         title: "An answer lost after the commit does not apply the record twice".to_owned(),
         profile: Profile::VersionWins,

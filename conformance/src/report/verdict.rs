@@ -91,7 +91,10 @@ impl Claims {
             let verdicts: Vec<Verdict> = run
                 .scenarios
                 .iter()
-                .filter(|scenario| scenario.covers.iter().any(|rule| belongs_to(spec, rule, capability)))
+                .filter(|scenario| {
+                    scenario.needs.contains(capability)
+                        || scenario.covers.iter().any(|rule| belongs_to(spec, rule, capability))
+                })
                 .map(|scenario| scenario.verdict)
                 .collect();
             let skipped = |verdict: &Verdict| matches!(verdict, Verdict::Unsupported | Verdict::NotTested);

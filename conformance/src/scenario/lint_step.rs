@@ -63,6 +63,9 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
         ("quarantine", step.quarantine.is_some()),
         ("restart", step.restart.is_some()),
         ("clock", step.clock.is_some()),
+        ("log_in", step.log_in.is_some()),
+        ("online", step.online.is_some()),
+        ("asks", step.asks.is_some()),
         ("clone_of", step.clone_of.is_some()),
         ("requests", step.requests.is_some()),
     ];

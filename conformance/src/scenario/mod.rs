@@ -60,22 +60,24 @@ impl Case {
         verbs
     }
 
-    /// The accounts that the scenario needs: those of its devices, and those of its raw requests.
+    /// The accounts that the scenario needs: those of its devices, of who logs in there, and of its raw requests.
     pub fn accounts(&self) -> BTreeSet<String> {
         let mut accounts: BTreeSet<String> =
             self.scenario.devices.settings().into_iter().map(|(_, device)| device.account).collect();
-        each_step(&self.scenario.steps, &mut |step| {
-            let Action::Request(request) = &step.action else { return };
-            match request.account.as_deref() {
+        each_step(&self.scenario.steps, &mut |step| match &step.action {
+            Action::Request(request) => match request.account.as_deref() {
                 Some("nobody") => {}
                 account => _ = accounts.insert(account.unwrap_or("worker").to_owned()),
-            }
+            },
+            Action::Device(_, what) => accounts.extend(what.log_in.clone()),
+            _ => {}
         });
         accounts
     }
 }
 
-fn each_step(steps: &[Step], look: &mut impl FnMut(&Step)) {
+/// Looks at every step, those within others among them.
+pub fn each_step(steps: &[Step], look: &mut impl FnMut(&Step)) {
     for step in steps {
         look(step);
         if let Action::Together(inner) = &step.action {

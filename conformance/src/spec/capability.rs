@@ -21,5 +21,13 @@ pub const CAPABILITIES: &[&str] = &[
     "link",
 ];
 
+/// What a client may claim, in the order of the specification. The last two are no server's affair.
+pub const CLIENT_CAPABILITIES: &[&str] = &["password-login", "token-refresh", "concurrent", "triggers"];
+
+/// Whether only clients claim it.
+pub fn is_of_clients(capability: &str) -> bool {
+    CLIENT_CAPABILITIES.contains(&capability) && !CAPABILITIES.contains(&capability)
+}
+
 /// The level that every server and device has.
 pub const CORE: &str = "core";

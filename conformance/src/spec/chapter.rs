@@ -9,7 +9,7 @@
 use super::flaw::Flaw;
 use super::markdown::{Block, BlockKind, blocks};
 use super::rule::{Rule, RuleRef};
-use super::{Example, ExchangeExample, note, sentence};
+use super::{Example, ExchangeExample, exchange, note, sentence};
 
 /// What a chapter holds.
 #[derive(Debug, Default)]
@@ -43,8 +43,8 @@ pub(super) fn read(name: &str, file: &str, text: &str, flaws: &mut Vec<Flaw>) ->
         next += 1;
         match &block.kind {
             BlockKind::Code { info } => {
-                if let Err(problem) = read_code(info, block, file, &mut chapter) {
-                    flaws.push(Flaw::new(file, block.line, problem));
+                if let Err((line, problem)) = read_code(info, block, file, &mut chapter) {
+                    flaws.push(Flaw::new(file, line, problem));
                 }
             }
             BlockKind::Paragraph if block.text.starts_with("r[") => {
@@ -116,7 +116,7 @@ fn check_prose(file: &str, block: &Block, flaws: &mut Vec<Flaw>) {
     }
 }
 
-fn read_code(info: &str, block: &Block, file: &str, chapter: &mut Chapter) -> Result<(), String> {
+fn read_code(info: &str, block: &Block, file: &str, chapter: &mut Chapter) -> Result<(), (u32, String)> {
     let mut words = info.split_whitespace();
     let language = words.next().unwrap_or_default();
     for word in words {
@@ -131,14 +131,15 @@ fn read_code(info: &str, block: &Block, file: &str, chapter: &mut Chapter) -> Re
             }),
             ("http", "scenario") => chapter.exchanges.push(ExchangeExample {
                 scenario: value.to_owned(),
-                text: block.text.clone(),
+                exchanges: exchange::read(&block.text, block.line + 1)?,
                 file: place.0,
                 line: place.1,
             }),
             _ => {
-                return Err(format!(
+                let problem = format!(
                     "a block {info:?} is not executed: use `json message=<name>` or `http scenario=<chapter/name>`"
-                ));
+                );
+                return Err((block.line, problem));
             }
         }
     }
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn executed_blocks_are_found() {
-        let text = "```json message=push-request\n{}\n```\n\n```http scenario=push/lost-answer\nPOST /push\n```\n\n```json\n1\n```\n";
+        let text = "```json message=push-request\n{}\n```\n\n```http scenario=push/lost-answer\nPOST {base}/push\n\nHTTP/1.1 200 OK\n```\n\n```json\n1\n```\n";
         let chapter = read("push", "push.md", text, &mut Vec::new());
         assert_eq!((chapter.examples[0].message.as_str(), chapter.examples[0].line), ("push-request", 1));
         assert_eq!((chapter.exchanges[0].scenario.as_str(), chapter.exchanges[0].line), ("push/lost-answer", 5));

@@ -12,7 +12,7 @@ static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../spec/src");
 pub struct SpecFiles {
     /// What stands before a path in messages, such as `spec/src/`.
     pub(super) place: String,
-    pub(super) texts: BTreeMap<String, String>,
+    pub(crate) texts: BTreeMap<String, String>,
 }
 
 impl SpecFiles {

@@ -14,7 +14,7 @@ pub struct Flaw {
 }
 
 impl Flaw {
-    pub(super) fn new(file: &str, line: u32, problem: impl Into<String>) -> Self {
+    pub(crate) fn new(file: &str, line: u32, problem: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line, problem: problem.into() }
     }
 }

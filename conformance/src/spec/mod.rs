@@ -6,6 +6,7 @@
 
 mod capability;
 mod chapter;
+mod exchange;
 mod files;
 mod flaw;
 mod markdown;
@@ -15,7 +16,8 @@ mod rule;
 mod sentence;
 mod table;
 
-pub use capability::{CAPABILITIES, CORE};
+pub use capability::{CAPABILITIES, CLIENT_CAPABILITIES, CORE, is_of_clients};
+pub use exchange::{ShownExchange, ShownMessage};
 pub use files::SpecFiles;
 pub use flaw::{Flaw, ReadSpecError, ReadSpecErrorKind};
 pub use rule::{InvalidRuleRef, Rule, RuleRef, Strength};
@@ -72,13 +74,13 @@ pub struct Example {
     pub line: u32,
 }
 
-/// A message exchange shown in the text: a block `http scenario=push/lost-answer`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Message exchanges shown in the text: a block `http scenario=push/lost-answer`.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExchangeExample {
-    /// The scenario in which it happens.
+    /// The scenario in which they happen.
     pub scenario: String,
-    /// What stands in the block.
-    pub text: String,
+    /// What stands in the block, in order.
+    pub exchanges: Vec<ShownExchange>,
     /// The file it stands in.
     pub file: String,
     /// Its line, from 1.

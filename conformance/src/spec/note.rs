@@ -1,6 +1,6 @@
 //! The note after a rule's id: `(password-login; version-wins; since 2026-12-01; untested: nobody sees it)`.
 
-use super::capability::{CAPABILITIES, CORE};
+use super::capability::{CAPABILITIES, CORE, is_of_clients};
 use fieldsync_schemas::PROTOCOL_VERSION;
 use fieldsync_schemas::id::Capability;
 use fieldsync_schemas::registry::Profile;
@@ -56,7 +56,7 @@ fn read_part(part: &str, note: &mut Note) -> Result<(), String> {
         note.profile = Some(profile);
         return Ok(());
     }
-    if CAPABILITIES.contains(&part) {
+    if CAPABILITIES.contains(&part) || is_of_clients(part) {
         note.capability = Some(Capability::new(part).map_err(|error| error.to_string())?);
         return Ok(());
     }

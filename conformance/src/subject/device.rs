@@ -2,11 +2,14 @@
 //! the same trait.
 
 use async_trait::async_trait;
+use fieldsync_schemas::adapter::Triggers;
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::{Data, Record};
 use fieldsync_schemas::scenario::{FailureCause, Status};
+use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 use url::Url;
 
@@ -52,6 +55,21 @@ pub struct DeviceSetup {
     pub replica: Option<ReplicaId>,
     /// Fixes the ids that it makes up.
     pub seed: u64,
+    /// Where it keeps what it has.
+    pub keeping: Keeping,
+    /// When it starts a sync by itself; never where absent.
+    pub triggers: Option<Triggers>,
+}
+
+/// Where a device keeps what it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keeping {
+    /// In memory, if it likes: it is not opened again.
+    Memory,
+    /// So that its process can end and start again.
+    Durable,
+    /// In this folder, going on from what is there.
+    Folder(PathBuf),
 }
 
 /// How a sync ended.
@@ -120,14 +138,23 @@ pub trait Device: Send + Sync {
     async fn replica(&self) -> Result<ReplicaId, DeviceError>;
     /// Sets how far its clock is ahead, in milliseconds.
     async fn set_clock(&self, offset_ms: i64) -> Result<(), DeviceError>;
-    /// Ends without warning and starts on the same store.
+    /// Sets the changes that it asks for in one pull; what the server gives where there is none. Only a data set that
+    /// others fill, too, needs it.
+    async fn set_page(&self, page: Option<u64>) -> Result<(), DeviceError> {
+        Err(DeviceError(format!("the pages of this device cannot be set to {page:?} while it is open")))
+    }
+    /// Gives it other credentials: somebody else logs in, or the same person anew.
+    async fn log_in(&self, credentials: Credentials) -> Result<(), DeviceError>;
+    /// Tells it whether there is a network. Only for a device with triggers.
+    async fn set_online(&self, online: bool) -> Result<(), DeviceError>;
+    /// Ends it without warning. It can be started again.
+    async fn kill(&self);
+    /// Ends it without warning, if it still runs, and starts it on the same store.
     async fn restart(&self) -> Result<(), DeviceError>;
     /// Takes over a copy of another device's store.
     async fn become_clone_of(&self, other: &dyn Device) -> Result<(), DeviceError>;
-    /// Its store, for a clone; none where it cannot be copied.
-    fn store(&self) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
-        None
-    }
+    /// What it is, for a clone.
+    fn as_any(&self) -> &dyn Any;
 }
 
 /// What makes devices.
@@ -135,4 +162,8 @@ pub trait Device: Send + Sync {
 pub trait Devices: Send + Sync {
     /// Makes a device with an empty store.
     async fn open(&self, setup: DeviceSetup) -> Result<Arc<dyn Device>, DeviceError>;
+    /// What they wrote to their log lately, for people.
+    async fn log(&self) -> Option<String> {
+        None
+    }
 }

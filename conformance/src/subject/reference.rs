@@ -1,29 +1,35 @@
 //! The reference as a subject: the server embedded in this process, and reference devices.
 
 use crate::replay::Restart;
-use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices, Quarantined, Shown, SyncEnd};
+use crate::subject::client::Client;
+use crate::subject::device::{
+    Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping, Quarantined, Shown, SyncEnd,
+};
 use crate::subject::server::{HttpServer, ServerAddress};
 use async_trait::async_trait;
-use fieldsync_client::{DeviceOptions, HttpTransport, MemoryStore, Timer, Transport};
+use fieldsync_client::{DeviceOptions, HttpTransport, MemoryStore, Timer, Transport, Triggers};
 use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::device::{self, DeviceStore, Rules, StandardRules, SyncOutcome};
+use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
 use fieldsync_schemas::id::{RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
+use fieldsync_schemas::registry::Profile;
 use fieldsync_schemas::scenario::Status;
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::{Parts, PasswordCost, Running, Server, Settings, SqliteStore, domain_from_yaml};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::any::Any;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use url::Url;
 
 /// Changes the parts of a server before it starts.
@@ -68,21 +74,17 @@ impl EmbeddedServer {
         Ok(Arc::new(Self { folder, address, fault, running: tokio::sync::Mutex::new(Some(running)) }))
     }
 
-    /// The server as a subject.
-    pub async fn connect(self: &Arc<Self>) -> Result<HttpServer, Blocked> {
+    /// Where it is, with its control verbs.
+    pub fn address(self: &Arc<Self>) -> ServerAddress {
         let root = Url::parse(&format!("http://{}/", self.address)).expect("an address makes a URL");
         let bases = domains().iter().map(|domain| root.join(domain.name.as_str()).expect("a name is a path")).collect();
-        HttpServer::connect(ServerAddress {
-            name: "reference".to_owned(),
-            bases,
-            control: Some(root.join("control").expect("a constant path")),
-            accounts: BTreeMap::new(),
-            domains: Vec::new(),
-            restart: Some(self.clone()),
-            headers: http::HeaderMap::new(),
-            ca_cert: None,
-        })
-        .await
+        let control = Some(root.join("control").expect("a constant path"));
+        ServerAddress { bases, control, restart: Some(self.clone()), ..ServerAddress::named("reference") }
+    }
+
+    /// The server as a subject.
+    pub async fn connect(self: &Arc<Self>) -> Result<HttpServer, Blocked> {
+        HttpServer::connect(self.address()).await
     }
 }
 
@@ -152,23 +154,59 @@ impl ReferenceDevices {
     }
 }
 
+/// What the reference device claims as a client.
+pub fn description() -> AdapterDescription {
+    AdapterDescription {
+        name: "fieldsync reference device".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        profiles: vec![Profile::VersionWins],
+        capabilities: AdapterCapability::KNOWN.to_vec(),
+    }
+}
+
+#[async_trait]
+impl Client for ReferenceDevices {
+    fn name(&self) -> String {
+        "reference".to_owned()
+    }
+
+    fn profiles(&self) -> Vec<Profile> {
+        description().profiles
+    }
+
+    fn capabilities(&self) -> Vec<AdapterCapability> {
+        description().capabilities
+    }
+
+    async fn devices(&self) -> Result<Arc<dyn Devices>, DeviceError> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
 #[async_trait]
 impl Devices for ReferenceDevices {
     async fn open(&self, setup: DeviceSetup) -> Result<Arc<dyn Device>, DeviceError> {
-        let clock = Arc::new(ScenarioClock { offset_ms: AtomicI64::new(setup.clock_offset_ms) });
-        let memory = Arc::new(MemoryStore::default());
+        let clock = Arc::new(ScenarioClock::new(setup.clock_offset_ms));
+        let store = match &setup.keeping {
+            // The store outlives the device's end in this process, so that memory is durable, too.
+            Keeping::Memory | Keeping::Durable => Store::Memory(Arc::new(MemoryStore::default())),
+            Keeping::Folder(folder) => Store::Folder(folder.clone()),
+        };
+        let login = Mutex::new(credentials(&setup.credentials));
         let ids = Arc::new(SeededIds {
             salt: format!("{}/{}/{:?}", setup.base_url, setup.name, setup.replica),
             seed: setup.seed,
             next: AtomicU64::new(0),
         });
         let made = ReferenceDevice {
+            page: RwLock::new(setup.page),
             setup,
             clock,
             ids,
             fault: self.fault.clone(),
             http: self.http.clone(),
-            memory: RwLock::new(memory),
+            login,
+            store: RwLock::new(store),
             device: RwLock::new(None),
         };
         made.start()?;
@@ -179,12 +217,44 @@ impl Devices for ReferenceDevices {
 /// A reference device that can be ended and started again.
 struct ReferenceDevice {
     setup: DeviceSetup,
+    page: RwLock<Option<u64>>,
     clock: Arc<ScenarioClock>,
     ids: Arc<SeededIds>,
     fault: DeviceFault,
     http: reqwest::Client,
-    memory: RwLock<Arc<MemoryStore>>,
-    device: RwLock<Option<Arc<fieldsync_client::Device>>>,
+    login: Mutex<device::Credentials>,
+    store: RwLock<Store>,
+    device: RwLock<Option<fieldsync_client::Device>>,
+}
+
+/// Where a reference device keeps what it has.
+#[derive(Clone)]
+enum Store {
+    Memory(Arc<MemoryStore>),
+    Folder(PathBuf),
+}
+
+impl Store {
+    fn open(&self) -> Result<Arc<dyn DeviceStore>, DeviceError> {
+        Ok(match self {
+            Store::Memory(memory) => memory.clone(),
+            Store::Folder(folder) => {
+                Arc::new(fieldsync_client::SqliteStore::open(&folder.join("device.sqlite")).map_err(told)?)
+            }
+        })
+    }
+}
+
+fn credentials(given: &Credentials) -> device::Credentials {
+    match given.clone() {
+        Credentials::Token(token) => device::Credentials { token: Some(token), password: None },
+        Credentials::Password { user, password } => {
+            device::Credentials { token: None, password: Some(device::Password { user, password }) }
+        }
+        Credentials::PasswordAndToken { user, password, token } => {
+            device::Credentials { token: Some(token), password: Some(device::Password { user, password }) }
+        }
+    }
 }
 
 fn told(error: impl std::fmt::Display) -> DeviceError {
@@ -193,64 +263,92 @@ fn told(error: impl std::fmt::Display) -> DeviceError {
 
 impl ReferenceDevice {
     fn start(&self) -> Result<(), DeviceError> {
-        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let store = self.store().open()?;
         let base_url = self.setup.base_url.clone();
         let transport = Arc::new(HttpTransport::new(self.http.clone(), base_url.clone(), Duration::from_secs(10)));
-        let parts = (self.fault)(DeviceParts {
-            rules: Arc::new(StandardRules),
-            store: memory,
-            transport,
-            base_url: base_url.clone(),
+        let parts =
+            (self.fault)(DeviceParts { rules: Arc::new(StandardRules), store, transport, base_url: base_url.clone() });
+        let triggers = self.setup.triggers.as_ref().map(|triggers| Triggers {
+            interval: Duration::from_millis(triggers.interval_ms),
+            online: triggers.online,
         });
-        let credentials = match self.setup.credentials.clone() {
-            Credentials::Token(token) => device::Credentials { token: Some(token), password: None },
-            Credentials::Password { user, password } => {
-                device::Credentials { token: None, password: Some(device::Password { user, password }) }
-            }
-            Credentials::PasswordAndToken { user, password, token } => {
-                device::Credentials { token: Some(token), password: Some(device::Password { user, password }) }
-            }
-        };
         let options = DeviceOptions {
-            credentials,
+            credentials: locked(&self.login).clone(),
             store: parts.store,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             timer: self.clock.clone(),
             transport: Some(parts.transport),
             rules: parts.rules,
-            page_limit: self.setup.page,
+            page_limit: *self.page.read().unwrap_or_else(PoisonError::into_inner),
             batch_limit: self.setup.batch,
             replica: self.setup.replica.clone(),
+            triggers,
             ..DeviceOptions::new(base_url, self.http.clone())
         };
         let opened = fieldsync_client::Device::open(options).map_err(told)?;
-        *self.device.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(opened));
+        *self.device.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
         Ok(())
     }
 
-    fn device(&self) -> Arc<fieldsync_client::Device> {
-        let device = self.device.read().unwrap_or_else(PoisonError::into_inner).clone();
-        device.expect("a device is started as soon as it is made")
+    fn store(&self) -> Store {
+        self.store.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    fn device(&self) -> Result<fieldsync_client::Device, DeviceError> {
+        let device = self.device.read().unwrap_or_else(PoisonError::into_inner).clone();
+        device.ok_or_else(|| told("the device was ended and not started again"))
+    }
+
+    fn stop(&self) {
+        if let Some(device) = self.device.write().unwrap_or_else(PoisonError::into_inner).take() {
+            device.stop();
+        }
+    }
+}
+
+impl Drop for ReferenceDevice {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The machine's clock, moved; waiting moves it further instead of taking time.
 struct ScenarioClock {
-    offset_ms: AtomicI64,
+    offset_ms: watch::Sender<i64>,
+}
+
+impl ScenarioClock {
+    fn new(offset_ms: i64) -> Self {
+        Self { offset_ms: watch::channel(offset_ms).0 }
+    }
 }
 
 impl Clock for ScenarioClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(Timestamp::now().as_millis() + self.offset_ms.load(Ordering::Relaxed))
+        Timestamp::from_millis(Timestamp::now().as_millis() + *self.offset_ms.borrow())
     }
 }
 
 #[async_trait]
 impl Timer for ScenarioClock {
     async fn wait(&self, duration: Duration) {
-        self.offset_ms.fetch_add(duration.as_millis() as i64, Ordering::Relaxed);
+        self.offset_ms.send_modify(|offset_ms| *offset_ms += duration.as_millis() as i64);
         tokio::task::yield_now().await;
+    }
+
+    /// Only a move of the clock brings the time about: no scenario is long enough for it to come by itself.
+    async fn reached(&self, time: Timestamp) {
+        let mut moves = self.offset_ms.subscribe();
+        while self.now() < time {
+            if moves.changed().await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -273,30 +371,30 @@ impl Ids for SeededIds {
 impl Device for ReferenceDevice {
     async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
         let id = Some(record.id.clone());
-        self.device().create(record.type_name.clone(), id, data).map(drop).map_err(told)
+        self.device()?.create(record.type_name.clone(), id, data).map(drop).map_err(told)
     }
 
     async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError> {
-        self.device().edit(record, changes).map_err(told)
+        self.device()?.edit(record, changes).map_err(told)
     }
 
     async fn delete(&self, record: &RecordRef) -> Result<(), DeviceError> {
-        self.device().delete(record).map_err(told)
+        self.device()?.delete(record).map_err(told)
     }
 
     async fn discard(&self, record: &RecordRef) -> Result<(), DeviceError> {
-        self.device().discard(record).map_err(told)
+        self.device()?.discard(record).map_err(told)
     }
 
     async fn sync(&self) -> Result<SyncEnd, DeviceError> {
-        Ok(match self.device().sync().await.outcome {
+        Ok(match self.device()?.sync().await.outcome {
             SyncOutcome::Ok => SyncEnd::Ok,
             SyncOutcome::Failed(failure) => SyncEnd::Failed { cause: failure.cause, detail: failure.detail },
         })
     }
 
     async fn read(&self, record: &RecordRef) -> Result<Shown, DeviceError> {
-        Ok(match self.device().read(record).map_err(told)? {
+        Ok(match self.device()?.read(record).map_err(told)? {
             None => Shown::default(),
             Some(shown) => {
                 Shown { data: (!shown.deleted).then_some(shown.data), deleted: shown.deleted, server: shown.server }
@@ -305,45 +403,67 @@ impl Device for ReferenceDevice {
     }
 
     async fn status(&self, record: &RecordRef) -> Result<Option<Status>, DeviceError> {
-        Ok(Some(self.device().status(record)))
+        Ok(Some(self.device()?.status(record)))
     }
 
     async fn conflicts(&self) -> Result<Vec<(RecordId, ConflictEntry)>, DeviceError> {
-        self.device().conflicts().map_err(told)
+        self.device()?.conflicts().map_err(told)
     }
 
     async fn outbox(&self) -> Result<Vec<RecordRef>, DeviceError> {
-        Ok(self.device().outbox().into_iter().map(|item| item.record).collect())
+        Ok(self.device()?.outbox().into_iter().map(|item| item.record).collect())
     }
 
     async fn quarantine(&self) -> Result<Vec<Quarantined>, DeviceError> {
-        let items = self.device().quarantine();
+        let items = self.device()?.quarantine();
         Ok(items.into_iter().map(|item| Quarantined { record: item.record, code: item.code }).collect())
     }
 
     async fn replica(&self) -> Result<ReplicaId, DeviceError> {
-        Ok(self.device().replica_id())
+        Ok(self.device()?.replica_id())
     }
 
     async fn set_clock(&self, offset_ms: i64) -> Result<(), DeviceError> {
-        self.clock.offset_ms.store(offset_ms, Ordering::Relaxed);
+        self.clock.offset_ms.send_replace(offset_ms);
         Ok(())
     }
 
+    async fn set_page(&self, page: Option<u64>) -> Result<(), DeviceError> {
+        *self.page.write().unwrap_or_else(PoisonError::into_inner) = page;
+        self.restart().await
+    }
+
+    async fn log_in(&self, given: Credentials) -> Result<(), DeviceError> {
+        let given = credentials(&given);
+        *locked(&self.login) = given.clone();
+        self.device()?.log_in(given).map_err(told)
+    }
+
+    async fn set_online(&self, online: bool) -> Result<(), DeviceError> {
+        self.device()?.set_online(online);
+        Ok(())
+    }
+
+    async fn kill(&self) {
+        self.stop();
+    }
+
     async fn restart(&self) -> Result<(), DeviceError> {
-        self.device().stop();
+        self.stop();
         self.start()
     }
 
     async fn become_clone_of(&self, other: &dyn Device) -> Result<(), DeviceError> {
-        let store = other.store().and_then(|store| store.downcast::<MemoryStore>().ok());
-        let store = store.ok_or_else(|| told("the store of the other device cannot be copied"))?;
-        self.device().stop();
-        *self.memory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(store.copied());
+        let other = other.as_any().downcast_ref::<ReferenceDevice>().map(ReferenceDevice::store);
+        let Some(Store::Memory(memory)) = other else {
+            return Err(told("the store of the other device cannot be copied"));
+        };
+        self.stop();
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = Store::Memory(Arc::new(memory.copied()));
         self.start()
     }
 
-    fn store(&self) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
-        Some(self.memory.read().unwrap_or_else(PoisonError::into_inner).clone())
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }

@@ -1,5 +1,6 @@
 //! A server under test, reached over HTTP: embedded, spawned or somewhere else.
 
+use crate::pace::Pace;
 use crate::replay::{AccountAccess, Restart, Stage};
 use crate::subject::control::Control;
 use async_trait::async_trait;
@@ -76,6 +77,25 @@ pub struct ServerAddress {
     pub headers: http::HeaderMap,
     /// Certificates to trust, PEM.
     pub ca_cert: Option<Vec<u8>>,
+    /// How many requests a second it gets.
+    pub pace: Option<Pace>,
+}
+
+impl ServerAddress {
+    /// A server of this name, without an address yet.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            bases: Vec::new(),
+            control: None,
+            accounts: BTreeMap::new(),
+            domains: Vec::new(),
+            restart: None,
+            headers: http::HeaderMap::new(),
+            ca_cert: None,
+            pace: None,
+        }
+    }
 }
 
 /// A server under test, reached over HTTP.
@@ -98,7 +118,7 @@ impl HttpServer {
     /// Asks a server what it hosts, makes or takes the accounts, and logs in; or says why nothing can be run.
     pub async fn connect(address: ServerAddress) -> Result<Self, Blocked> {
         let http = client(&address).map_err(|reason| blocked("set up the connection", reason, false))?;
-        let ask = Asker { http };
+        let ask = Asker { http, pace: address.pace.clone() };
         let control = match &address.control {
             None => None,
             Some(url) => Some(
@@ -329,6 +349,7 @@ async fn printed(command: &str) -> Result<String, String> {
 
 struct Asker {
     http: reqwest::Client,
+    pace: Option<Pace>,
 }
 
 impl Asker {
@@ -359,6 +380,9 @@ impl Asker {
             let unreachable = error.is_connect() || error.is_timeout();
             blocked(doing, format!("{url} cannot be reached: {error}"), unreachable)
         };
+        if let Some(pace) = &self.pace {
+            pace.turn().await;
+        }
         let answer = request.header(VERSION_HEADER, PROTOCOL_VERSION).send().await.map_err(failed)?;
         let status = answer.status();
         let body = bounded(answer).await.map_err(failed)?;

@@ -1,13 +1,13 @@
 //! A server that the suite starts itself: owning the process gives kill and restart.
 
 use crate::replay::Restart;
+use crate::subject::command::{Group, shell};
 use async_trait::async_trait;
 use fieldsync_schemas::discovery::WellKnown;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -61,7 +61,7 @@ pub struct Spawned {
     command: String,
     root: Url,
     http: reqwest::Client,
-    child: Mutex<Option<Child>>,
+    child: Mutex<Option<(Child, Group)>>,
     folder: tempfile::TempDir,
 }
 
@@ -112,15 +112,9 @@ impl Spawned {
             .append(true)
             .open(self.folder.path().join("log"))
             .map_err(SpawnError::Prepare)?;
-        let mut child = Command::new("sh")
-            .args(["-c", &format!("exec {}", self.command)])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(SpawnError::Prepare)?)
-            .stderr(log)
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
+        let out = log.try_clone().map_err(SpawnError::Prepare)?;
+        let mut child = shell(&self.command).stdout(out).stderr(log).spawn().map_err(failed)?;
+        let group = Group::of(&child);
         let url = self.root.join(".well-known/fieldsync").expect("a constant path");
         let started = Instant::now();
         loop {
@@ -129,7 +123,7 @@ impl Spawned {
             }
             // Anything that answers HTTP is up; whether it answers well is for the scenarios.
             if self.http.get(url.clone()).timeout(Duration::from_secs(1)).send().await.is_ok() {
-                *self.child.lock().await = Some(child);
+                *self.child.lock().await = Some((child, group));
                 return Ok(());
             }
             if started.elapsed() > START_BUDGET {
@@ -143,26 +137,18 @@ impl Spawned {
 #[async_trait]
 impl Restart for Spawned {
     async fn restart(&self) -> Result<(), String> {
-        if let Some(mut child) = self.child.lock().await.take() {
-            end_group(&child).await;
+        if let Some((mut child, group)) = self.child.lock().await.take() {
+            group.end();
             child.wait().await.map_err(|error| format!("the server did not end: {error}"))?;
         }
         self.launch().await.map_err(|error| error.to_string())
     }
 }
 
-/// Ends a process and everything that it started, at once.
-async fn end_group(child: &Child) {
-    if let Some(id) = child.id() {
-        // The group has the id of its first process, because it was started in a group of its own.
-        _ = Command::new("kill").args(["-KILL", "--", &format!("-{id}")]).status().await;
-    }
-}
-
 impl Drop for Spawned {
     fn drop(&mut self) {
-        if let Some(id) = self.child.get_mut().as_ref().and_then(Child::id) {
-            _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{id}")]).status();
+        if let Some((_, group)) = self.child.get_mut() {
+            group.end();
         }
     }
 }

@@ -10,6 +10,7 @@ use super::port::Port;
 use super::route::Place;
 use super::trouble::TapTrouble;
 use bytes::Bytes;
+use fieldsync_schemas::scenario::CallKind;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, LOCATION};
 use http::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, request};
@@ -131,6 +132,7 @@ impl<'a> Exchange<'a> {
             FaultAction::DropBeforeSend => Ok(Planned::Nothing),
             FaultAction::DropMidRequest => {
                 let (head, _) = self.upstream_request(body)?.into_parts();
+                self.port.turn().await;
                 self.port.client.send_half(&self.port.route().origin, &head, body).await?;
                 Ok(Planned::Nothing)
             }
@@ -190,6 +192,16 @@ impl<'a> Exchange<'a> {
     }
 
     async fn ask_unrecorded(&self, body: &Bytes) -> Result<(Reply, Arc<Answer>), TapTrouble> {
+        self.port.turn().await;
+        let asked = self.ask_now(body).await;
+        if let Some(made) = self.port.settings.made.as_ref().filter(|_| self.seen.kind == CallKind::Push) {
+            let answer = asked.as_ref().ok().map(|(_, answer)| answer.as_ref());
+            made.note(&self.port.base, &self.seen.request_body.bytes, answer);
+        }
+        asked
+    }
+
+    async fn ask_now(&self, body: &Bytes) -> Result<(Reply, Arc<Answer>), TapTrouble> {
         let request = self.upstream_request(body)?;
         let (head, body) = self.port.client.call(&self.port.route().origin, request).await?;
         if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {

@@ -15,6 +15,7 @@ mod exchange;
 mod fault;
 mod forward;
 mod listener;
+mod made;
 mod port;
 pub mod redact;
 mod route;
@@ -25,12 +26,15 @@ pub mod wire;
 
 pub use exchange::{Answer, Body, Caller, Delivered, KEPT, SeenExchange};
 pub use fault::{Fault, FaultAction, InvalidFault};
+pub use made::Made;
 pub use port::TapPort;
 pub use trouble::TapTrouble;
 
+use crate::pace::Pace;
 use http::HeaderMap;
 use listener::Listener;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use upstream::Client;
@@ -49,6 +53,10 @@ pub struct Settings {
     pub body_limit: usize,
     /// How strictly each side's messages are examined.
     pub forms: wire::Forms,
+    /// How many requests a second a server gets; as many as come where absent.
+    pub pace: Option<Pace>,
+    /// Notes the records that pushes make.
+    pub made: Option<Made>,
 }
 
 impl Default for Settings {
@@ -59,6 +67,8 @@ impl Default for Settings {
             timeout: Duration::from_secs(10),
             body_limit: 64 << 20,
             forms: wire::Forms::default(),
+            pace: None,
+            made: None,
         }
     }
 }
@@ -83,7 +93,13 @@ pub enum TapError {
 
 /// The tap of a run: its listeners, and its connections to servers.
 #[derive(Clone)]
-pub struct Tap(Arc<Shared>);
+pub struct Tap {
+    shared: Arc<Shared>,
+    waited: Waited,
+}
+
+/// How long requests have waited for their turn, in microseconds.
+type Waited = Arc<AtomicU64>;
 
 struct Shared {
     settings: Arc<Settings>,
@@ -95,27 +111,38 @@ impl Tap {
     /// Starts a tap. Its ports must be opened inside a Tokio runtime.
     pub fn start(settings: Settings) -> Result<Self, TapError> {
         let client = Arc::new(Client::new(&settings)?);
-        Ok(Self(Arc::new(Shared { settings: Arc::new(settings), client, listeners: Mutex::default() })))
+        let shared = Shared { settings: Arc::new(settings), client, listeners: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared), waited: Waited::default() })
+    }
+
+    /// The same tap for one scenario, which has a count of its own of the time for which its requests wait.
+    pub fn for_scenario(&self) -> Self {
+        Self { shared: self.shared.clone(), waited: Waited::default() }
+    }
+
+    /// How long the requests of this scenario have waited for their turn, all together.
+    pub fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited.load(Ordering::Relaxed))
     }
 
     /// Opens a port for a device that is to reach the data set at this base URL.
     pub fn port(&self, name: &str, base: &Url) -> Result<TapPort, TapError> {
-        TapPort::open(&self.0, name, Caller::Device, base)
+        TapPort::open(self, name, Caller::Device, base)
     }
 
     /// Opens a port for requests of the suite itself, which may be wrong on purpose.
     pub fn raw_port(&self, name: &str, base: &Url) -> Result<TapPort, TapError> {
-        TapPort::open(&self.0, name, Caller::Raw, base)
+        TapPort::open(self, name, Caller::Raw, base)
     }
 
     /// Closes the unused connections to servers, as after the end of a server's process.
     pub fn forget_connections(&self) {
-        self.0.client.forget();
+        self.shared.client.forget();
     }
 
     /// How many listeners wait for a port.
     pub fn idle_listeners(&self) -> usize {
-        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 

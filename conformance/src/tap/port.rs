@@ -6,9 +6,10 @@ use super::listener::Listener;
 use super::route::Route;
 use super::trouble::TapTrouble;
 use super::upstream::Client;
-use super::{Settings, Shared, TapError};
+use super::{Settings, Shared, Tap, TapError, Waited};
 use fieldsync_schemas::scenario::CallKind;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -20,11 +21,15 @@ pub(super) struct Port {
     pub(super) caller: Caller,
     pub(super) settings: Arc<Settings>,
     pub(super) client: Arc<Client>,
+    pub(super) base: Url,
+    waited: Waited,
     route: RwLock<Route>,
     faults: Mutex<Faults>,
     log: Mutex<Log>,
     holds: watch::Sender<Holds>,
     closed: watch::Sender<bool>,
+    /// Counts exchanges that have ended.
+    ended: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -54,6 +59,13 @@ impl Port {
     pub(super) async fn closed(&self) {
         let mut closed = self.closed.subscribe();
         _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// Waits until the server may be asked.
+    pub(super) async fn turn(&self) {
+        if let Some(pace) = &self.settings.pace {
+            self.waited.fetch_add(pace.turn().await.as_micros() as u64, Ordering::Relaxed);
+        }
     }
 
     /// What strikes a request of this kind with this body.
@@ -100,6 +112,8 @@ impl Port {
         seen.delivered = delivered;
         seen.ended = Some(Instant::now());
         seen.bound(self.settings.forms);
+        drop(log);
+        self.ended.send_modify(|ended| *ended += 1);
     }
 
     /// The last whole answer of the server to a request of this kind before this one.
@@ -120,7 +134,8 @@ pub struct TapPort {
 }
 
 impl TapPort {
-    pub(super) fn open(shared: &Arc<Shared>, name: &str, caller: Caller, base: &Url) -> Result<Self, TapError> {
+    pub(super) fn open(tap: &Tap, name: &str, caller: Caller, base: &Url) -> Result<Self, TapError> {
+        let shared = &tap.shared;
         let route = Route::to(base)?;
         let idle = locked(&shared.listeners).pop();
         let listener = match idle {
@@ -139,11 +154,14 @@ impl TapPort {
             caller,
             settings: shared.settings.clone(),
             client: shared.client.clone(),
+            base: base.clone(),
+            waited: tap.waited.clone(),
             route: RwLock::new(route),
             faults: Mutex::default(),
             log: Mutex::default(),
             holds: watch::Sender::default(),
             closed: watch::Sender::new(false),
+            ended: watch::Sender::default(),
         });
         listener.serve(Some(port.clone()));
         Ok(Self { port, listener: Some(listener), base_url, shared: shared.clone() })
@@ -200,6 +218,18 @@ impl TapPort {
     pub fn mark(&self) {
         let mut log = locked(&self.port.log);
         log.mark = log.exchanges.len();
+    }
+
+    /// Returns once the device has got a whole answer to a request of this kind since the mark.
+    pub async fn wait_answered(&self, kind: CallKind) {
+        let mut ended = self.port.ended.subscribe();
+        let is_there = |_: &u64| {
+            let log = locked(&self.port.log);
+            log.exchanges[log.mark..].iter().any(|seen| {
+                (seen.kind == kind || kind == CallKind::Any) && matches!(seen.delivered, Delivered::Whole(_))
+            })
+        };
+        _ = ended.wait_for(is_there).await;
     }
 
     /// The requests that the device sent since the mark, by kind. Copies that a fault made are not among them.

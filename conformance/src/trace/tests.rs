@@ -51,7 +51,7 @@ fn what_is_whole_has_no_gap() {
         "| x | `push.a.must+2` | `push/one` | |\n| y | | | later |\n",
         "| x | y | `push.a.should` |\n",
     ];
-    let exchange = "\n```http scenario=push/one\nPOST /push\n```\n";
+    let exchange = "\n```http scenario=push/one\nPOST {base}/push\n\nHTTP/1.1 200 OK\n```\n";
     let spec = spec(&push(exchange), tables);
     assert_eq!(gaps(&spec, &whole_cases(), &[mutant("m", "push.a.must+2")]), [""; 0]);
 }
@@ -85,7 +85,7 @@ fn a_stale_or_unknown_name_is_a_gap() {
         "| x | `push.a.must` | `push/none` | |\n",
         "| x | y | `push.a.b` |\n",
     ];
-    let spec = spec(&push("\n```http scenario=push/none\n```\n"), tables);
+    let spec = spec(&push("\n```http scenario=push/none\nGET {base}\n\nHTTP/1.1 200 OK\n```\n"), tables);
     let mut cases = whole_cases();
     cases.push(CaseInfo { step_rules: vec!["push.no.step".parse().unwrap()], ..case("nowhere/x", &["push.a.must"]) });
     let found = gaps(&spec, &cases, &[mutant("m", "push.a.must+2"), mutant("m", "push.no.rule")]);

@@ -4,6 +4,7 @@
 //! a sync waits for its answer.
 
 use crate::transport::{HttpTransport, Transport};
+use crate::triggers::{Occasions, Triggers, start_syncs};
 use crate::world::{RandomIds, SystemClock, SystemTimer, Timer};
 use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::device::memory::MemoryStore;
@@ -57,6 +58,8 @@ pub struct DeviceOptions {
     pub request_timeout: Duration,
     /// What it knows besides the core.
     pub capabilities: BTreeSet<Capability>,
+    /// When it starts a sync by itself; only when it is asked to where absent.
+    pub triggers: Option<Triggers>,
 }
 
 impl DeviceOptions {
@@ -77,6 +80,7 @@ impl DeviceOptions {
             replica: None,
             request_timeout: Duration::from_secs(60),
             capabilities: BTreeSet::new(),
+            triggers: None,
         }
     }
 }
@@ -129,6 +133,8 @@ struct Inner {
     transport: Arc<dyn Transport>,
     machine: Mutex<Machine>,
     running: Mutex<Option<Running>>,
+    occasions: Option<Arc<Occasions>>,
+    starter: Mutex<Option<AbortHandle>>,
 }
 
 /// The sync that runs, or the last one.
@@ -138,15 +144,29 @@ struct Running {
 }
 
 impl Device {
-    /// Opens a device on its store.
+    /// Opens a device on its store. One with triggers is opened in a runtime, which runs its syncs.
     pub fn open(options: DeviceOptions) -> Result<Self, DeviceError> {
         let machine = Mutex::new(restore(&options)?);
         let transport = options.transport.clone().unwrap_or_else(|| {
             Arc::new(HttpTransport::new(options.http.clone(), options.base_url.clone(), options.request_timeout))
         });
         let replica = options.replica.clone();
-        let device = Self(Arc::new(Inner { options, transport, machine, running: Mutex::new(None) }));
+        let occasions = options.triggers.as_ref().map(|triggers| Arc::new(Occasions::new(triggers)));
+        let device = Self(Arc::new(Inner {
+            options,
+            transport,
+            machine,
+            running: Mutex::new(None),
+            occasions,
+            starter: Mutex::new(None),
+        }));
         device.0.step(Event::Open { replica })?;
+        if let Some(occasions) = device.0.occasions.clone() {
+            let held = Arc::downgrade(&device.0);
+            let (clock, timer) = (device.0.options.clock.clone(), device.0.options.timer.clone());
+            let starter = tokio::spawn(start_syncs(occasions, clock, timer, move || held.upgrade().map(Self)));
+            *lock(&device.0.starter) = Some(starter.abort_handle());
+        }
         Ok(device)
     }
 
@@ -173,6 +193,18 @@ impl Device {
     /// Gives up the unsent and refused work on a record.
     pub fn discard(&self, record: &RecordRef) -> Result<(), DeviceError> {
         self.local(LocalChange::Discard { record: record.clone() })
+    }
+
+    /// Gives it other credentials: somebody else logs in, or the same person anew. The store stays its owner's.
+    pub fn log_in(&self, credentials: Credentials) -> Result<(), DeviceError> {
+        self.0.step(Event::LogIn(credentials)).map(drop)
+    }
+
+    /// Tells the device whether there is a network; with triggers, it syncs as soon as there is one.
+    pub fn set_online(&self, online: bool) {
+        if let Some(occasions) = &self.0.occasions {
+            occasions.set_online(online);
+        }
     }
 
     /// Syncs. While a sync runs, waits for it.
@@ -207,6 +239,9 @@ impl Device {
 
     /// Ends the device as a loss of power does: a sync that runs stops where it is. It can be opened again on its store.
     pub fn stop(&self) {
+        if let Some(starter) = lock(&self.0.starter).take() {
+            starter.abort();
+        }
         if let Some(running) = lock(&self.0.running).take() {
             running.task.abort();
         }
@@ -281,7 +316,11 @@ impl Device {
     }
 
     fn local(&self, change: LocalChange) -> Result<(), DeviceError> {
-        self.0.step(Event::Local(change)).map(drop)
+        self.0.step(Event::Local(change))?;
+        if let Some(occasions) = &self.0.occasions {
+            occasions.changed();
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod device;
 pub mod sqlite;
 pub mod transport;
+pub mod triggers;
 pub mod world;
 
 pub use device::{Device, DeviceOptions, OutboxItem, QuarantineItem, Shown};
@@ -18,4 +19,5 @@ pub use fieldsync_core::device::{
 };
 pub use sqlite::SqliteStore;
 pub use transport::{HttpTransport, NetworkFailure, Transport};
+pub use triggers::Triggers;
 pub use world::{RandomIds, SystemClock, SystemTimer, Timer};

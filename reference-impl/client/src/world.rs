@@ -10,6 +10,8 @@ use std::time::Duration;
 pub trait Timer: Send + Sync {
     /// Comes back after this time.
     async fn wait(&self, time: Duration);
+    /// Comes back once the device's clock shows this time.
+    async fn reached(&self, time: Timestamp);
 }
 
 /// The timer of the runtime.
@@ -20,6 +22,15 @@ pub struct SystemTimer;
 impl Timer for SystemTimer {
     async fn wait(&self, time: Duration) {
         tokio::time::sleep(time).await;
+    }
+
+    async fn reached(&self, time: Timestamp) {
+        // The machine's clock may be set while this sleeps, so it is looked at again.
+        while let Some(left) =
+            u64::try_from(time.as_millis() - Timestamp::now().as_millis()).ok().filter(|left| *left > 0)
+        {
+            tokio::time::sleep(Duration::from_millis(left.min(60_000))).await;
+        }
     }
 }
 

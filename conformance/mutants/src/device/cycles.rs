@@ -5,6 +5,7 @@ use crate::Mutant;
 use crate::seam::{device_wire, effects, transport};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::{Answer, Call, Event, LocalChange, Next, Reaction, Write};
+use fieldsync_schemas::id::Version;
 use fieldsync_schemas::pull::{PullAnswer, RecordRef};
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
@@ -14,6 +15,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
+    Mutant::device(
+        "a-record-is-shown-as-it-first-came",
+        "cycles.converge.shows-what-it-pulled",
+        "A device that knows a record does not store what comes of it later.",
+        |parts| {
+            effects::reactions(parts, |reaction| {
+                let is_later =
+                    |write: &Write| matches!(write, Write::Server(copy) if copy.record.version > Version::FIRST);
+                reaction.writes.retain(|write| !is_later(write));
+            })
+        },
+    ),
     Mutant::device(
         "a-sync-begins-with-a-pull",
         "cycles.order.push-then-pull",

@@ -3,6 +3,7 @@
 use fieldsync_conformance::scenario;
 use fieldsync_conformance::spec::Spec;
 use fieldsync_mutants::null::{Null, passes, verdicts};
+use fieldsync_mutants::null_client::{self, NullClient};
 use fieldsync_schemas::event::Verdict;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,42 @@ async fn a_run_survives_a_server_that_does_harm() {
     for null in Null::HOSTILE {
         for (id, verdict) in verdicts(null, &cases, &spec, Duration::from_secs(2)).await.unwrap() {
             assert_eq!(verdict, Verdict::Fail, "{id} against a server that {}", null.as_str());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_scenario_passes_a_client_that_implements_nothing() {
+    let cases = scenario::embedded().unwrap();
+    let spec = Arc::new(Spec::embedded().unwrap());
+    for null in NullClient::IDLE {
+        let (ended, _) = null_client::run(null, &cases, &spec, Duration::from_secs(10)).await.unwrap();
+        assert!(ended.len() > 300, "every scenario with devices is run, in each role");
+        for one in ended {
+            assert_eq!(one.verdict, Verdict::Fail, "{} {:?}: a client that {}", one.id, one.roles, null.as_str());
+        }
+    }
+}
+
+/// Each scenario fails, says what the client did, and leaves nothing behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_survives_a_client_that_does_harm() {
+    let spec = Arc::new(Spec::embedded().unwrap());
+    let wanted = ["push/lost-answer-to-a-create", "cycles/nothing-new-is-one-request"];
+    let cases: Vec<_> =
+        scenario::embedded().unwrap().into_iter().filter(|case| wanted.contains(&case.file_id())).collect();
+    assert!(cases.len() >= wanted.len(), "{wanted:?} are scenarios");
+    for null in NullClient::HOSTILE {
+        let (ended, left) = null_client::run(null, &cases, &spec, Duration::from_secs(4)).await.unwrap();
+        for one in &ended {
+            assert_eq!(one.verdict, Verdict::Fail, "{} against a client that {}", one.id, null.as_str());
+            let told = one.failures[0].got.as_str().unwrap_or_default();
+            assert!(told.contains("`open`"), "a client that {}: {told}", null.as_str());
+        }
+        assert_eq!(left.is_empty(), null != NullClient::Forks);
+        for process in left {
+            let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            assert!(state.is_empty() || state.contains(") Z "), "{process} was left behind: {state}");
         }
     }
 }

@@ -399,3 +399,22 @@ async fn a_base_that_is_no_http_url_is_refused() {
         Err(TapError::Certificates(_))
     ));
 }
+
+#[tokio::test]
+async fn all_ports_share_one_pace() {
+    let pace = crate::pace::Pace::new(50.try_into().unwrap());
+    let server = Server::start().await;
+    let tap = Tap::start(Settings { pace: Some(pace), ..Settings::default() }).unwrap();
+    let scenario = tap.for_scenario();
+    let (tablet, raw) =
+        (tap.port("tablet", &server.base).unwrap(), scenario.raw_port("request", &server.base).unwrap());
+    let client = client();
+    let started = std::time::Instant::now();
+    let asked = (0..5).flat_map(|_| [push(&client, &tablet, "{}"), push(&client, &raw, "{}")]);
+    for answer in futures_util::future::join_all(asked).await {
+        answer.unwrap();
+    }
+    assert!(started.elapsed() >= Duration::from_millis(9 * 20), "{:?}", started.elapsed());
+    assert!(scenario.waited() >= Duration::from_millis(5 * 20), "{:?}", scenario.waited());
+    assert!(scenario.waited() + tap.waited() <= started.elapsed() * 10);
+}

@@ -158,7 +158,7 @@ impl Step<'_> {
         if self.machine.run.is_some() {
             return Ok(Next::Idle);
         }
-        self.machine.run = Some(Run::default());
+        self.machine.run = Some(Run { session_is_old: self.is_another_login(), ..Run::default() });
         self.mark(|marks| marks.last_failure = None);
         self.go_on()
     }

@@ -4,7 +4,7 @@
 
 use super::call::Answer;
 use super::cycle::{ATTEMPTS, Failure};
-use super::{DeviceError, Next, Step, Write};
+use super::{Credentials, DeviceError, Next, Step, Write};
 use fieldsync_schemas::id::SessionTag;
 use fieldsync_schemas::login::{LoginRequest, RefreshRequest, TokenAnswer};
 use fieldsync_schemas::problem::Problem;
@@ -12,6 +12,21 @@ use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::session::Session;
 
 impl Step<'_> {
+    /// Whose credentials these are is only known from their session.
+    pub(super) fn take_credentials(&mut self, credentials: Credentials) {
+        self.machine.login = credentials.print();
+        self.machine.credentials = credentials;
+        self.machine.refresh_token = None;
+        if self.machine.is_syncing() {
+            self.run().session_is_old = true;
+        }
+    }
+
+    /// Whether the stored session was got with other credentials than those that the device has now.
+    pub(super) fn is_another_login(&self) -> bool {
+        self.machine.state.marks.login.as_ref() != Some(&self.machine.login)
+    }
+
     pub(super) fn log_in(&mut self) -> Next {
         if let Some(refresh_token) = self.machine.refresh_token.clone() {
             let body = serde_json::to_string(&RefreshRequest { refresh_token }).expect("a refresh is plain JSON");
@@ -72,6 +87,8 @@ impl Step<'_> {
         self.run().session_tags.insert(session.tag.clone());
         let epoch = session.epoch.clone();
         self.write(Write::Session(Box::new(session)));
+        let login = self.machine.login.clone();
+        self.mark(|marks| marks.login = Some(login));
         self.forget_feeds_without_a_type();
         let feeds = self.feeds();
         if feeds.iter().any(|feed| !self.machine.state.cursors.contains_key(feed)) {

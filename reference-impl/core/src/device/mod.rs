@@ -29,6 +29,7 @@ use fieldsync_schemas::id::{Capability, MutationId, ReplicaId, Seq};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::scenario::{ErrorCause, FailureCause, Status};
 use fieldsync_schemas::time::Timestamp;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use store::{Replica, Saved, State, StoreError};
@@ -53,6 +54,23 @@ pub struct Credentials {
     pub password: Option<Password>,
 }
 
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(not shown)")
+    }
+}
+
+impl Credentials {
+    /// What tells one login from another, without giving a secret away: kept with the session that it got.
+    fn print(&self) -> String {
+        let given = match &self.password {
+            Some(password) => format!("user {}", password.user),
+            None => format!("token {}", self.token.as_deref().unwrap_or_default()),
+        };
+        Sha256::digest(given)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// A user with a password.
 #[derive(Clone)]
 pub struct Password {
@@ -70,6 +88,8 @@ pub enum Event {
         /// The id to begin with.
         replica: Option<ReplicaId>,
     },
+    /// Somebody else logs in, or the same person anew.
+    LogIn(Credentials),
     /// Its user changed something.
     Local(LocalChange),
     /// A sync begins.
@@ -154,6 +174,8 @@ pub struct Machine {
     state: State,
     settings: Settings,
     credentials: Credentials,
+    /// The [print](Credentials::print) of the credentials as they were given.
+    login: String,
     refresh_token: Option<String>,
     run: Option<Run>,
 }
@@ -161,7 +183,8 @@ pub struct Machine {
 impl Machine {
     /// From what was stored.
     pub fn restore(saved: Saved, settings: Settings, credentials: Credentials) -> Self {
-        Self { state: State::restore(saved), settings, credentials, refresh_token: None, run: None }
+        let login = credentials.print();
+        Self { state: State::restore(saved), settings, credentials, login, refresh_token: None, run: None }
     }
 
     /// Handles an event.
@@ -170,6 +193,10 @@ impl Machine {
         let next = match event {
             Event::Open { replica } => {
                 step.open(replica);
+                Next::Idle
+            }
+            Event::LogIn(credentials) => {
+                step.take_credentials(credentials);
                 Next::Idle
             }
             Event::Local(change) => {

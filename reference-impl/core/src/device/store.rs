@@ -72,6 +72,9 @@ pub struct Marks {
     pub forgotten: BTreeSet<MutationId>,
     /// How the last sync failed; none where it ended well.
     pub last_failure: Option<LastFailure>,
+    /// A print of the credentials with which the session was got: with others it is fetched again before anything else.
+    #[serde(default)]
+    pub login: Option<String>,
 }
 
 /// A mutation that was given up, with its reason, kept until its record is edited or the work is discarded.
