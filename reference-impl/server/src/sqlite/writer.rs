@@ -92,3 +92,36 @@ fn transact(connection: &mut Connection, writes: &mut [Box<dyn Write>]) -> rusql
     }
     transaction.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(number: i64, fails: bool) -> impl FnOnce(&Connection) -> Result<(), Failure> + Send + 'static {
+        move |connection| {
+            connection.execute("INSERT INTO numbers VALUES (?1)", [number])?;
+            if fails { Err("it failed after all".into()) } else { Ok(()) }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_leaves_nothing_behind_alone_or_among_others() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE numbers (number INTEGER)").unwrap();
+        let writer = Writer::start(connection).unwrap();
+        assert!(writer.run("put", put(1, true)).await.is_err());
+        // These two wait together behind one that is held.
+        let (release, held) = mpsc::channel();
+        let (hold, failed, went_well, ()) = tokio::join!(
+            writer.run("hold", move |_| Ok(held.recv()?)),
+            writer.run("put", put(2, true)),
+            writer.run("put", put(3, false)),
+            async { release.send(()).unwrap() },
+        );
+        assert!(hold.is_ok() && failed.is_err() && went_well.is_ok());
+        let count =
+            |sql: &'static str| writer.run("count", move |c| Ok(c.query_row(sql, [], |row| row.get::<_, i64>(0))?));
+        assert_eq!(count("SELECT COUNT(*) FROM numbers").await.unwrap(), 1);
+        assert_eq!(count("SELECT number FROM numbers").await.unwrap(), 3);
+    }
+}
