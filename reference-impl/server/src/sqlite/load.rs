@@ -7,8 +7,7 @@ use fieldsync_schemas::id::{BatchToken, Seq};
 use rusqlite::Connection;
 
 pub(super) fn load(connection: &Connection, touched: &[Touched]) -> Result<Vec<Loaded>, Failure> {
-    let view = connection.unchecked_transaction()?;
-    touched.iter().map(|touched| load_one(&view, touched)).collect()
+    touched.iter().map(|touched| load_one(connection, touched)).collect()
 }
 
 fn load_one(connection: &Connection, touched: &Touched) -> Result<Loaded, Failure> {
