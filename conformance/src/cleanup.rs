@@ -183,7 +183,7 @@ mod tests {
             pace: options.pace.clone(),
         });
         let subject = subject.await.unwrap_or_else(|blocked| panic!("{blocked:?}"));
-        let cases = scenario::embedded().unwrap();
+        let cases = scenario::embedded().cases;
         let wanted = [
             "push/lost-answer-to-a-create",
             "deletes/tombstone-hides-the-record",

@@ -24,7 +24,7 @@
 
 use crate::report::{Background, case_notes, of_scenario};
 use crate::run::{Options, Prepared};
-use crate::scenario::{self, Case};
+use crate::scenario::{self, Case, Loaded, id_of};
 use crate::spec::Spec;
 use crate::subject::client::Client;
 use crate::subject::reference::{EmbeddedServer, ReferenceDevices};
@@ -82,7 +82,7 @@ fn judge(start: impl Future<Output = Result<Subject, String>>) -> ExitCode {
 
 fn prepare(start: impl Future<Output = Result<Subject, String>>) -> Result<Vec<Trial>, String> {
     let runtime = Arc::new(tokio::runtime::Runtime::new().map_err(|error| error.to_string())?);
-    let cases = scenario::embedded().map_err(|error| error.to_string())?;
+    let Loaded { cases, broken } = scenario::embedded();
     let spec = Arc::new(Spec::embedded().map_err(|error| error.to_string())?);
     let prepared = runtime.block_on(async {
         let Subject { server, client, options } = start.await?;
@@ -99,7 +99,9 @@ fn prepare(start: impl Future<Output = Result<Subject, String>>) -> Result<Vec<T
         };
         Trial::test(name, move || shared.test(place, scenario.alone)).with_ignored_flag(ignored)
     });
-    Ok(tests.collect())
+    // The suite's own fault is red, too.
+    let broken = broken.into_iter().map(|error| Trial::test(id_of(&error.file), move || Err(error.into())));
+    Ok(tests.chain(broken).collect())
 }
 
 struct Shared {

@@ -4,6 +4,7 @@ use crate::command_error::CommandError;
 use crate::output::print;
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand, ValueEnum};
+use fieldsync_conformance::broken;
 use fieldsync_conformance::pace::Pace;
 use fieldsync_conformance::report::progress::Progress;
 use fieldsync_conformance::report::verdict::{ExitStatus, judge};
@@ -158,7 +159,10 @@ pub fn run(args: CheckArgs) -> Result<ExitStatus, CommandError> {
     let suite = args.suite.load()?;
     let cases = select(&suite, &args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
-    let events = runtime.block_on(judge_subject(&suite, &cases, &args))?;
+    let mut events = runtime.block_on(judge_subject(&suite, &cases, &args))?;
+    if !args.run.last_failed {
+        broken::tell(&mut events, &suite.select_broken(&args.filters));
+    }
     runtime.shutdown_background();
     let background = Background {
         spec: &suite.spec,

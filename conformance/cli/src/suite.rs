@@ -2,13 +2,13 @@
 
 use crate::command_error::CommandError;
 use clap::Args;
-use fieldsync_conformance::scenario::{self, Case};
+use fieldsync_conformance::scenario::{self, Case, LoadError, Loaded, id_of};
 use fieldsync_conformance::spec::{CAPABILITIES, RuleRef, Spec, SpecFiles, is_of_clients};
 use fieldsync_conformance::trace::{CaseInfo, references};
 use fieldsync_schemas::id::RuleId;
 use fieldsync_schemas::scenario::{Action, Step};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where specification and scenarios come from.
 #[derive(Debug, Clone, Default, Args)]
@@ -44,12 +44,18 @@ pub struct Suite {
     pub spec: Spec,
     /// Every scenario, expanded, in the order of the ids.
     pub cases: Vec<Case>,
+    /// Why fixtures of this program could not be read.
+    pub broken: Vec<LoadError>,
 }
 
 impl SuiteOptions {
     /// Reads specification and scenarios.
     pub fn load(&self) -> Result<Suite, CommandError> {
-        Ok(Suite { spec: self.load_spec()?, cases: self.load_cases()? })
+        let Loaded { cases, broken } = self.load_cases()?;
+        for error in &broken {
+            eprintln!("warning: a fixture of this program is left out: {error}");
+        }
+        Ok(Suite { spec: self.load_spec()?, cases, broken })
     }
 
     /// Reads the specification.
@@ -62,17 +68,17 @@ impl SuiteOptions {
         }
     }
 
-    fn load_cases(&self) -> Result<Vec<Case>, CommandError> {
-        let embedded = scenario::embedded().map_err(CommandError::suite)?;
-        match &self.fixtures {
-            None => Ok(embedded),
-            Some(folder) => Ok(scenario::merge(embedded, from_folder(folder)?)),
+    /// A fixture of the user's that cannot be read is the user's to mend; one of the program's is told, and the others
+    /// go on.
+    fn load_cases(&self) -> Result<Loaded, CommandError> {
+        let mut loaded = scenario::embedded();
+        if let Some(folder) = &self.fixtures {
+            let own = scenario::from_dir(folder).map_err(CommandError::usage)?;
+            loaded.broken.retain(|error| !own.iter().any(|case| case.file_id() == id_of(&error.file)));
+            loaded.cases = scenario::merge(loaded.cases, own);
         }
+        Ok(loaded)
     }
-}
-
-fn from_folder(folder: &Path) -> Result<Vec<Case>, CommandError> {
-    scenario::from_dir(folder).map_err(CommandError::usage)
 }
 
 impl Suite {
@@ -112,12 +118,26 @@ impl Suite {
                     && fits(&filters.capability, &|name| capabilities.contains(name))
             })
             .collect();
-        if selected.is_empty() {
+        if selected.is_empty() && self.select_broken(filters).is_empty() {
             return Err(CommandError::usage(
                 "the filters leave no scenario: `fieldsync list` with the same filters shows why",
             ));
         }
         Ok(selected)
+    }
+
+    /// The fixtures that cannot be read and that the filters select. What they cover is not known, so that filters by
+    /// rule and capability leave them out.
+    pub fn select_broken(&self, filters: &Filters) -> Vec<&LoadError> {
+        let fits = |error: &&LoadError| {
+            let id = id_of(&error.file);
+            let chapter = id.split('/').next().unwrap_or_default();
+            (filters.chapter.is_empty() || filters.chapter.iter().any(|name| name == chapter))
+                && (filters.scenario.is_empty() || filters.scenario.iter().any(|pattern| matches(pattern, &id)))
+                && filters.rule.is_empty()
+                && filters.capability.is_empty()
+        };
+        self.broken.iter().filter(fits).collect()
     }
 
     /// Refuses a filter that names what there is not.
@@ -132,7 +152,8 @@ impl Suite {
             self.rule(id)?;
         }
         for pattern in &filters.scenario {
-            if !self.cases.iter().any(|case| is_named(case, pattern)) {
+            let is_broken = self.broken.iter().any(|error| matches(pattern, &id_of(&error.file)));
+            if !is_broken && !self.cases.iter().any(|case| is_named(case, pattern)) {
                 return Err(self.unknown_scenario(pattern));
             }
         }
@@ -192,6 +213,23 @@ fn step_rules(steps: &[Step]) -> Vec<RuleId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fixture_that_cannot_be_read_is_selected_by_its_name() {
+        let broken = |file: &str| scenario::parse(file, "title: [").unwrap_err();
+        let suite = Suite {
+            spec: Spec::default(),
+            cases: Vec::new(),
+            broken: vec![broken("fixtures/scenarios/push/odd.yaml"), broken("fixtures/scenarios/pull/odd.yaml")],
+        };
+        let by = |pattern: &str| Filters { scenario: vec![pattern.to_owned()], ..Filters::default() };
+        assert_eq!(suite.select_broken(&Filters::default()).len(), 2);
+        assert_eq!(suite.select_broken(&by("push/*")).len(), 1);
+        assert_eq!(suite.select(&by("pull/odd")).unwrap().len(), 0, "it is named, so it is no mistake of the user");
+        assert!(suite.select(&by("merge/odd")).is_err());
+        let rule = Filters { rule: vec!["push.a.b".to_owned()], ..Filters::default() };
+        assert!(suite.select_broken(&rule).is_empty());
+    }
 
     #[test]
     fn a_star_stands_for_any_characters() {

@@ -31,7 +31,7 @@ pub fn run(args: TraceArgs) -> Result<ExitStatus, CommandError> {
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
     let spec = Arc::new(suite.spec.clone());
     flaws.extend(runtime.block_on(shown::check(&spec, &suite.cases)).map_err(CommandError::suite)?);
-    let mut out = String::new();
+    let mut out: String = suite.broken.iter().map(|error| format!("{error}\n")).collect();
     for flaw in &flaws {
         out += &format!("{flaw}\n");
     }
@@ -41,6 +41,6 @@ pub fn run(args: TraceArgs) -> Result<ExitStatus, CommandError> {
         out += &trace.rules_text();
     }
     print(&out)?;
-    let is_whole = trace.gaps.is_empty() && flaws.is_empty();
+    let is_whole = trace.gaps.is_empty() && flaws.is_empty() && suite.broken.is_empty();
     Ok(if is_whole { ExitStatus::Conformant } else { ExitStatus::NotConformant })
 }

@@ -53,6 +53,8 @@ fn help_and_usage_have_their_exit_statuses() {
     assert!(status == 2 && errors.contains("'check'"), "{errors}");
     assert_eq!(house.run(&["check", "server"]).0, 2, "a server is named by --url or --serve");
     assert_eq!(house.run(&["check", "server", "--url", "http://x", "--serve", "x"]).0, 2);
+    assert_eq!(house.run(&["check", "server", "--serve", "x", "--cleanup"]).0, 2, "its data set is made for the run");
+    assert_eq!(house.run(&["check", "server", "--url", "http://x", "--rate", "0"]).0, 2);
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! Whether an answer has what a scenario expects of it.
 
-use serde_json::Value;
+use fieldsync_schemas::time::Timestamp;
+use serde_json::{Value, json};
+
+/// How far from this moment an instant may be that is `$now`.
+const NOW_MILLIS: i64 = 300_000;
 
 /// The first place where `got` lacks what `expected` asks for: a JSON Pointer, what was expected there, what was got.
 ///
 /// An object may have more members than are named, an array has exactly the named items. `$any` stands for any value,
-/// `$absent` for none, `$string` for a text, `$time` for an instant, `{"$some": ...}` for an array with such an item.
+/// `$absent` for none, `$string` for a text, `$time` for an instant, `$now` for one within five minutes of this one,
+/// `{"$some": ...}` for an array with such an item, `{"$most": 100}` for one with at most so many.
 pub fn mismatch(expected: &Value, got: Option<&Value>) -> Option<(String, Value, Value)> {
     at(expected, got, String::new())
 }
@@ -25,8 +30,17 @@ fn at(expected: &Value, got: Option<&Value>, path: String) -> Option<(String, Va
             }
         }
         (Value::String(word), Some(got)) if word == "$time" => {
-            let is_time = got.as_str().is_some_and(|text| text.parse::<fieldsync_schemas::time::Timestamp>().is_ok());
+            let is_time = got.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok());
             if is_time { None } else { differs(path) }
+        }
+        (Value::String(word), Some(got)) if word == "$now" => {
+            let now = Timestamp::now().as_millis();
+            let time = got.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+            if time.is_some_and(|time| (time.as_millis() - now).abs() <= NOW_MILLIS) { None } else { differs(path) }
+        }
+        (Value::Object(members), Some(Value::Array(found))) if members.len() == 1 && members.contains_key("$most") => {
+            let most = members["$most"].as_u64().unwrap_or(0);
+            if found.len() as u64 <= most { None } else { Some((path, expected.clone(), json!(found.len()))) }
         }
         (Value::Object(members), Some(Value::Array(found))) if members.len() == 1 && members.contains_key("$some") => {
             let fits = |item: &Value| at(&members["$some"], Some(item), String::new()).is_none();
@@ -81,7 +95,23 @@ pub fn same(a: &Value, b: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn now_is_five_minutes_wide() {
+        let at = |offset: i64| json!(Timestamp::from_millis(Timestamp::now().as_millis() + offset));
+        for (offset, fits) in [(0, true), (-290_000, true), (290_000, true), (-310_000, false), (310_000, false)] {
+            assert_eq!(mismatch(&json!("$now"), Some(&at(offset))).is_none(), fits, "{offset} ms");
+        }
+        assert!(mismatch(&json!("$now"), Some(&json!("soon"))).is_some());
+    }
+
+    #[test]
+    fn an_array_can_be_bounded() {
+        let got = json!({"changes": [1, 2, 3]});
+        assert_eq!(mismatch(&json!({"changes": {"$most": 3}}), Some(&got)), None);
+        let too_many = Some(("/changes".to_owned(), json!({"$most": 2}), json!(3)));
+        assert_eq!(mismatch(&json!({"changes": {"$most": 2}}), Some(&got)), too_many);
+    }
 
     #[test]
     fn objects_may_have_more_and_arrays_may_not() {

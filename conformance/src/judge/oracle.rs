@@ -7,11 +7,11 @@ use super::conduct;
 use crate::replay::{Acted, Names};
 use crate::subject::cast::Roles;
 use crate::subject::device::{Device, SyncEnd};
-use crate::tap::SeenExchange;
+use crate::tap::{Delivered, SeenExchange};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::event::{Actor, Failure};
 use fieldsync_schemas::id::{MutationId, RecordId, Rev, Version};
-use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::pull::{PullAnswer, RecordRef};
 use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest};
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::scenario::{CallKind, ErrorCause, Status};
@@ -56,7 +56,7 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
         }
         found.add(breach.rule, Some(breach.exchange), breach.what, breach.expected, breach.got);
     }
-    quiesce(acted, &mut found).await;
+    let quiet = quiesce(acted, &mut found).await;
     for (name, reader) in [("follower", &readers.follower), ("fresh device", &readers.fresh)] {
         match reader.sync().await {
             Ok(SyncEnd::Ok) => {}
@@ -95,7 +95,7 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
     nothing_acknowledged_is_lost(&acknowledged, &current, &log, &mut found);
     overridden_once(&acknowledged, &log, &mut found);
     let unequal = if *judged == [Actor::Device] { SHOWS } else { EQUAL_STATES };
-    devices_equal(acted, &current, &records, unequal, &mut found).await;
+    devices_equal(acted, quiet, &current, &records, unequal, &mut found).await;
     found.failures
 }
 
@@ -191,7 +191,7 @@ fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
     let mut seen_versions: HashMap<(String, RecordId), Version> = HashMap::new();
     for (index, seen) in exchanges.iter().enumerate().filter(|(_, seen)| seen.kind == CallKind::Pull) {
         let Some(answer) = seen.upstream.as_ref().filter(|answer| answer.status.is_success()) else { continue };
-        let Ok(answer) = serde_json::from_slice::<fieldsync_schemas::pull::PullAnswer>(&answer.body.bytes) else {
+        let Ok(answer) = serde_json::from_slice::<PullAnswer>(&answer.body.bytes) else {
             continue;
         };
         for change in answer.feeds.iter().filter(|page| page.from.is_some()).flat_map(|page| &page.changes) {
@@ -216,16 +216,40 @@ fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
     }
 }
 
-/// Every device syncs until nothing moves any more. A device that cannot sync is none of the oracle's business: the
-/// scenario has said so.
-async fn quiesce(acted: &Acted, found: &mut Findings<'_>) {
+/// Every device syncs until nothing moves any more, twice at most; whether nothing does. A device that cannot sync is
+/// none of the oracle's business: the scenario has said so.
+async fn quiesce(acted: &Acted, found: &mut Findings<'_>) -> bool {
     for _ in 0..2 {
+        let mut quiet = true;
         for one in &acted.devices {
-            if let Err(error) = one.device.sync().await {
-                found.add(EQUAL_STATES, None, format!("a sync of {}", one.name), json!("ok"), json!(error.to_string()));
+            let before = one.port.begun();
+            match one.device.sync().await {
+                Ok(end) => quiet &= end == SyncEnd::Ok && moved_nothing(&one.port.exchanges_from(before)),
+                Err(error) => {
+                    quiet = false;
+                    let what = format!("a sync of {}", one.name);
+                    found.add(EQUAL_STATES, None, what, json!("ok"), json!(error.to_string()));
+                }
             }
         }
+        if quiet {
+            return true;
+        }
     }
+    false
+}
+
+/// Whether a sync was nothing but pulls without news.
+fn moved_nothing(exchanges: &[SeenExchange]) -> bool {
+    let no_news = |seen: &SeenExchange| {
+        let answer = match &seen.delivered {
+            Delivered::Whole(answer) if seen.kind == CallKind::Pull && answer.status.is_success() => answer,
+            _ => return false,
+        };
+        serde_json::from_slice::<PullAnswer>(&answer.body.bytes)
+            .is_ok_and(|answer| answer.feeds.iter().all(|page| page.changes.is_empty() && !page.more))
+    };
+    !exchanges.is_empty() && exchanges.iter().all(no_news)
 }
 
 /// What became a state is the current one, the base of an accepted one, or logged as overridden; what was superseded
@@ -298,16 +322,18 @@ fn overridden_once(acknowledged: &[Acknowledged], log: &BTreeMap<RecordId, Confl
     }
 }
 
-/// Devices without unsettled work hold what a fresh device holds, and an outbox that is not empty has its reasons.
+/// Devices without unsettled work hold what a fresh device holds, and an outbox that is not empty has its reasons. Where
+/// it was quiet before, every device has seen everything already.
 async fn devices_equal(
     acted: &Acted,
+    quiet: bool,
     current: &HashMap<RecordRef, Record>,
     records: &BTreeSet<RecordRef>,
     unequal: &str,
     found: &mut Findings<'_>,
 ) {
     for one in &acted.devices {
-        if !matches!(one.device.sync().await, Ok(SyncEnd::Ok)) {
+        if !quiet && !matches!(one.device.sync().await, Ok(SyncEnd::Ok)) {
             continue;
         }
         let waiting = one.device.outbox().await.unwrap_or_default();

@@ -56,6 +56,8 @@ pub struct ActedDevice {
     pub account: String,
     /// Its port, from which all faults are gone.
     pub port: TapPort,
+    /// How many exchanges of the port were over, and all before them, when the scenario was.
+    pub passed: usize,
 }
 
 /// Why a scenario could not be acted to its end.
@@ -187,8 +189,10 @@ pub async fn act(
     let mut devices = Vec::new();
     for (name, slot) in play.slots {
         let (device, port, settings) = slot.into_parts();
-        exchanges.extend(port.exchanges());
-        devices.push(ActedDevice { name, device, account: settings.account, port });
+        let seen = port.exchanges();
+        let passed = seen.iter().position(|seen| seen.ended.is_none()).unwrap_or(seen.len());
+        exchanges.extend(seen);
+        devices.push(ActedDevice { name, device, account: settings.account, port, passed });
     }
     exchanges.sort_by_key(|seen| seen.started);
     Ok(Acted { failures, checks: play.checks.into_inner(), exchanges, names: play.names, devices, stage: play.stage })

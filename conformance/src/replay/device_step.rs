@@ -9,7 +9,7 @@ use fieldsync_schemas::scenario::{
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 
 const TO_THE_END: &str = "cycles.pull.to-the-end";
@@ -53,18 +53,16 @@ impl Slot {
     async fn begin(&self) {
         self.port.mark();
         let device = self.device.clone();
-        let sync = tokio::spawn(async move { device.sync().await });
+        let (over, is_over) = oneshot::channel::<()>();
+        let sync = tokio::spawn(async move {
+            // Dropped at the end, whatever the end is; how the sync ended stays for the step that asks for it.
+            let _over = over;
+            device.sync().await
+        });
         *self.under_way.lock().await = Some(sync);
         tokio::select! {
             () = self.port.wait_held() => {}
-            () = async {
-                // Polled by reference, so that the end is still there for the step that asks for it.
-                if let Some(sync) = self.under_way.lock().await.as_mut() {
-                    while !sync.is_finished() {
-                        tokio::task::yield_now().await;
-                    }
-                }
-            } => {}
+            _ = is_over => {}
         }
     }
 

@@ -81,13 +81,17 @@ impl Names {
     }
 
     /// Puts values in the place of `${name}`, at every depth. A text that is nothing but `${name}` becomes the value.
+    /// `${x*3}` is `xxx`; `{$times: 3, item: ...}` is a list of three, in which `${#}` is the number of the item.
     pub fn fill(&self, tree: &Value) -> Value {
         match tree {
             Value::String(text) => self.fill_text(text),
             Value::Array(items) => items.iter().map(|item| self.fill(item)).collect(),
-            Value::Object(members) => {
-                Value::Object(members.iter().map(|(name, value)| (self.fill_plain(name), self.fill(value))).collect())
-            }
+            Value::Object(members) => match repeated(members) {
+                Some((times, item)) => (1..=times).map(|number| self.fill(&numbered(item, number))).collect(),
+                None => Value::Object(
+                    members.iter().map(|(name, value)| (self.fill_plain(name), self.fill(value))).collect(),
+                ),
+            },
             other => other.clone(),
         }
     }
@@ -101,7 +105,7 @@ impl Names {
     }
 
     fn fill_text(&self, text: &str) -> Value {
-        if let Some(name) = whole_name(text) {
+        if let Some(name) = whole_name(text).filter(|name| long_text(name).is_none()) {
             return self.value(name);
         }
         let mut filled = String::new();
@@ -109,7 +113,7 @@ impl Names {
         while let Some((before, after)) = rest.split_once("${") {
             let Some((name, tail)) = after.split_once('}') else { break };
             filled.push_str(before);
-            match self.value(name) {
+            match long_text(name).map_or_else(|| self.value(name), Value::String) {
                 Value::String(value) => filled.push_str(&value),
                 other => filled.push_str(&other.to_string()),
             }
@@ -131,18 +135,49 @@ impl Names {
 
 fn unfill(tree: &Value, known: &[(String, String)]) -> Value {
     match tree {
-        Value::String(text) => {
-            let mut text = text.clone();
-            for (value, name) in known {
-                if text.contains(value.as_str()) {
-                    text = text.replace(value.as_str(), name);
-                }
-            }
-            Value::String(text)
-        }
+        Value::String(text) => Value::String(unfill_text(text, known)),
         Value::Array(items) => items.iter().map(|item| unfill(item, known)).collect(),
+        Value::Object(members) => Value::Object(
+            members.iter().map(|(name, value)| (unfill_text(name, known), unfill(value, known))).collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+fn unfill_text(text: &str, known: &[(String, String)]) -> String {
+    let mut text = text.to_owned();
+    for (value, name) in known {
+        if text.contains(value.as_str()) {
+            text = text.replace(value.as_str(), name);
+        }
+    }
+    text
+}
+
+/// The longest text that a fixture can ask for, in bytes.
+const LONGEST_TEXT: usize = 64 << 20;
+
+/// The text of `x*8193`.
+fn long_text(name: &str) -> Option<String> {
+    let (unit, times) = name.rsplit_once('*')?;
+    let times: usize = times.parse().ok().filter(|times| unit.len().saturating_mul(*times) <= LONGEST_TEXT)?;
+    Some(unit.repeat(times))
+}
+
+/// How often what is to be in a list.
+fn repeated(members: &serde_json::Map<String, Value>) -> Option<(u64, &Value)> {
+    let (times, item) = (members.get("$times")?.as_u64()?, members.get("item")?);
+    (members.len() == 2).then_some((times, item))
+}
+
+/// The item with its number.
+fn numbered(item: &Value, number: u64) -> Value {
+    match item {
+        Value::String(text) if text == "${#}" => number.into(),
+        Value::String(text) => text.replace("${#}", &number.to_string()).into(),
+        Value::Array(items) => items.iter().map(|item| numbered(item, number)).collect(),
         Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, value)| (name.clone(), unfill(value, known))).collect())
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), numbered(value, number))).collect())
         }
         other => other.clone(),
     }
@@ -168,5 +203,17 @@ mod tests {
         assert_eq!(filled["text"], json!(format!("a {id} b")));
         assert_eq!(names.unfill(&json!([id])), json!(["${fever}"]));
         assert_ne!(Names::new("run 2".to_owned()).value("fever"), json!(id));
+    }
+
+    #[test]
+    fn what_is_long_is_written_short() {
+        let names = Names::new("run 1".to_owned());
+        assert_eq!(names.fill(&json!(["${ab*3}", "<${x*2}>", {"${y*2}": 1}])), json!(["ababab", "<xx>", {"yy": 1}]));
+        let item = json!({"id": "${fever}-${#}", "n": "${#}"});
+        let filled = names.fill(&json!({"all": {"$times": 2, "item": item}}));
+        let fever = names.value("fever");
+        let fever = fever.as_str().unwrap();
+        let expected = json!([{"id": format!("{fever}-1"), "n": 1}, {"id": format!("{fever}-2"), "n": 2}]);
+        assert_eq!(filled, json!({"all": expected}));
     }
 }

@@ -5,7 +5,7 @@ use super::error::LoadError;
 use super::lint_step;
 use super::typed::ACTORS;
 use super::yaml::{Document, Path};
-use fieldsync_schemas::id::RuleId;
+use fieldsync_schemas::id::{RuleId, TypeName};
 use fieldsync_schemas::scenario::{Action, Scenario, Step};
 use std::collections::BTreeSet;
 
@@ -54,6 +54,13 @@ impl Lint<'_> {
 
     /// Refuses the name of a record that nothing has made so far.
     pub(super) fn use_alias(&self, alias: &str, path: &Path, seen: &Seen) -> Result<(), LoadError> {
+        // A record that raw requests made has no type of its own here: `household:hut` says it.
+        if let Some((type_name, name)) = alias.split_once(':') {
+            return match type_name.parse::<TypeName>() {
+                Ok(_) => self.use_alias(name, path, seen),
+                Err(error) => Err(self.wrong(path, format!("`{type_name}` is no type: {error}"))),
+            };
+        }
         if seen.aliases.contains(alias) {
             return Ok(());
         }

@@ -9,26 +9,44 @@ use std::path::{Path, PathBuf};
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../fixtures/scenarios");
 
-/// The fixtures embedded in the program, in the order of their ids.
-pub fn embedded() -> Result<Vec<Case>, LoadError> {
-    let mut cases = Vec::new();
-    collect_embedded(&EMBEDDED, &mut cases)?;
-    check_ids(&cases)?;
-    Ok(in_order(cases))
+/// Fixtures, some of which could not be read.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Those that could, in the order of their ids.
+    pub cases: Vec<Case>,
+    /// Why the others could not: the suite's own fault, and theirs alone.
+    pub broken: Vec<LoadError>,
 }
 
-fn collect_embedded(folder: &Dir<'_>, cases: &mut Vec<Case>) -> Result<(), LoadError> {
-    for file in folder.files() {
-        let name = Path::new("fixtures/scenarios").join(file.path()).display().to_string();
-        if !is_fixture(file.path(), &name)? {
-            continue;
+/// The fixtures embedded in the program.
+pub fn embedded() -> Loaded {
+    load(texts(&EMBEDDED).into_iter().map(|(name, text)| {
+        let not_utf8 = || LoadErrorKind::Unreadable("it is not UTF-8: save it so".to_owned());
+        let text = text.ok_or_else(|| LoadError::of_file(&name, not_utf8()));
+        (name, text)
+    }))
+}
+
+/// Reads each of these files by itself.
+fn load<'a>(files: impl Iterator<Item = (String, Result<&'a str, LoadError>)>) -> Loaded {
+    let mut loaded = Loaded::default();
+    for (name, text) in files {
+        let read = is_fixture(Path::new(&name), &name)
+            .and_then(|is_one| if is_one { text.and_then(|text| parse(&name, text)) } else { Ok(Vec::new()) });
+        match read {
+            Ok(cases) => loaded.cases.extend(cases),
+            Err(error) => loaded.broken.push(error),
         }
-        let text = file.contents_utf8().ok_or_else(|| {
-            LoadError::of_file(&name, LoadErrorKind::Unreadable("it is not UTF-8: save it so".to_owned()))
-        })?;
-        cases.extend(parse(&name, text)?);
     }
-    folder.dirs().try_for_each(|inner| collect_embedded(inner, cases))
+    loaded.cases = in_order(loaded.cases);
+    loaded
+}
+
+/// Every file below a folder of the program, under the name that it has in this project.
+fn texts<'a>(folder: &'a Dir<'_>) -> Vec<(String, Option<&'a str>)> {
+    let name = |path: &Path| Path::new("fixtures/scenarios").join(path).display().to_string();
+    let own = folder.files().map(|file| (name(file.path()), file.contents_utf8()));
+    own.chain(folder.dirs().flat_map(texts)).collect()
 }
 
 /// The fixtures below a folder, `<chapter>/<what-it-shows>.yaml`, in the order of their ids. Where the folder has a
@@ -96,7 +114,34 @@ fn check_ids(cases: &[Case]) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// The id that the scenario of a file would have.
+pub fn id_of(file: &str) -> String {
+    let path = Path::new(file).with_extension("");
+    let mut parts = path.iter().rev().take(2).map(|part| part.to_string_lossy()).collect::<Vec<_>>();
+    parts.reverse();
+    parts.join("/")
+}
+
 fn in_order(mut cases: Vec<Case>) -> Vec<Case> {
     cases.sort_by(|one, other| one.id.cmp(&other.id));
     cases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_fixture_that_cannot_be_read_stops_no_other() {
+        let good = "title: A thing that is so\ncovers: [push.retry.same-outcome]\nsteps:\n  - request: {expect: {status: 200}}\n";
+        let files = [
+            ("fixtures/scenarios/push/good.yaml", Ok(good)),
+            ("fixtures/scenarios/push/odd.yaml", Ok("title: A thing that is so\nsteps: [\n")),
+            ("fixtures/scenarios/push/notes.md", Ok("Not a fixture.")),
+        ];
+        let loaded = load(files.into_iter().map(|(name, text)| (name.to_owned(), text)));
+        assert_eq!(loaded.cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>(), ["push/good"]);
+        let [broken] = &loaded.broken[..] else { panic!("{:?}", loaded.broken) };
+        assert_eq!((id_of(&broken.file).as_str(), broken.line > 1), ("push/odd", true), "{broken}");
+    }
 }

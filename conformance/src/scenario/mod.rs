@@ -14,7 +14,7 @@ mod typed;
 mod yaml;
 
 pub use error::{LoadError, LoadErrorKind};
-pub use load::{embedded, from_dir, merge};
+pub use load::{Loaded, embedded, from_dir, id_of, merge};
 
 use fieldsync_schemas::control::Verb;
 use fieldsync_schemas::scenario::{Action, Scenario, Step};

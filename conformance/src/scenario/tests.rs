@@ -249,7 +249,8 @@ fn a_folder_without_fixtures_and_a_misplaced_one_are_errors() {
 
 #[test]
 fn every_embedded_fixture_loads() {
-    let cases = embedded().unwrap_or_else(|error| panic!("{error}"));
+    let Loaded { cases, broken } = embedded();
+    assert_eq!(broken, []);
     assert!(cases.is_sorted_by(|one, other| one.id < other.id));
 }
 
@@ -260,4 +261,21 @@ fn readings_keep_their_kind() {
     let Action::Device(_, step) = &case.scenario.steps[1].action else { panic!("a device step") };
     let DeviceStep { reads: Some(reads), .. } = &**step else { panic!("reads") };
     assert!(matches!(reads["fever"], Reading::Gone(_)));
+}
+
+#[test]
+fn a_replica_id_may_carry_what_is_made_up() {
+    let text = GOOD.replace("devices: [tablet, phone]", "devices: {tablet: {replica: \"a-${r}\"}, phone: {}}");
+    let settings = one(&text).scenario.devices.settings();
+    let tablet = settings.iter().find(|(name, _)| name == "tablet").unwrap();
+    assert_eq!(tablet.1.replica.as_deref(), Some("a-${r}"));
+}
+
+#[test]
+fn a_record_that_a_raw_request_made_is_named_with_its_type() {
+    let made = "request: {path: /push, body: {id: \"${hut}\"}, expect: {status: 200}}";
+    let reads = |alias: &str| with_steps(&[made, &format!("tablet: {{reads: {{\"{alias}\": {{rooms: 1}}}}}}")]);
+    one(&reads("household:hut"));
+    assert!(refused(&reads("household:tent")).contains("made the record `tent`"));
+    assert!(refused(&reads("House:hut")).contains("`House` is no type"));
 }

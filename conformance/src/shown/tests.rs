@@ -3,7 +3,7 @@ use crate::scenario;
 use crate::spec::SpecFiles;
 
 async fn flaws(spec: Spec) -> Vec<String> {
-    let cases = scenario::embedded().unwrap();
+    let cases = scenario::embedded().cases;
     let flaws = check(&Arc::new(spec), &cases).await.unwrap();
     flaws.iter().map(Flaw::to_string).collect()
 }
@@ -60,7 +60,7 @@ async fn two_names_are_two_values() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scenario_that_fails_shows_nothing() {
-    let mut cases = scenario::embedded().unwrap();
+    let mut cases = scenario::embedded().cases;
     let spec = drifted("seq", "seq").0;
     cases.retain(|case| case.file_id() == "push/same-batch-same-answer");
     let text = cases[0].source.replace("replayed: false", "replayed: true");

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
+use zstd::zstd_safe::{DCtx, ResetDirective};
 
 /// The decoded body; nothing where it is plain already.
 pub(super) fn decode(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<Option<Bytes>, String> {
@@ -13,7 +15,7 @@ pub(super) fn decode(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<
     }
     let decoded = match coding.to_ascii_lowercase().as_str() {
         "gzip" | "x-gzip" => bounded(flate2::read::MultiGzDecoder::new(&body[..]), limit),
-        "zstd" => zstd::stream::read::Decoder::with_buffer(&body[..]).and_then(|decoder| bounded(decoder, limit)),
+        "zstd" => unzstd(body, limit),
         other => return Err(format!("the coding {other:?} is neither gzip nor zstd")),
     };
     match decoded {
@@ -21,6 +23,20 @@ pub(super) fn decode(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<
         Ok(None) => Err(format!("it has more than {limit} bytes once {coding} is undone")),
         Err(error) => Err(format!("it is no {coding}: {error}")),
     }
+}
+
+/// Undoes zstd with a context that is kept: a new one costs more than most bodies.
+fn unzstd(body: &[u8], limit: usize) -> io::Result<Option<Vec<u8>>> {
+    thread_local! {
+        static CONTEXT: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+    }
+    CONTEXT.with_borrow_mut(|context| {
+        // What came before may have been cut in its middle.
+        if context.reset(ResetDirective::SessionOnly).is_err() {
+            *context = DCtx::create();
+        }
+        bounded(zstd::stream::read::Decoder::with_context(body, context), limit)
+    })
 }
 
 fn bounded(decoder: impl Read, limit: usize) -> io::Result<Option<Vec<u8>>> {
@@ -49,6 +65,13 @@ mod tests {
         assert_eq!(decode(&coded("gzip"), &gzip(b"hello").into(), 100).unwrap().unwrap(), "hello");
         assert_eq!(decode(&coded("zstd"), &zstd.into(), 100).unwrap().unwrap(), "hello");
         assert_eq!(decode(&HeaderMap::new(), &"hello".into(), 100), Ok(None));
+    }
+
+    #[test]
+    fn what_was_cut_leaves_nothing_behind() {
+        let whole: Bytes = zstd::encode_all(&b"hello hello hello"[..], 1).unwrap().into();
+        assert!(decode(&coded("zstd"), &whole.slice(..whole.len() - 3), 100).is_err());
+        assert_eq!(decode(&coded("zstd"), &whole, 100).unwrap().unwrap(), "hello hello hello");
     }
 
     #[test]

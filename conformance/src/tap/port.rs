@@ -211,7 +211,17 @@ impl TapPort {
 
     /// Everything that passed since the port was opened, in the order in which it was sent.
     pub fn exchanges(&self) -> Vec<SeenExchange> {
-        locked(&self.port.log).exchanges.clone()
+        self.exchanges_from(0)
+    }
+
+    /// What passed since so many exchanges had begun.
+    pub fn exchanges_from(&self, first: usize) -> Vec<SeenExchange> {
+        locked(&self.port.log).exchanges.get(first..).unwrap_or_default().to_vec()
+    }
+
+    /// How many exchanges have begun.
+    pub fn begun(&self) -> usize {
+        locked(&self.port.log).exchanges.len()
     }
 
     /// Counts requests from here on.

@@ -2,7 +2,7 @@
 
 use super::cycles_order;
 use crate::Mutant;
-use crate::seam::{device_wire, effects, transport};
+use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::{Answer, Call, Event, LocalChange, Next, Reaction, Write};
 use fieldsync_schemas::id::Version;
@@ -98,7 +98,7 @@ pub const MUTANTS: &[Mutant] = &[
                     *times += 1;
                 }
             };
-            transport::calls(parts, change)
+            device_wire::every_call(parts, change)
         },
     ),
     Mutant::device(

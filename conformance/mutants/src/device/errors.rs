@@ -1,7 +1,7 @@
 //! Faults against the chapter `errors`.
 
 use crate::Mutant;
-use crate::seam::transport;
+use crate::seam::device_wire;
 use fieldsync_schemas::problem::ProblemCode;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ pub const MUTANTS: &[Mutant] = &[Mutant::device(
     "errors.code.unknown-goes-by-retry",
     "The device gives up after a problem whose code it does not know.",
     |parts| {
-        transport::bodies(parts, |_, body| {
+        device_wire::every_body(parts, |_, body| {
             let code = body["code"].as_str().map(ProblemCode::from);
             if let Some(ProblemCode::Other(_)) = code {
                 body["retry"] = json!("never");

@@ -1,7 +1,7 @@
 //! Faults against the chapter `levels`.
 
 use crate::Mutant;
-use crate::seam::transport;
+use crate::seam::device_wire;
 use serde_json::Value;
 
 /// The faults.
@@ -10,7 +10,7 @@ pub const MUTANTS: &[Mutant] = &[Mutant::device(
     "levels.capability.unknown-is-ignored",
     "The device does not sync with a server that can do something it has not heard of.",
     |parts| {
-        transport::answers(parts, |_, answer| {
+        device_wire::every_answer(parts, |_, answer| {
             let known = ["password-login", "token-refresh", "roles", "horizon"];
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             let claimed = body["capabilities"].as_array().cloned().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Faults against the chapter `registry`.
 
 use crate::Mutant;
-use crate::seam::transport;
+use crate::seam::device_wire;
 use serde_json::json;
 
 /// The faults.
@@ -10,7 +10,7 @@ pub const MUTANTS: &[Mutant] = &[Mutant::device(
     "registry.requires.type-left-out",
     "The device syncs a type without asking what it requires.",
     |parts| {
-        transport::bodies(parts, |_, body| {
+        device_wire::every_body(parts, |_, body| {
             let types = body.pointer_mut("/registry/types").and_then(serde_json::Value::as_array_mut);
             for entry in types.into_iter().flatten() {
                 entry["requires"] = json!([]);

@@ -1,7 +1,7 @@
 //! Faults against the chapter `session`.
 
 use crate::Mutant;
-use crate::seam::transport;
+use crate::seam::device_wire;
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub const MUTANTS: &[Mutant] = &[
 /// Every session seems to be of the principal who was there first.
 fn whoever_logs_in_owns_the_store(parts: DeviceParts) -> DeviceParts {
     let first = Mutex::new(Value::Null);
-    transport::bodies(parts, move |kind, body| {
+    device_wire::every_body(parts, move |kind, body| {
         let mut first = first.lock().expect("nobody panics with it");
         if kind == CallKind::Session && first.is_null() {
             *first = body["principal"].clone();
@@ -40,7 +40,7 @@ fn whoever_logs_in_owns_the_store(parts: DeviceParts) -> DeviceParts {
 /// Every answer seems to carry the tag that the device knows.
 fn the_session_is_fetched_once(parts: DeviceParts) -> DeviceParts {
     let known = Mutex::new(Value::Null);
-    transport::bodies(parts, move |kind, body| {
+    device_wire::every_body(parts, move |kind, body| {
         let mut known = known.lock().expect("nobody panics with it");
         match kind {
             CallKind::Session => *known = body["tag"].clone(),

@@ -1,7 +1,7 @@
 //! Faults against the chapter `transport`.
 
 use crate::Mutant;
-use crate::seam::transport;
+use crate::seam::device_wire;
 use async_trait::async_trait;
 use fieldsync_client::Transport;
 use fieldsync_client::transport::NetworkFailure;
@@ -24,7 +24,7 @@ pub const MUTANTS: &[Mutant] = &[
         "transport.messages.valid-requests",
         "A pull has the limit 0, which should mean that there is none.",
         |parts| {
-            transport::calls(parts, |call| {
+            device_wire::every_call(parts, |call| {
                 if call.kind == CallKind::Pull {
                     call.body = with(call.body.take(), "limit", json!(0));
                 }
@@ -36,7 +36,7 @@ pub const MUTANTS: &[Mutant] = &[
         "transport.members.ignored-by-devices",
         "An answer with a member that the device does not know is thrown away.",
         |parts| {
-            transport::answers(parts, |_, answer| {
+            device_wire::every_answer(parts, |_, answer| {
                 let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
                 let is_known = |name: &String| KNOWN.contains(&name.as_str());
                 let fits = answer.status != 200 || body.as_object().is_none_or(|body| body.keys().all(is_known));
@@ -49,7 +49,7 @@ pub const MUTANTS: &[Mutant] = &[
         "transport.answer.not-a-message",
         "Whatever can be read as JSON is read as an answer.",
         |parts| {
-            transport::answers(parts, |_, answer| {
+            device_wire::every_answer(parts, |_, answer| {
                 if answer.status == 200 {
                     answer.media_type = Some("application/json".to_owned());
                 }

@@ -4,5 +4,4 @@ pub mod device_wire;
 pub mod effects;
 pub mod policy;
 pub mod storage;
-pub mod transport;
 pub mod wire;

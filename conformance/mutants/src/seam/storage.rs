@@ -17,6 +17,10 @@ pub trait StorageFault: Send + Sync + 'static {
     fn loaded(&self, _touched: &[Touched], _loaded: &mut Vec<Loaded>) {}
     /// Before a commit.
     fn commits(&self, _commits: &mut Vec<Commit>) {}
+    /// Commits that were held back and are due, because something is about to be read.
+    fn overdue(&self) -> Vec<Commit> {
+        Vec::new()
+    }
     /// After the heads of the feeds were read.
     fn heads(&self, _heads: &mut HashMap<FeedName, Head>) {}
     /// Before a page is read: it may begin elsewhere or be of another length.
@@ -42,9 +46,19 @@ struct Faulty<F> {
     fault: Arc<F>,
 }
 
+impl<F: StorageFault> Faulty<F> {
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        match self.fault.overdue() {
+            overdue if overdue.is_empty() => Ok(()),
+            overdue => self.inner.commit(overdue).await,
+        }
+    }
+}
+
 #[async_trait]
 impl<F: StorageFault> Store for Faulty<F> {
     async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError> {
+        self.catch_up().await?;
         let mut loaded = self.inner.load(touched).await?;
         self.fault.loaded(touched, &mut loaded);
         Ok(loaded)
@@ -56,6 +70,7 @@ impl<F: StorageFault> Store for Faulty<F> {
     }
 
     async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.catch_up().await?;
         let inner = self.inner.snapshot(data_set).await?;
         Ok(Box::new(FaultySnapshot { inner, fault: self.fault.clone() }))
     }

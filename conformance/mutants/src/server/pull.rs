@@ -10,6 +10,7 @@ use fieldsync_core::store::{Head, Place, Row, Snapshot};
 use fieldsync_schemas::id::{FeedName, Principal};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::PullRequest;
+use fieldsync_schemas::session::Limits;
 use fieldsync_server::{Parts, PullRule};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -53,6 +54,15 @@ pub const MUTANTS: &[Mutant] = &[
         "pull.page.limit-is-whole-answer",
         "The limit of the request is not looked at.",
         |parts| around_pull(parts, |request| request.limit = None, |_, _| {}),
+    ),
+    Mutant::server(
+        "the-announced-limit-is-only-announced",
+        "pull.page.limit-is-whole-answer",
+        "A request gets as many changes as it asks for, also above the server's own limit.",
+        |mut parts| {
+            parts.rules.pull = Arc::new(Generous(parts.rules.pull));
+            parts
+        },
     ),
     Mutant::server(
         "change-comes-twice-in-a-page",
@@ -294,6 +304,22 @@ impl PullRule for Everybodys {
     ) -> Result<Vec<u8>, PullError> {
         let everybody = Principal::new("everybody").expect("a constant that is a principal");
         self.0.answer(request, Ground { principal: &everybody, ..ground }, snapshot).await
+    }
+}
+
+/// Knows no limit of its own.
+struct Generous(Arc<dyn PullRule>);
+
+#[async_trait]
+impl PullRule for Generous {
+    async fn answer(
+        &self,
+        request: &PullRequest,
+        ground: Ground<'_>,
+        snapshot: &mut dyn Snapshot,
+    ) -> Result<Vec<u8>, PullError> {
+        let limits = Limits { page_changes: u32::MAX, ..*ground.limits };
+        self.0.answer(request, Ground { limits: &limits, ..ground }, snapshot).await
     }
 }
 

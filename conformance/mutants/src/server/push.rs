@@ -218,10 +218,10 @@ pub const MUTANTS: &[Mutant] = &[
         |parts| faulty(parts, later::LastStateLater::default()),
     ),
     Mutant::server(
-        "answered-before-it-is-written",
+        "written-behind-the-answer",
         "push.durable.survives-kill",
-        "A batch is answered when it is decided, and written with the batch after it.",
-        |parts| faulty(parts, later::WrittenLater::default()),
+        "A batch is answered from memory, and written when something is read next: only the end of the process shows it.",
+        |parts| faulty(parts, later::WrittenBehind::default()),
     ),
     Mutant::server(
         "updates-are-answered-and-dropped",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_scenario_passes_a_subject_that_implements_nothing() {
-    let cases = scenario::embedded().unwrap();
+    let cases = scenario::embedded().cases;
     let spec = Arc::new(Spec::embedded().unwrap());
     for null in Null::IDLE {
         let passed = passes(null, &cases, &spec).await.unwrap();
@@ -24,7 +24,7 @@ async fn a_run_survives_a_server_that_does_harm() {
     let spec = Arc::new(Spec::embedded().unwrap());
     let wanted = ["push/lost-answer-to-a-create", "pull/mangled-cursor-is-refused"];
     let cases: Vec<_> =
-        scenario::embedded().unwrap().into_iter().filter(|case| wanted.contains(&case.file_id())).collect();
+        scenario::embedded().cases.into_iter().filter(|case| wanted.contains(&case.file_id())).collect();
     assert!(cases.len() >= wanted.len(), "{wanted:?} are scenarios");
     for null in Null::HOSTILE {
         for (id, verdict) in verdicts(null, &cases, &spec, Duration::from_secs(2)).await.unwrap() {
@@ -35,7 +35,7 @@ async fn a_run_survives_a_server_that_does_harm() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_scenario_passes_a_client_that_implements_nothing() {
-    let cases = scenario::embedded().unwrap();
+    let cases = scenario::embedded().cases;
     let spec = Arc::new(Spec::embedded().unwrap());
     for null in NullClient::IDLE {
         let (ended, _) = null_client::run(null, &cases, &spec, Duration::from_secs(10)).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_run_survives_a_client_that_does_harm() {
     let spec = Arc::new(Spec::embedded().unwrap());
     let wanted = ["push/lost-answer-to-a-create", "cycles/nothing-new-is-one-request"];
     let cases: Vec<_> =
-        scenario::embedded().unwrap().into_iter().filter(|case| wanted.contains(&case.file_id())).collect();
+        scenario::embedded().cases.into_iter().filter(|case| wanted.contains(&case.file_id())).collect();
     assert!(cases.len() >= wanted.len(), "{wanted:?} are scenarios");
     for null in NullClient::HOSTILE {
         let (ended, left) = null_client::run(null, &cases, &spec, Duration::from_secs(4)).await.unwrap();

@@ -18,8 +18,9 @@ use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Loaded, Snapshot, S
 use fieldsync_schemas::id::FeedName;
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
-use readers::Readers;
+use readers::{FEW, Readers};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use writer::Writer;
@@ -81,6 +82,8 @@ fn connect(path: &Path) -> Result<Connection, Failure> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Without it SQLite plans a statement anew for every value that is bound to its range or limit.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
     Ok(connection)
 }
@@ -104,9 +107,20 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
 #[async_trait]
 impl Store for SqliteStore {
     async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError> {
+        const DOING: &str = "load what a batch touches";
+        let rows = |one: &Touched| one.records.len() + one.bases.len() + one.mutations.len();
+        if touched.iter().map(rows).sum::<usize>() <= FEW {
+            return self
+                .readers
+                .few(DOING, |connection| {
+                    let view = connection.unchecked_transaction()?;
+                    load::load(&view, touched)
+                })
+                .await;
+        }
         let touched = touched.to_vec();
         // On the writing connection, whose cache still holds what it wrote last.
-        self.writer.run("load what a batch touches", move |connection| load::load(connection, &touched)).await
+        self.writer.run(DOING, move |connection| load::load(connection, &touched)).await
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
@@ -126,7 +140,7 @@ impl Store for SqliteStore {
     }
 
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
-        self.readers.run("list the data sets", rows::data_sets).await
+        self.readers.many("list the data sets", rows::data_sets).await
     }
 
     async fn put_data_set(&self, row: &DataSetRow, seeds: Vec<State>) -> Result<(), StoreError> {
@@ -135,8 +149,7 @@ impl Store for SqliteStore {
     }
 
     async fn account(&self, user: &str) -> Result<Option<String>, StoreError> {
-        let user = user.to_owned();
-        self.readers.run("read an account", move |connection| account::account(connection, &user)).await
+        self.readers.few("read an account", |connection| account::account(connection, user)).await
     }
 
     async fn put_account(&self, user: &str, password_hash: &str) -> Result<(), StoreError> {
@@ -145,8 +158,7 @@ impl Store for SqliteStore {
     }
 
     async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError> {
-        let (data_set, user) = (data_set.clone(), user.to_owned());
-        self.readers.run("read a grant", move |connection| account::grant(connection, &data_set, &user)).await
+        self.readers.few("read a grant", |connection| account::grant(connection, data_set, user)).await
     }
 
     async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
@@ -157,8 +169,7 @@ impl Store for SqliteStore {
     }
 
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
-        let known = name.to_owned();
-        let found = self.readers.run("read a secret", move |connection| account::secret(connection, &known)).await?;
+        let found = self.readers.few("read a secret", |connection| account::secret(connection, name)).await?;
         if let Some(secret) = found {
             return Ok(secret);
         }

@@ -9,6 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const CONNECTIONS: usize = 8;
 
+/// The most rows that are read on the spot. So few take some microseconds, less than another thread takes to begin.
+pub(super) const FEW: usize = 64;
+
 /// The reading connections.
 pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -34,7 +37,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
             if !connection.is_autocommit()
-                && let Err(error) = connection.execute_batch("ROLLBACK")
+                && let Err(error) = connection.prepare_cached("ROLLBACK").and_then(|mut back| back.execute([]))
             {
                 tracing::error!(%error, "a reading transaction does not end");
             }
@@ -56,7 +59,18 @@ impl Readers {
         Ok(Lease { connection, idle: self.idle.clone(), _seat: seat })
     }
 
-    pub(super) async fn run<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
+    /// Reads a few rows, on the spot.
+    pub(super) async fn few<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let lease = self.lend(doing).await?;
+        work(&lease).map_err(|source| StoreError { doing, source })
+    }
+
+    /// Reads however many rows, where that harms nobody.
+    pub(super) async fn many<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,

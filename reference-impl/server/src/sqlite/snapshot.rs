@@ -1,7 +1,7 @@
 //! A view of one data set: a reading transaction that is kept open while an answer is written.
 
 use super::Failure;
-use super::readers::{Lease, Readers, beside};
+use super::readers::{FEW, Lease, Readers, beside};
 use super::rows;
 use async_trait::async_trait;
 use fieldsync_core::store::{DataSetName, Head, Place, Row, Snapshot, StoreError};
@@ -21,12 +21,10 @@ impl SqliteSnapshot {
         const DOING: &str = "begin a snapshot";
         let lease = readers.lend(DOING).await?;
         // SQLite fixes the view at the first read, which is that of the heads.
-        beside(DOING, move || {
-            lease.execute_batch("BEGIN")?;
-            let feeds = feeds(&lease, &data_set)?;
-            Ok(Self { lease: Some(lease), feeds })
-        })
-        .await
+        let begun = lease.prepare_cached("BEGIN").and_then(|mut begin| begin.execute([])).map_err(Failure::from);
+        let feeds = begun.and_then(|_| feeds(&lease, &data_set));
+        let feeds = feeds.map_err(|source| StoreError { doing: DOING, source })?;
+        Ok(Self { lease: Some(lease), feeds })
     }
 }
 
@@ -66,12 +64,22 @@ impl Snapshot for SqliteSnapshot {
         let Some(lease) = self.lease.take() else {
             return Err(StoreError { doing: DOING, source: "an earlier page was given up".into() });
         };
-        let (lease, page) = beside(DOING, move || {
-            let page = page(&lease, feed, after, limit)?;
-            Ok((lease, page))
-        })
-        .await?;
+        let failed = |source| StoreError { doing: DOING, source };
+        let mut rows = page(&lease, feed, after, limit.min(FEW as u64)).map_err(failed)?;
+        let read = rows.len() as u64;
+        let lease = match rows.last().map(|row| row.place) {
+            Some(last) if read == FEW as u64 && read < limit => {
+                let (lease, more) = beside(DOING, move || {
+                    let more = page(&lease, feed, last, limit - read)?;
+                    Ok((lease, more))
+                })
+                .await?;
+                rows.extend(more);
+                lease
+            }
+            _ => lease,
+        };
         self.lease = Some(lease);
-        Ok(page)
+        Ok(rows)
     }
 }

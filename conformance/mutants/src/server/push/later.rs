@@ -1,7 +1,7 @@
 //! Faults about when what was answered is stored.
 
 use crate::seam::storage::StorageFault;
-use fieldsync_core::store::{Commit, DataSetName, Loaded, State, Touched};
+use fieldsync_core::store::{Commit, DataSetName, State};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -24,19 +24,18 @@ impl StorageFault for LastStateLater {
     }
 }
 
-/// Writes a commit when the next one comes. What is decided meanwhile knows of it.
+/// Writes a commit only when something is read, so that nobody sees it missing unless the process ends before.
 #[derive(Default)]
-pub(super) struct WrittenLater {
+pub(super) struct WrittenBehind {
     waiting: Mutex<Vec<Commit>>,
 }
 
-impl StorageFault for WrittenLater {
-    fn loaded(&self, touched: &[Touched], loaded: &mut Vec<Loaded>) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        touched.iter().zip(loaded.iter_mut()).for_each(|(touched, loaded)| loaded.absorb(touched, &waiting));
+impl StorageFault for WrittenBehind {
+    fn commits(&self, commits: &mut Vec<Commit>) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).append(commits);
     }
 
-    fn commits(&self, commits: &mut Vec<Commit>) {
-        std::mem::swap(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner), commits);
+    fn overdue(&self) -> Vec<Commit> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

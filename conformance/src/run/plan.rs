@@ -1,0 +1,101 @@
+//! Which scenarios run, under which profile and in which casting, and which cannot.
+
+use super::Options;
+use crate::judge::verdict::binds;
+use crate::scenario::Case;
+use crate::spec::{Spec, is_of_clients};
+use crate::subject::cast::Roles;
+use crate::subject::client::Client;
+use crate::subject::server::Server;
+use fieldsync_schemas::control::{Reach, Verb};
+use fieldsync_schemas::event::Verdict;
+use fieldsync_schemas::registry::Profile;
+use std::sync::Arc;
+
+/// One scenario under one profile, in one casting.
+#[derive(Clone)]
+pub(super) struct Planned {
+    pub(super) case: Case,
+    pub(super) profile: Profile,
+    pub(super) roles: Roles,
+    pub(super) alone: bool,
+    pub(super) skip: Option<(Verdict, String)>,
+}
+
+/// Which scenarios run under which profiles, and which cannot.
+pub(super) fn plan(
+    cases: &[&Case],
+    spec: &Spec,
+    server: &dyn Server,
+    client: &dyn Client,
+    options: &Options,
+) -> Vec<Arc<Planned>> {
+    let mut planned = Vec::new();
+    for case in cases {
+        let scenario = &case.scenario;
+        let castings = if options.each_role { Roles::of(case) } else { vec![Roles::All] };
+        // A client has its part in every scenario that speaks of devices, whoever's rules it shows.
+        let concerns =
+            options.each_role || scenario.covers.iter().any(|rule| binds(spec, rule.as_str(), &options.judged));
+        if !concerns {
+            continue;
+        }
+        let profiles = match &scenario.profile {
+            Some(profile) => vec![profile.clone()],
+            None => server.profiles(),
+        };
+        for profile in profiles {
+            let verbs = case.needed_verbs();
+            let reaches_server = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
+            // Where all share one data set, the pages of such a device would be filled by its neighbours.
+            let counts_pages = case.scenario.devices.settings().iter().any(|(_, device)| device.page.is_some());
+            let alone = reaches_server || (counts_pages && !server.verbs().contains_key(&Verb::NewDataSet));
+            for roles in castings.clone() {
+                let skip = skip(case, &profile, spec, server).or_else(|| cannot_play(case, &profile, &roles, client));
+                let (case, profile) = ((*case).clone(), profile.clone());
+                planned.push(Arc::new(Planned { case, profile, roles, alone, skip }));
+            }
+        }
+    }
+    planned
+}
+
+fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Option<(Verdict, String)> {
+    if !server.profiles().contains(profile) {
+        return Some((Verdict::Unsupported, format!("the profile {profile} is not claimed")));
+    }
+    let of_rules = case.scenario.covers.iter().filter_map(|rule| spec.rule(rule.as_str())?.capability.clone());
+    let of_rules = of_rules.filter(|capability| !is_of_clients(capability.as_str()));
+    for capability in case.scenario.needs.capabilities.iter().cloned().chain(of_rules) {
+        if !server.capabilities().contains(&capability) {
+            return Some((Verdict::Unsupported, format!("the capability {capability} is not claimed")));
+        }
+    }
+    if let Some(claimed) = case.scenario.needs.unclaimed.iter().find(|one| server.capabilities().contains(one)) {
+        return Some((Verdict::Unsupported, format!("the capability {claimed} is claimed")));
+    }
+    let missing: Vec<String> =
+        case.needed_verbs().iter().filter(|verb| !server.verbs().contains_key(verb)).map(ToString::to_string).collect();
+    if !missing.is_empty() {
+        return Some((Verdict::NotTested, format!("the server offers no control verb {}", missing.join(", "))));
+    }
+    let accounts = server.account_names();
+    let missing: Vec<String> = case.accounts().into_iter().filter(|name| !accounts.contains(name)).collect();
+    if !missing.is_empty() {
+        return Some((
+            Verdict::NotTested,
+            format!("there is no account {}; name one with --accounts", missing.join(", ")),
+        ));
+    }
+    None
+}
+
+/// Why a client has no part in a scenario.
+fn cannot_play(case: &Case, profile: &Profile, roles: &Roles, client: &dyn Client) -> Option<(Verdict, String)> {
+    if !client.profiles().contains(profile) {
+        return Some((Verdict::Unsupported, format!("the client does not claim the profile {profile}")));
+    }
+    let claimed = client.capabilities();
+    let missing = roles.needs(case).into_iter().find(|needed| !claimed.contains(needed))?;
+    Some((Verdict::Unsupported, format!("the client does not claim {missing}")))
+}

@@ -1,0 +1,340 @@
+//! One scenario from its stage to its verdict.
+
+use super::Options;
+use super::plan::Planned;
+use crate::judge::oracle::{self, Readers};
+use crate::judge::verdict::{binds, verdict};
+use crate::replay::{ActError, Acted, Actors, Stage, act};
+use crate::spec::Spec;
+use crate::subject::cast::{Cast, Roles};
+use crate::subject::client::Client;
+use crate::subject::device::{Credentials, DeviceError, DeviceSetup, Devices, Keeping};
+use crate::subject::reference::ReferenceDevices;
+use crate::subject::server::Server;
+use crate::tap::wire::{self, Forms};
+use crate::tap::{Made, Settings as TapSettings, Tap, TapPort, redact};
+use fieldsync_schemas::catalog::Form;
+use fieldsync_schemas::event::{Actor, Failure, ScenarioEnded, Verdict};
+use fieldsync_schemas::id::RuleId;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The devices of the oracle.
+const READERS: [&str; 2] = ["follower", "fresh"];
+
+/// What every scenario of a run needs.
+pub(super) struct Runner {
+    pub(super) spec: Arc<Spec>,
+    pub(super) server: Arc<dyn Server>,
+    pub(super) client: Arc<dyn Client>,
+    each_role: bool,
+    pub(super) actors: Actors,
+    http: reqwest::Client,
+    forms: Forms,
+    judged: Vec<Actor>,
+    timeout: Duration,
+    pub(super) readers: ReferenceDevices,
+    pub(super) made: Option<Made>,
+}
+
+impl Runner {
+    pub(super) fn new(
+        spec: Arc<Spec>,
+        server: Arc<dyn Server>,
+        client: Arc<dyn Client>,
+        options: &Options,
+    ) -> Result<Self, String> {
+        let closed = |actor| {
+            if options.judged.len() == 2 || !options.judged.contains(&actor) { Form::Closed } else { Form::Open }
+        };
+        let forms = Forms { device: closed(Actor::Device), server: closed(Actor::Server) };
+        let made = options.cleanup.then(Made::default);
+        let mut settings =
+            TapSettings { forms, pace: options.pace.clone(), made: made.clone(), ..TapSettings::default() };
+        settings.headers = options
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                let name = name.parse::<http::HeaderName>().map_err(|error| format!("header {name}: {error}"))?;
+                let value = value.parse::<http::HeaderValue>().map_err(|error| format!("header {name}: {error}"))?;
+                Ok((name, value))
+            })
+            .collect::<Result<_, String>>()?;
+        if let Some(path) = &options.ca_cert {
+            let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            settings.ca_cert = Some(pem);
+        }
+        let tap = Tap::start(settings).map_err(|error| error.to_string())?;
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(options.timeout)
+            // A raw request says by itself what it accepts, and sees how the answer is coded.
+            .no_gzip()
+            .no_zstd()
+            .no_proxy()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let run: String = format!("{:08x}", rand::random::<u32>());
+        let devices = Arc::new(ReferenceDevices::default());
+        let actors = Actors { devices, tap, seed: options.seed, run };
+        Ok(Self {
+            spec,
+            server,
+            client,
+            each_role: options.each_role,
+            actors,
+            http,
+            forms,
+            judged: options.judged.clone(),
+            timeout: options.timeout,
+            readers: ReferenceDevices::default(),
+            made,
+        })
+    }
+
+    pub(super) async fn one(&self, planned: &Planned, number: u64) -> ScenarioEnded {
+        let started = Instant::now();
+        let mut ended = ScenarioEnded {
+            id: planned.case.id.clone(),
+            title: planned.case.scenario.title.clone(),
+            profile: planned.profile.clone(),
+            roles: self.each_role.then(|| planned.roles.as_str().to_owned()),
+            covers: planned.case.scenario.covers.clone(),
+            needs: self.needs(planned),
+            verdict: Verdict::Pass,
+            reason: None,
+            failures: Vec::new(),
+            exchanges: Vec::new(),
+            log: None,
+            checks: 0,
+            millis: 0,
+        };
+        if let Some((verdict, reason)) = planned.skip.clone() {
+            return ScenarioEnded { verdict, reason: Some(reason), ..ended };
+        }
+        let devices = match self.client.devices().await {
+            Ok(client) => Arc::new(Cast { client, roles: planned.roles.clone(), reference: self.readers.clone() }),
+            Err(error) => {
+                self.device_broke(planned, &mut ended, "the start of the client", &error);
+                return ended;
+            }
+        };
+        let tap = self.actors.tap.for_scenario();
+        match within(self.timeout, &tap, self.judge(planned, number, devices.clone(), &tap, &mut ended)).await {
+            Some(Ok(())) => {}
+            Some(Err(reason)) => {
+                ended.verdict = Verdict::Error;
+                ended.reason = Some(reason);
+            }
+            None => {
+                ended.verdict = Verdict::Fail;
+                ended.failures = vec![Failure {
+                    rule: planned.case.scenario.covers[0].clone(),
+                    line: 0,
+                    what: "the time that the scenario took".to_owned(),
+                    expected: format!("at most {} s", self.timeout.as_secs()).into(),
+                    got: "no end".into(),
+                    exchange: None,
+                }];
+            }
+        }
+        if ended.verdict != Verdict::Pass {
+            ended.log = devices.log().await;
+        }
+        self.blame(&mut ended);
+        ended.millis = started.elapsed().as_millis() as u64;
+        ended
+    }
+
+    /// The capabilities that a scenario needs of the subject.
+    fn needs(&self, planned: &Planned) -> Vec<String> {
+        match self.judged[..] {
+            [Actor::Device] => planned.roles.needs(&planned.case).iter().map(ToString::to_string).collect(),
+            _ => planned.case.scenario.needs.capabilities.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// A device that cannot do what it was told is a failure where the client is judged, and else the suite's own.
+    fn device_broke(&self, planned: &Planned, ended: &mut ScenarioEnded, what: &str, error: &DeviceError) {
+        if self.judged != [Actor::Device] {
+            ended.verdict = Verdict::Error;
+            ended.reason = Some(format!("{what}: {error}"));
+            return;
+        }
+        ended.verdict = Verdict::Fail;
+        ended.failures = vec![Failure {
+            rule: planned.case.scenario.covers[0].clone(),
+            line: 0,
+            what: what.to_owned(),
+            expected: "done".into(),
+            got: error.to_string().into(),
+            exchange: None,
+        }];
+    }
+
+    /// A run counts only rules whose actor is its subject. Where a device does not do its part in showing a rule of the
+    /// server, it breaks the rule of its own that the scenario covers, or that it shows what it was given.
+    fn blame(&self, ended: &mut ScenarioEnded) {
+        if self.judged.len() != 1 {
+            return;
+        }
+        let own = |rule: &&RuleId| self.spec.rule(rule.as_str()).is_some_and(|rule| self.judged.contains(&rule.actor));
+        let instead = ended.covers.iter().find(own).cloned();
+        for failure in &mut ended.failures {
+            if !binds(&self.spec, failure.rule.as_str(), &self.judged) {
+                failure.rule = match (&instead, self.judged[0]) {
+                    (Some(rule), _) => rule.clone(),
+                    (None, Actor::Device) => oracle::SHOWS.parse().expect("a constant that is a rule id"),
+                    (None, Actor::Server) => continue,
+                };
+            }
+        }
+    }
+
+    /// What happens, and the devices of the oracle with their ports.
+    pub(super) async fn act(
+        &self,
+        planned: &Planned,
+        number: u64,
+        devices: Arc<dyn Devices>,
+        tap: &Tap,
+    ) -> Result<(Acted, Readers, Vec<TapPort>), ActError> {
+        let stage = self.server.stage(&planned.profile).await.map_err(ActError::Suite)?;
+        let run = format!("{}-{number}", self.actors.run);
+        let actors = Actors { devices, tap: tap.clone(), run, ..self.actors.clone() };
+        let (readers, ports) = self.readers(&stage, &actors).await.map_err(ActError::Suite)?;
+        let follower = readers.follower.clone();
+        let acted = act(&planned.case, stage, &actors, self.http.clone(), follower).await?;
+        Ok((acted, readers, ports))
+    }
+
+    async fn judge(
+        &self,
+        planned: &Planned,
+        number: u64,
+        devices: Arc<dyn Devices>,
+        tap: &Tap,
+        ended: &mut ScenarioEnded,
+    ) -> Result<(), String> {
+        let (acted, readers, ports) = match self.act(planned, number, devices, tap).await {
+            Ok(acted) => acted,
+            Err(ActError::Device { device, error }) if planned.roles.plays(&device) => {
+                self.device_broke(planned, ended, &format!("what device {device} was told to do"), &error);
+                return Ok(());
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let mut failures = acted.failures.clone();
+        self.wire(&planned.roles, &acted.exchanges, &mut failures)?;
+        if failures.is_empty() {
+            let found = oracle::examine(&acted, &readers, &self.judged, &planned.roles).await;
+            // What the oracle was told on the wire is judged first: an answer that is none explains what was not seen.
+            let of_devices = acted.devices.iter().map(|one| (&one.port, one.passed));
+            for (port, passed) in of_devices.chain(ports.iter().map(|port| (port, 0))) {
+                self.wire(&planned.roles, &port.exchanges_from(passed), &mut failures)?;
+            }
+            failures.iter_mut().for_each(|failure| failure.exchange = None);
+            failures.extend(found);
+        }
+        ended.checks = acted.checks;
+        ended.verdict = verdict(&failures, &self.spec);
+        if !failures.is_empty() {
+            ended.exchanges = acted
+                .exchanges
+                .iter()
+                .map(|seen| {
+                    let mut exchange = redact::exchange(seen);
+                    exchange.sent = acted.names.unfill(&exchange.sent);
+                    exchange.answered = acted.names.unfill(&exchange.answered);
+                    exchange
+                })
+                .collect();
+            let last = ended.exchanges.len().checked_sub(1).map(|last| last as u64);
+            for failure in &mut failures {
+                failure.exchange = failure.exchange.or(last);
+            }
+        }
+        ended.failures = failures;
+        Ok(())
+    }
+
+    /// What the wire shows against the judged side. An invalid message of the other side is the suite's own fault.
+    fn wire(
+        &self,
+        roles: &Roles,
+        exchanges: &[crate::tap::SeenExchange],
+        failures: &mut Vec<Failure>,
+    ) -> Result<(), String> {
+        for finding in wire::examine(exchanges, self.forms) {
+            let by = &exchanges[finding.exchange].by;
+            let is_of_reference = finding.side == Actor::Device && (!roles.plays(by) || READERS.contains(&by.as_str()));
+            if !self.judged.contains(&finding.side) || is_of_reference {
+                return Err(format!("the suite's own {:?} broke {}: {}", finding.side, finding.rule, finding.message));
+            }
+            if failures.iter().any(|failure| failure.rule == finding.rule) {
+                continue;
+            }
+            failures.push(Failure {
+                rule: finding.rule,
+                line: 0,
+                what: format!("a message on the wire, at {:?}", finding.pointer),
+                expected: "valid".into(),
+                got: finding.message.into(),
+                exchange: Some(finding.exchange as u64),
+            });
+        }
+        Ok(())
+    }
+
+    /// The devices of the oracle, on ports of their own. They log in by password where they can: a scenario may move
+    /// the clock past the end of every token.
+    async fn readers(&self, stage: &Stage, actors: &Actors) -> Result<(Readers, Vec<TapPort>), String> {
+        let account = stage.accounts.get("worker").ok_or("there is no account worker")?;
+        let credentials = match &account.password {
+            Some(password) if stage.session.capabilities.iter().any(|one| one.as_str() == "password-login") => {
+                Credentials::PasswordAndToken {
+                    user: account.user.clone(),
+                    password: password.clone(),
+                    token: account.token.clone(),
+                }
+            }
+            _ => Credentials::Token(account.token.clone()),
+        };
+        let mut ports = Vec::new();
+        let mut devices = Vec::new();
+        for name in READERS {
+            let port = actors.tap.port(name, &stage.base).map_err(|error| error.to_string())?;
+            let setup = DeviceSetup {
+                name: name.to_owned(),
+                base_url: port.base_url().clone(),
+                credentials: credentials.clone(),
+                clock_offset_ms: 0,
+                page: None,
+                batch: None,
+                replica: Some(format!("{name}-{}", actors.run).parse().map_err(|error| format!("{error}"))?),
+                seed: actors.seed,
+                keeping: Keeping::Memory,
+                triggers: None,
+            };
+            devices.push(self.readers.open(setup).await.map_err(|error| error.to_string())?);
+            ports.push(port);
+        }
+        let fresh = devices.pop().expect("two were made");
+        let follower = devices.pop().expect("two were made");
+        Ok((Readers { follower, fresh }, ports))
+    }
+}
+
+/// What comes of it within this time, to which the time is added for which its requests wait for their turn.
+pub(super) async fn within<T>(limit: Duration, tap: &Tap, acting: impl Future<Output = T>) -> Option<T> {
+    let started = tokio::time::Instant::now();
+    let mut acting = std::pin::pin!(acting);
+    loop {
+        let waited = tap.waited();
+        match tokio::time::timeout_at(started + limit + waited, acting.as_mut()).await {
+            Ok(done) => return Some(done),
+            Err(_) if tap.waited() > waited => {}
+            Err(_) => return None,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+"""A device: one store, one user, one data set."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+from . import cycle, edits, status
+from .cycle import SyncEnd
+from .occasions import Occasions
+from .outbox import Outbox
+from .records import new_record_id, timestamp
+from .session import Credentials, Limits, Line
+from .status import Reading
+from .store import Store
+from .transport import Transport
+
+CONFLICTS = "conflict"
+
+
+def machine_clock() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class _Run:
+    """A sync under way."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.end: SyncEnd | None = None
+
+
+class Device:
+    """A device on its store, a folder; or in memory, where there is none.
+
+    Any thread may call anything at any time: the store has one lock, which is never held while a request is on
+    its way.
+    """
+
+    def __init__(self, base_url: str, credentials: Credentials, folder: Path | None = None, *,
+                 clock: Callable[[], int] = machine_clock, wait: Callable[[float], object] | None = None,
+                 limits: Limits = Limits(), replica: str | None = None) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._store = Store(folder, replica)
+        self._outbox = Outbox(self._store)
+        self._transport = Transport(base_url, limits.timeout, limits.answer_bytes)
+        self._closing = threading.Event()
+        self._line = Line(self._transport, self._store, credentials, limits, wait or self._closing.wait)
+        self._gate = threading.Lock()
+        self._running: _Run | None = None
+        self._occasions: Occasions | None = None
+
+    # What a user does.
+
+    def create(self, kind: str, data: dict[str, Any], key: str | None = None) -> str:
+        """Makes a record, and gives its id."""
+        key = key or new_record_id(self._clock())
+        edits.create(self._outbox, kind, key, data, self._now())
+        self._changed()
+        return key
+
+    def edit(self, kind: str, key: str, changes: dict[str, Any]) -> None:
+        """Sets members of a record's data; null clears one."""
+        edits.edit(self._outbox, kind, key, changes, self._now())
+        self._changed()
+
+    def delete(self, kind: str, key: str) -> None:
+        """Deletes a record."""
+        edits.delete(self._outbox, kind, key, self._now())
+        self._changed()
+
+    def discard(self, kind: str, key: str) -> None:
+        """Gives up the unsent and the refused work on a record."""
+        edits.discard(self._outbox, kind, key)
+
+    def set_credentials(self, credentials: Credentials) -> None:
+        """Somebody else logs in, or the same person anew."""
+        self._line.set_credentials(credentials)
+
+    # What a user sees.
+
+    @property
+    def replica(self) -> str:
+        """The id under which this device pushes now."""
+        return str(self._store.meta("replica"))
+
+    def moment(self) -> Any:
+        """A context in which everything that is read is of one moment."""
+        return self._store.transaction()
+
+    def read(self, kind: str, key: str) -> Reading:
+        """What there is to show of a record."""
+        return status.read(self._outbox, kind, key)
+
+    def conflicts(self) -> list[tuple[str, dict[str, Any]]]:
+        """The conflict log: each entry once, by its id, whether it came with an outcome or by the feed."""
+        return self._store.records(CONFLICTS)
+
+    def outbox(self) -> list[tuple[str, str]]:
+        """The records with mutations that are not settled, one for each mutation."""
+        return [(mutation.type, mutation.id) for mutation in self._outbox.unsettled()]
+
+    def quarantine(self) -> list[tuple[str, str, str]]:
+        """The records with refused mutations, each with the code of the refusal."""
+        return [(mutation.type, mutation.id, mutation.code or "") for mutation in self._outbox.refused()]
+
+    # Syncing.
+
+    def sync(self, join: bool = True) -> SyncEnd:
+        """Runs one sync. Whoever asks while one is under way waits for the same end, or (`join`) for one of its own."""
+        while True:
+            with self._gate:
+                running = self._running
+                if running is None:
+                    mine = self._running = _Run()
+                    break
+            running.done.wait()
+            if join and running.end:
+                return running.end
+        try:
+            mine.end = cycle.sync(self._outbox, self._line, self._limits, self._clock)
+            if self._occasions:
+                self._occasions.synced(mine.end)
+            return mine.end
+        finally:
+            with self._gate:
+                self._running = None
+            mine.done.set()
+
+    def sync_by_itself(self, interval_ms: int, online: bool = True) -> None:
+        """Starts syncs from now on: at once, after each change, and when the interval has passed."""
+        self._occasions = Occasions(lambda: self.sync(join=False), self._clock, interval_ms, online)
+
+    def look(self, online: bool | None = None) -> None:
+        """The network came or went, or the clock was set."""
+        if self._occasions:
+            self._occasions.look(online)
+
+    def close(self) -> None:
+        """Breaks off what is under way, and leaves a store that can be copied and opened again."""
+        self._closing.set()
+        self._transport.break_off()
+        with self._gate:
+            running = self._running
+        if running is not None:
+            running.done.wait()
+        if self._occasions:
+            self._occasions.end()
+        self._transport.close()
+        self._store.close()
+
+    def _changed(self) -> None:
+        if self._occasions:
+            self._occasions.changed()
+
+    def _now(self) -> str:
+        return timestamp(self._clock())

@@ -1,0 +1,88 @@
+"""What a user does to records, while there may be no network at all.
+
+Every function stores one saved modification. It goes into the mutation that waits, or behind the one that was
+sent already (`cycles.edit.during-push-is-kept`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .messages import is_reference
+from .outbox import BATCH, GONE, NEW, REFUSED, Outbox
+from .records import encode, new_id, without_nulls
+from .status import shown
+
+
+class NotPossible(Exception):
+    """What was asked for makes no sense for what the device shows."""
+
+
+def create(outbox: Outbox, kind: str, key: str, data: dict[str, Any], at: str) -> None:
+    """Makes a record; also in the place of one that was deleted."""
+    if not is_reference({"type": kind, "id": key}):
+        raise NotPossible(f"{kind!r} {key!r} cannot be the name of a record")
+    with outbox.store.transaction():
+        if shown(outbox, kind, key)[0] is not None:
+            raise NotPossible(f"there is a {kind} {key} already")
+        _save(outbox, kind, key, without_nulls(data), at)
+
+
+def edit(outbox: Outbox, kind: str, key: str, changes: dict[str, Any], at: str) -> None:
+    """Sets members. All others stay, known to the app or not (`records.data.unknown-kept`); null clears one."""
+    with outbox.store.transaction():
+        data = shown(outbox, kind, key)[0]
+        if data is None:
+            raise NotPossible(f"there is no {kind} {key}")
+        _save(outbox, kind, key, without_nulls({**data, **changes}), at)
+
+
+def delete(outbox: Outbox, kind: str, key: str, at: str) -> None:
+    """Deletes a record."""
+    with outbox.store.transaction():
+        if shown(outbox, kind, key)[0] is None:
+            raise NotPossible(f"there is no {kind} {key}")
+        _save(outbox, kind, key, None, at)
+
+
+def discard(outbox: Outbox, kind: str, key: str) -> None:
+    """Gives up the unsent and the refused work; a batch on its way still goes (`status.discard.gives-up`)."""
+    with outbox.store.transaction():
+        for mutation in outbox.of(kind, key):
+            if mutation.state == BATCH:
+                mutation.discarded = True
+                outbox.update(mutation)
+            else:
+                outbox.remove(mutation)
+
+
+def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: str) -> None:
+    work = outbox.of(kind, key)
+    last = work[-1] if work else None
+    if last is not None and last.state == NEW:
+        before = work[-2] if len(work) > 1 else None
+        nothing_there = not last.base_live if before is None else before.deletes and not before.discarded
+        if data is None and nothing_there:
+            outbox.remove(last)
+        else:
+            last.mutation_id, last.modified_at, last.saves = new_id("m-"), at, last.saves + 1
+            last.data = None if data is None else encode(data)
+            outbox.update(last)
+    elif last is not None and last.state != REFUSED:
+        outbox.add(kind, key, data, at)
+    elif last is not None and last.shown:
+        # The user goes on from what was refused. What is gone from the server is made again, whole.
+        outbox.remove(last)
+        if data is not None:
+            base = None if last.code == GONE else last.base
+            outbox.add(kind, key, data, at, last.saves + 1, base, last.base_version, False, last.mutation_id)
+    else:
+        replaces = None
+        if last is not None:
+            outbox.remove(last)
+            replaces = last.mutation_id
+        state = outbox.store.record(kind, key)
+        if state is None:
+            outbox.add(kind, key, data, at, replaces=replaces)
+        else:
+            outbox.add(kind, key, data, at, 1, state.rev, state.version, not state.deleted, replaces)

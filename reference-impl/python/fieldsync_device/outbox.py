@@ -1,0 +1,218 @@
+"""The mutations of a device: the outbox, and the quarantine of those that were refused.
+
+A mutation keeps what its user wrote and the base on which it was written. What goes over the wire follows from
+that, so that a mutation that was sent once is the same whenever it goes again. A record has at most one mutation
+that was sent, and behind it one that waits.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .records import encode, new_id
+from .store import Store
+
+NEW = "new"          # never sent, or known not to be taken: an edit goes into it
+BATCH = "batch"      # in the batch on its way
+SENT = "sent"        # sent without an outcome: it goes again as it is
+EXPIRED = "expired"  # the server forgot its outcome: what is pulled will tell
+REFUSED = "refused"  # in the quarantine
+
+GONE = "gone"
+
+_COLUMNS = ("n, mutation_id, type, id, data, saves, base, base_version, base_live, modified_at, replaces, state,"
+            " discarded, cause, code")
+
+
+@dataclass(slots=True)
+class Mutation:
+    """One mutation. `data` is None in a delete; `saves` counts what the user saved since the base."""
+
+    n: int
+    mutation_id: str
+    type: str
+    id: str
+    data: str | None
+    saves: int
+    base: str | None
+    base_version: int
+    base_live: bool
+    modified_at: str
+    replaces: str | None
+    state: str
+    discarded: bool
+    cause: str | None
+    code: str | None
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it deletes the record."""
+        return self.data is None
+
+    @property
+    def version(self) -> int:
+        """One more than the base's for each modification (`records.version.counted-up`)."""
+        return self.base_version + self.saves
+
+    @property
+    def shown(self) -> bool:
+        """Whether its user sees it: not what was discarded, nor a refused change of what the server has."""
+        if self.state == REFUSED:
+            return self.code == GONE or not (self.deletes or self.base_live)
+        return not self.discarded
+
+    def wire(self) -> str:
+        """The mutation as a push carries it."""
+        operation = "delete" if self.deletes else "update" if self.base_live else "create"
+        head: dict[str, Any] = {"mutation_id": self.mutation_id, "op": operation, "type": self.type, "id": self.id,
+                                "base": self.base, "version": self.version, "modified_at": self.modified_at}
+        if self.replaces:
+            head["replaces"] = self.replaces
+        text = encode(head)
+        return text if self.deletes else f'{text[:-1]},"data":{self.data}}}'
+
+
+class Outbox:
+    """The mutations in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.pushing = False  # whether the batch is on its way at this moment
+
+    def _select(self, where: str, *values: Any) -> list[Mutation]:
+        with self.store.transaction():
+            return [Mutation(*row) for row in
+                    self.store.execute(f"SELECT {_COLUMNS} FROM mutation WHERE {where} ORDER BY n", values)]
+
+    def of(self, kind: str, key: str) -> list[Mutation]:
+        """What there is of a record: what was sent, then what waits behind it; or what was refused."""
+        return self._select("type = ? AND id = ?", kind, key)
+
+    def unsettled_of(self, kind: str, key: str) -> list[Mutation]:
+        """The outbox, as far as it is about one record."""
+        return self._select("type = ? AND id = ? AND state <> 'refused'", kind, key)
+
+    def unsettled(self) -> list[Mutation]:
+        """The outbox, in the order of its making."""
+        return self._select("state <> 'refused'")
+
+    def refused(self) -> list[Mutation]:
+        """The quarantine."""
+        return self._select("state = 'refused'")
+
+    def in_state(self, state: str) -> list[Mutation]:
+        """The mutations in a state."""
+        return self._select("state = ?", state)
+
+    def sendable(self) -> list[Mutation]:
+        """What can go into a batch: the first mutation of each record, and never two of one."""
+        return self._select("state IN ('new', 'sent') AND NOT EXISTS (SELECT 1 FROM mutation AS earlier WHERE"
+                            " earlier.type = mutation.type AND earlier.id = mutation.id AND earlier.n < mutation.n)")
+
+    def add(self, kind: str, key: str, data: dict[str, Any] | None, at: str, saves: int = 1, base: str | None = None,
+            base_version: int = 0, base_live: bool = False, replaces: str | None = None) -> None:
+        """A new mutation. One that waits behind another gets its base when that one is answered."""
+        self.store.execute(
+            "INSERT INTO mutation (mutation_id, type, id, data, saves, base, base_version, base_live, modified_at,"
+            " replaces, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new')",
+            (new_id("m-"), kind, key, None if data is None else encode(data), saves, base, base_version, base_live,
+             at, replaces))
+
+    def update(self, mutation: Mutation) -> None:
+        """Writes back what changed in a mutation."""
+        self.store.execute(
+            "UPDATE mutation SET mutation_id = ?, data = ?, saves = ?, base = ?, base_version = ?, base_live = ?,"
+            " modified_at = ?, replaces = ?, state = ?, discarded = ?, cause = ?, code = ? WHERE n = ?",
+            (mutation.mutation_id, mutation.data, mutation.saves, mutation.base, mutation.base_version,
+             mutation.base_live, mutation.modified_at, mutation.replaces, mutation.state, mutation.discarded,
+             mutation.cause, mutation.code, mutation.n))
+
+    def remove(self, mutation: Mutation) -> None:
+        """Forgets a mutation."""
+        self.store.execute("DELETE FROM mutation WHERE n = ?", (mutation.n,))
+
+    def waiting_behind(self, mutation: Mutation) -> Mutation | None:
+        """The edit that was made since a mutation was sent."""
+        found = self._select("type = ? AND id = ? AND n > ?", mutation.type, mutation.id, mutation.n)
+        return found[0] if found else None
+
+    def settle(self, mutation: Mutation, rev: str, version: int, live: bool) -> None:
+        """The mutation is the record's state: what waited behind it goes on from there."""
+        waiting = self.waiting_behind(mutation)
+        self.remove(mutation)
+        if waiting:
+            waiting.base, waiting.base_version, waiting.base_live = rev, version, live
+            self._keep_or_drop(waiting)
+
+    def give_way(self, mutation: Mutation) -> Mutation | None:
+        """The mutation ends here; what waited behind it takes its base and what was saved since."""
+        waiting = self.waiting_behind(mutation)
+        self.remove(mutation)
+        if waiting is None:
+            return None
+        waiting.base, waiting.base_version = mutation.base, mutation.base_version
+        waiting.base_live = mutation.base_live
+        if not mutation.discarded:
+            waiting.saves += mutation.saves
+        return waiting
+
+    def supersede(self, mutation: Mutation) -> None:
+        """Another state won: what waited is ranked on the old base, for its user had not seen the winner."""
+        waiting = self.give_way(mutation)
+        if waiting:
+            self.update(waiting)
+
+    def refuse(self, mutation: Mutation, code: str) -> None:
+        """The mutation is set aside, or becomes one with the edit that waited behind it."""
+        waiting = self.give_way(mutation)
+        if waiting:
+            waiting.replaces = mutation.mutation_id
+            self._keep_or_drop(waiting)
+        elif not mutation.discarded:
+            self.store.execute(
+                f"INSERT INTO mutation ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'refused', 0, NULL, ?)",
+                (mutation.n, mutation.mutation_id, mutation.type, mutation.id, mutation.data, mutation.saves,
+                 mutation.base, mutation.base_version, mutation.base_live, mutation.modified_at, mutation.replaces,
+                 code))
+
+    def put_off(self, mutation: Mutation) -> Mutation | None:
+        """The server did not take it yet: it stays, as one with the edit that waited behind it."""
+        waiting = self.waiting_behind(mutation)
+        if waiting or mutation.discarded:
+            waiting = self.give_way(mutation)
+            if waiting:
+                self._keep_or_drop(waiting)
+            return waiting
+        mutation.state = NEW
+        self.update(mutation)
+        return mutation
+
+    def leave_open(self, mutation: Mutation, state: str) -> None:
+        """Nobody knows what became of it: it stays as it was sent, whatever waits behind it."""
+        if mutation.discarded:
+            self.supersede(mutation)
+        else:
+            mutation.state = state
+            self.update(mutation)
+
+    def _keep_or_drop(self, waiting: Mutation) -> None:
+        """A delete of what is not there has nothing to do."""
+        if waiting.deletes and not waiting.base_live:
+            self.remove(waiting)
+        else:
+            self.update(waiting)
+
+    def mark_failed(self, cause: str) -> None:
+        """A sync failed: what waits shows why."""
+        self.store.execute("UPDATE mutation SET cause = ? WHERE state <> 'refused'", (cause,))
+
+    def mark_passed(self) -> None:
+        """A sync ended well: what still waits is pending again."""
+        self.store.execute("UPDATE mutation SET cause = NULL WHERE cause IS NOT NULL")
+
+
+def data_of(mutation: Mutation) -> dict[str, Any] | None:
+    """What the user wrote."""
+    return None if mutation.data is None else json.loads(mutation.data)

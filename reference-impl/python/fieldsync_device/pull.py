@@ -1,0 +1,132 @@
+"""Pull: every feed is walked to its end, page by page, each page stored together with its cursor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import messages
+from .outbox import EXPIRED, GONE, Outbox, data_of
+from .records import encode, same_content
+from .session import Line, Limits, Refused, SyncFailed
+from .store import Store
+
+TRIES = 3  # so often a pull is asked for again where an answer brings nothing on
+
+
+class Pull:
+    """The pull phase of one sync."""
+
+    def __init__(self, outbox: Outbox, line: Line, limits: Limits) -> None:
+        self._outbox = outbox
+        self._store: Store = outbox.store
+        self._line = line
+        self._limits = limits
+        self._unknown: set[str] = set()  # feeds that the server does not have, whatever its session says
+        self._looked_for_types = False
+        self._tries = 0
+
+    def run(self) -> None:
+        """Pulls until no feed says `more`."""
+        while True:
+            asked = self._feeds()
+            request = {"replica": self._store.meta("replica"), "epoch": self._line.session().epoch,
+                       "limit": self._limits.page, "feeds": asked}
+            try:
+                answer = self._line.call("POST", "/pull", encode(request).encode(), messages.is_pull_answer)
+            except Refused as refused:
+                self._obey(refused)
+                continue
+            more, moved = self._store_pages(answer, asked)
+            self._line.heed(answer["session"])
+            self._look_for_types(answer.get("new_feeds") or [])
+            if more and not moved:
+                self._try_again("the pages of a pull do not go on from where this device stands")
+            elif not more and asked.keys() >= self._feeds().keys():
+                return
+
+    def _feeds(self) -> dict[str, str | None]:
+        """The feeds of all types that this device can sync, each with its cursor."""
+        cursors = self._store.cursors()
+        return {feed: cursors.get(feed) for feed in self._line.session().feeds.values() if feed not in self._unknown}
+
+    def _try_again(self, why: str, cause: str = "network") -> None:
+        self._tries += 1
+        if self._tries >= TRIES:
+            raise SyncFailed(cause, why)
+
+    def _obey(self, refused: Refused) -> None:
+        """Does what a problem asks for, or ends the sync."""
+        if refused.retry == "resync":
+            if refused.code == "unknown-feed":
+                self._line.fetch_session()
+                self._unknown.update(refused.feeds)
+            else:
+                self._store.walk_again(refused.feeds or None)
+        elif refused.retry == "new-replica":
+            self._store.become_replica()
+        else:
+            raise SyncFailed(refused.cause, str(refused))
+        self._try_again(str(refused), refused.cause)
+
+    def _look_for_types(self, new_feeds: list[str]) -> None:
+        """A feed that the session does not know is of a type that came since (`pull.feeds.new-are-pulled`)."""
+        session = self._line.session()
+        known = session.left_out_feeds.union(session.feeds.values())
+        if not self._looked_for_types and not known.issuperset(new_feeds):
+            self._looked_for_types = True
+            self._line.fetch_session()
+
+    # Pages.
+
+    def _store_pages(self, answer: dict[str, Any], asked: dict[str, str | None]) -> tuple[bool, bool]:
+        """Stores an answer in one step; says whether there is more, and whether anything moved.
+
+        A page that does not go on from the stored cursor is discarded, and there is more, for it told nothing.
+        """
+        more = moved = False
+        with self._store.transaction():
+            for page in answer.get("feeds") or []:
+                feed, changes = page["feed"], page.get("changes") or []
+                if feed not in asked:
+                    continue
+                if page.get("from") != self._store.cursors().get(feed):
+                    more = True
+                    continue
+                for change in changes:
+                    self._store_change(feed, change)
+                moved = moved or bool(changes) or page["cursor"] != page.get("from")
+                self._store.move_cursor(feed, page["cursor"])
+                if page.get("more"):
+                    more = True
+                else:
+                    for kind, key in self._store.end_walk(feed):
+                        self._drop(kind, key)
+        return more, moved
+
+    def _store_change(self, feed: str, change: dict[str, Any]) -> None:
+        if change.get("record"):
+            self._store.put_record(feed, change["record"])
+        elif change.get("removed"):
+            self._store.drop_record(change["removed"]["type"], change["removed"]["id"])
+
+    def _drop(self, kind: str, key: str) -> None:
+        """Forgets a record that a walk from null did not meet; unsent work on it goes to the quarantine."""
+        self._store.drop_record(kind, key)
+        while work := self._outbox.unsettled_of(kind, key):
+            if not work[0].base_live or work[0].state == EXPIRED:
+                return
+            self._outbox.refuse(work[0], GONE)
+
+
+def settle_expired(outbox: Outbox) -> None:
+    """Looks, once everything was pulled from null, for what became of a batch whose outcomes the server forgot."""
+    with outbox.store.transaction():
+        for mutation in outbox.in_state(EXPIRED):
+            state = outbox.store.record(mutation.type, mutation.id)
+            there = None if state is None else state.data
+            if state is not None and same_content(there, data_of(mutation)):
+                outbox.settle(mutation, state.rev, state.version, not state.deleted)
+            elif there is None and mutation.deletes:
+                outbox.supersede(mutation)
+            else:
+                outbox.refuse(mutation, "outcome-unknown")

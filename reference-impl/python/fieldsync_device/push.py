@@ -1,0 +1,243 @@
+"""Push: what waits goes out in batches, each of which is kept until it is answered.
+
+What a server says of a single mutation is an outcome. What it says of a batch as a whole, or fails to say, never
+loses a mutation: it goes again under its own id, in the same bytes, in halves, or as another replica.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import messages
+from .outbox import BATCH, EXPIRED, NEW, SENT, Mutation, Outbox, data_of
+from .records import encode, new_id, timestamp
+from .session import Line, Limits, Refused, SyncFailed
+from .store import Batch, Store
+from .transport import Answer
+
+EXPIRED_CODE = "outcome-expired"
+FENCES = 3    # so often in one sync a device takes a new name before it says that something is wrong
+FAILURES = 3  # so many answers of 500 and above take a batch apart
+
+
+class _TakeApart(Exception):
+    """The server cannot take the batch as it is."""
+
+
+class Push:
+    """The push phase of one sync."""
+
+    def __init__(self, outbox: Outbox, line: Line, limits: Limits, clock: Any) -> None:
+        self._outbox = outbox
+        self._store: Store = outbox.store
+        self._line = line
+        self._limits = limits
+        self._clock = clock
+        self._halves: list[list[int]] = []    # what comes next where a batch was taken apart, by `n`
+        self._later: set[int] = set()         # what was put off goes again in a later sync, not in this one
+        self._suspects: set[int] = set()      # what the server failed over when it was alone
+        self._renamed: set[tuple[str, str]] = set()
+        self._fences = 0
+        self._some_were_taken = False
+        self.failure: SyncFailed | None = None
+
+    def run(self) -> bool:
+        """Pushes what waits; True where it is to be tried again after a pull."""
+        again = False
+        while True:
+            batch, fresh = self._store.batch(), False
+            if batch is None:
+                batch, fresh = self._freeze(), True
+            if batch is None:
+                if not self._suspects:
+                    return again
+                self._judge()
+                continue
+            try:
+                answer = self._send(batch)
+            except _TakeApart:
+                self._take_apart()
+            except Refused as refused:
+                again = self._obey(refused, fresh and not batch.failures) or again
+                if self.failure or refused.retry in ("resync", "rebase") and refused.code != EXPIRED_CODE:
+                    return again
+            else:
+                self._some_were_taken = True
+                self._apply(batch, answer)
+                self._line.heed(answer["session"])
+
+    # Making and sending a batch.
+
+    def _freeze(self) -> Batch | None:
+        """Makes the next batch, and keeps its bytes before they are sent."""
+        session = self._line.session()
+        most = min(session.batch_mutations, self._limits.batch or session.batch_mutations)
+        with self._store.transaction():
+            skip = self._later | self._suspects
+            ready = [mutation for mutation in self._outbox.sendable()
+                     if mutation.n not in skip and mutation.type not in session.left_out]
+            chosen: list[Mutation] = []
+            while self._halves and not chosen:
+                half = self._halves.pop(0)
+                chosen = [mutation for mutation in ready if mutation.n in half]
+            chosen = chosen or ready[:most]
+            if not chosen:
+                return None
+            head: dict[str, Any] = {"replica": self._store.meta("replica"), "seq": self._store.meta("seq") + 1,
+                                    "previous": self._store.meta("token"), "epoch": session.epoch}
+            text = encode(head)[:-1] + ',"mutations":['
+            parts: list[str] = []
+            size = len(text.encode()) + 2
+            for mutation in chosen:
+                part = mutation.wire()
+                size += len(part.encode()) + 1
+                if parts and size > session.body_bytes:
+                    break
+                parts.append(part)
+                mutation.state = BATCH
+                self._outbox.update(mutation)
+            batch = Batch(head["replica"], head["seq"], (text + ",".join(parts) + "]}").encode(), 0)
+            self._store.put_batch(batch)
+        return batch
+
+    def _send(self, batch: Batch) -> dict[str, Any]:
+        """Sends the batch until there is an answer to it; a good one has an outcome of this batch."""
+
+        def watch(answer: Answer) -> None:
+            final = answer.problem is None or answer.problem["retry"] in ("never", "split")
+            if answer.status in (400, 413) and final:
+                raise _TakeApart
+            failed = answer.status >= 500 and answer.status != 503
+            if failed or batch.failures:
+                batch.failures = batch.failures + 1 if failed else 0
+                with self._store.transaction():
+                    self._store.put_batch(batch)
+            if batch.failures >= FAILURES or failed and final and answer.problem:
+                raise _TakeApart
+
+        answer: dict[str, Any] = self._line.call("POST", "/push", batch.body, messages.is_push_answer, watch)
+        mine = {mutation.mutation_id for mutation in self._outbox.in_state(BATCH)}
+        if mine.isdisjoint(outcome["mutation_id"] for outcome in answer["outcomes"]):
+            raise SyncFailed("network", "the answer to POST /push has an outcome for nothing that was pushed")
+        return answer
+
+    # What the server says of the batch as a whole.
+
+    def _obey(self, refused: Refused, fresh: bool) -> bool:
+        """Does what a problem asks for; True where the push is to be tried again after a pull."""
+        if refused.code == EXPIRED_CODE:
+            # A batch that was never sent before has no outcome that could have been forgotten.
+            with self._store.transaction():
+                self._abandon(SENT if fresh else EXPIRED, new_replica=True)
+                self._store.walk_again(None)
+            return True
+        if refused.retry == "split":
+            self._take_apart()
+            return False
+        with self._store.transaction():
+            self._abandon(SENT, new_replica=refused.retry == "new-replica")
+            if refused.retry == "resync":
+                self._store.walk_again(refused.feeds or None)
+        if refused.retry in ("resync", "rebase"):
+            return True
+        if refused.retry == "new-replica" and self._fences < FENCES:
+            self._fences += 1
+            return False
+        failure = SyncFailed(refused.cause, str(refused))
+        if refused.retry != "never":
+            raise failure
+        self.failure = failure  # This push is over, but nothing speaks against a pull.
+        return False
+
+    def _abandon(self, state: str, new_replica: bool = False) -> list[Mutation]:
+        """Takes the batch off its way; its mutations stay as they were sent, under their own ids."""
+        with self._store.transaction():
+            batch = self._outbox.in_state(BATCH)
+            for mutation in batch:
+                self._outbox.leave_open(mutation, state)
+            self._store.drop_batch()
+            if new_replica:
+                self._store.become_replica()
+        return [mutation for mutation in batch if not mutation.discarded]
+
+    def _take_apart(self) -> None:
+        """Halves the batch; one mutation alone comes under suspicion (`cycles.poison.halves`)."""
+        parts = self._abandon(SENT, new_replica=True)
+        if len(parts) == 1:
+            self._suspects.add(parts[0].n)
+        else:
+            middle = (len(parts) + 1) // 2
+            self._halves[:0] = [[mutation.n for mutation in half] for half in (parts[:middle], parts[middle:])]
+
+    def _judge(self) -> None:
+        """Sets aside what the server failed over alone, unless it fails over everything."""
+        if not self._some_were_taken:
+            if len(self._suspects) > 1:
+                raise SyncFailed("server", "the server takes no push at all")
+            self._line.fetch_session()
+        with self._store.transaction():
+            for mutation in self._outbox.in_state(SENT):
+                if mutation.n in self._suspects:
+                    self._outbox.refuse(mutation, "server")
+        self._suspects.clear()
+
+    # What the server says of each mutation.
+
+    def _apply(self, batch: Batch, answer: dict[str, Any]) -> None:
+        """Takes all that an answer says in one step: states, conflict entries, what is left to do."""
+        said = {outcome["mutation_id"]: outcome for outcome in reversed(answer["outcomes"])}
+        with self._store.transaction():
+            for mutation in self._outbox.in_state(BATCH):
+                outcome = said.get(mutation.mutation_id, {})
+                self._take_outcome(mutation, outcome, batch.replica)
+                for entry in outcome.get("conflicts", ()):
+                    self._store.put_record(self._line.session().feed_of(entry["type"]), entry, only_newer=True)
+            self._store.drop_batch()
+            self._store.set_meta(seq=batch.seq, token=answer["token"])
+
+    def _take_outcome(self, mutation: Mutation, outcome: dict[str, Any], replica: str) -> None:
+        word = outcome.get("outcome")
+        record = outcome.get("record")
+        if word in ("applied", "duplicate") and outcome.get("rev") and outcome.get("version"):
+            self._take_state(self._as_record(mutation, outcome, replica))
+            self._outbox.settle(mutation, outcome["rev"], int(outcome["version"]), not mutation.deletes)
+        elif word == "merged" and record:
+            self._take_state(record)
+            self._outbox.settle(mutation, record["rev"], int(record["version"]), not record.get("deleted"))
+        elif word == "superseded" and record:
+            self._take_state(record)
+            self._outbox.supersede(mutation)
+        elif word == "rejected":
+            self._reject(mutation, (outcome.get("problem") or {}).get("code", "rejected"))
+        elif word in ("held", "skipped", "stale"):
+            left = self._outbox.put_off(mutation)
+            if left:
+                self._later.add(left.n)
+        else:
+            self._outbox.leave_open(mutation, SENT)
+            self._later.add(mutation.n)
+
+    def _reject(self, mutation: Mutation, code: str) -> None:
+        name = (mutation.type, mutation.id)
+        if code != "mutation-id-reused" or mutation.discarded or self._outbox.waiting_behind(mutation):
+            self._outbox.refuse(mutation, code)
+            return
+        mutation.mutation_id, mutation.state = new_id("m-"), NEW
+        self._outbox.update(mutation)
+        if name in self._renamed:
+            self._later.add(mutation.n)
+        self._renamed.add(name)
+
+    def _take_state(self, record: dict[str, Any]) -> None:
+        self._store.put_record(self._line.session().feed_of(record["type"]), record, only_newer=True)
+
+    def _as_record(self, mutation: Mutation, outcome: dict[str, Any], replica: str) -> dict[str, Any]:
+        """The state that a mutation made, until a pull brings it with the server's own times."""
+        record: dict[str, Any] = {"type": mutation.type, "id": mutation.id, "rev": outcome["rev"],
+                                  "version": int(outcome["version"]), "modified_at": mutation.modified_at,
+                                  "accepted_at": timestamp(self._clock()), "replica": replica}
+        if mutation.deletes:
+            record["deleted"] = True
+        else:
+            record["data"] = data_of(mutation)
+        return record

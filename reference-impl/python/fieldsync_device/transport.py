@@ -1,0 +1,144 @@
+"""One HTTP exchange after another over one kept connection, and what came back of it.
+
+Nothing here knows what a push or a pull is. An answer that is cut short, cannot be decoded or is of another
+media type keeps its status, for a server that fails over a batch counts even where a proxy wrote the page, but
+it has no message.
+"""
+
+from __future__ import annotations
+
+import http.client
+import selectors
+import socket
+import zlib
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from .messages import is_problem
+from .records import PROTOCOL, decode
+
+
+class NoAnswer(Exception):
+    """There was no answer at all, or none with a status."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A status, and the message that came with it, if it is one."""
+
+    status: int
+    message: Any = None
+    problem: dict[str, Any] | None = None
+    fault: str = ""
+    retry_after: str | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether it is a success that carries JSON."""
+        return 200 <= self.status < 300 and not self.fault
+
+
+class Transport:
+    """The connection to one base URL."""
+
+    def __init__(self, base_url: str, timeout: float, answer_bytes: int) -> None:
+        parts = urlsplit(base_url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+        self._path = parts.path.rstrip("/")
+        self._answer_bytes = answer_bytes
+        self._closed = False
+
+    def exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        """Sends one request. Redirects are not followed: a portal's would take the token along."""
+        what = f"{method} {path or '/'}"
+        if self._closed:
+            raise NoAnswer(f"the device was closed before {what}")
+        self._drop_stale_connection()
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
+        if path:
+            headers["Fieldsync-Version"] = PROTOCOL
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            try:
+                self._connection.request(method, (self._path + path) or "/", body, headers)
+            except (BrokenPipeError, ConnectionResetError):
+                # A server that refuses a large body may answer before it has read it.
+                if self._connection.sock is None:
+                    raise
+            response = self._connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise NoAnswer(f"no answer to {what}: {error or type(error).__name__}") from error
+        return self._read(response, what)
+
+    def break_off(self) -> None:
+        """Ends whatever is under way on another thread, and lets nothing begin."""
+        self._closed = True
+        sock = self._connection.sock
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def _drop_stale_connection(self) -> None:
+        """A kept connection that has something to say before it was asked was closed by the other side."""
+        if self._connection.sock is not None:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._connection.sock, selectors.EVENT_READ)
+                if selector.select(0):
+                    self._connection.close()
+
+    def _read(self, response: http.client.HTTPResponse, what: str) -> Answer:
+        answer = Answer(response.status, retry_after=response.headers.get("Retry-After"))
+        try:
+            value = decode(_decoded(self._body(response), response.headers.get("Content-Encoding"),
+                                    self._answer_bytes))
+        except (OSError, http.client.HTTPException, ValueError, zlib.error, RecursionError) as error:
+            self._connection.close()
+            answer.fault = f"the answer to {what} (status {response.status}) is no message: {error}"
+            return answer
+        if response.will_close:
+            self._connection.close()
+        media_type = response.headers.get_content_type()
+        if 200 <= response.status < 300 and media_type == "application/json":
+            answer.message = value
+        elif response.status >= 400 and media_type == "application/problem+json" and is_problem(value):
+            answer.problem = value
+        else:
+            answer.fault = f"the answer to {what} (status {response.status}, {media_type}) is no message"
+        return answer
+
+    def _body(self, response: http.client.HTTPResponse) -> bytes:
+        if response.length is not None:
+            if response.length > self._answer_bytes:
+                raise ValueError(f"its {response.length} bytes are too many")
+            return response.read()
+        body = bytearray()
+        while part := response.read(65536):
+            body += part
+            if len(body) > self._answer_bytes:
+                raise ValueError(f"it has more than {self._answer_bytes} bytes")
+        return bytes(body)
+
+
+def _decoded(body: bytes, coding: str | None, most: int) -> bytes:
+    """Undoes the content coding; a few kilobytes can decode to gigabytes, so there is an end to it."""
+    if coding is None or coding.strip().lower() in ("", "identity"):
+        return body
+    if coding.strip().lower() not in ("gzip", "x-gzip"):
+        raise ValueError(f"its coding is {coding}")
+    decoder = zlib.decompressobj(wbits=31)
+    plain = decoder.decompress(body, most + 1)
+    if len(plain) > most:
+        raise ValueError(f"it decodes to more than {most} bytes")
+    if not decoder.eof:
+        raise ValueError("its gzip is cut short")
+    return plain
