@@ -6,6 +6,7 @@ use fieldsync_core::store::{Decided, Loaded, ReplicaRow, Touched};
 use fieldsync_schemas::id::{BatchToken, Seq};
 use rusqlite::Connection;
 
+/// To be called within a transaction, so that all is seen at one moment.
 pub(super) fn load(connection: &Connection, touched: &[Touched]) -> Result<Vec<Loaded>, Failure> {
     touched.iter().map(|touched| load_one(connection, touched)).collect()
 }

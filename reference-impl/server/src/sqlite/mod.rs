@@ -110,11 +110,17 @@ impl Store for SqliteStore {
         const DOING: &str = "load what a batch touches";
         let rows = |one: &Touched| one.records.len() + one.bases.len() + one.mutations.len();
         if touched.iter().map(rows).sum::<usize>() <= FEW {
-            return self.readers.few(DOING, |connection| load::load(connection, touched)).await;
+            return self
+                .readers
+                .few(DOING, |connection| {
+                    let view = connection.unchecked_transaction()?;
+                    load::load(&view, touched)
+                })
+                .await;
         }
         let touched = touched.to_vec();
         // On the writing connection, whose cache still holds what it wrote last.
-        self.writer.run("load what a batch touches", move |connection| load::load(connection, &touched)).await
+        self.writer.run(DOING, move |connection| load::load(connection, &touched)).await
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
