@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn numbers_are_read_at_a_glance() {
-        assert_eq!([number(1_234_567.4), number(999.6), number(3.14159)], ["1,234,567", "1,000", "3.14"]);
+        assert_eq!([number(1_234_567.4), number(999.6), number(2.468)], ["1,234,567", "1,000", "2.47"]);
     }
 
     #[test]
