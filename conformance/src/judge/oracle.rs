@@ -332,24 +332,31 @@ async fn devices_equal(
     unequal: &str,
     found: &mut Findings<'_>,
 ) {
+    let records: Vec<RecordRef> = records.iter().cloned().collect();
     for one in &acted.devices {
         if !quiet && !matches!(one.device.sync().await, Ok(SyncEnd::Ok)) {
             continue;
         }
-        let waiting = one.device.outbox().await.unwrap_or_default();
-        if let Some(record) = waiting.first() {
+        let survey = match one.device.survey(&records).await {
+            Ok(survey) => survey,
+            Err(error) => {
+                let what = format!("what {} shows after everything was synced", one.name);
+                found.add(unequal, None, what, json!("an answer"), json!(error.to_string()));
+                continue;
+            }
+        };
+        if let Some(record) = survey.outbox.first() {
             let status = one.device.status(record).await.ok().flatten();
             if !matches!(status, Some(Status::Error(ErrorCause::Server | ErrorCause::Rejected))) {
                 let what = format!("the outbox of {} after everything was synced", one.name);
-                found.add(OUTBOX, None, what, json!([]), json!(waiting));
+                found.add(OUTBOX, None, what, json!([]), json!(survey.outbox));
             }
         }
-        let refused = one.device.quarantine().await.unwrap_or_default();
-        for record in records {
-            if waiting.contains(record) || refused.iter().any(|one| one.record == *record) {
+        for (record, shown) in records.iter().zip(survey.records) {
+            if survey.outbox.contains(record) || survey.quarantine.iter().any(|one| one.record == *record) {
                 continue;
             }
-            let held = one.device.read(record).await.ok().and_then(|shown| shown.server);
+            let held = shown.server;
             if !alike(held.as_ref(), current.get(record)) {
                 let what = format!("{} on {} after everything was synced", found.name(record), one.name);
                 found.add(unequal, None, what, told(current.get(record)), told(held.as_ref()));

@@ -135,21 +135,23 @@ impl Names {
 
 fn unfill(tree: &Value, known: &[(String, String)]) -> Value {
     match tree {
-        Value::String(text) => {
-            let mut text = text.clone();
-            for (value, name) in known {
-                if text.contains(value.as_str()) {
-                    text = text.replace(value.as_str(), name);
-                }
-            }
-            Value::String(text)
-        }
+        Value::String(text) => Value::String(unfill_text(text, known)),
         Value::Array(items) => items.iter().map(|item| unfill(item, known)).collect(),
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, value)| (name.clone(), unfill(value, known))).collect())
-        }
+        Value::Object(members) => Value::Object(
+            members.iter().map(|(name, value)| (unfill_text(name, known), unfill(value, known))).collect(),
+        ),
         other => other.clone(),
     }
+}
+
+fn unfill_text(text: &str, known: &[(String, String)]) -> String {
+    let mut text = text.to_owned();
+    for (value, name) in known {
+        if text.contains(value.as_str()) {
+            text = text.replace(value.as_str(), name);
+        }
+    }
+    text
 }
 
 /// The longest text that a fixture can ask for, in bytes.

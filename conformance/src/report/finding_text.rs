@@ -25,6 +25,7 @@ pub(super) fn tell(finding: &Finding<'_>, run: &Run<'_>, background: &Background
     write_rule(&mut out, finding, background, width);
     out.wrapped(Tone::Plain, "  checked   ", &finding.failure.what, width);
     diff::write(&mut out, finding.failure, width);
+    write_faults(&mut out, finding, width);
     if let Some(exchange) = exchange_of(finding) {
         write_exchange(&mut out, exchange, width);
     }
@@ -50,6 +51,18 @@ fn write_rule(out: &mut Text, finding: &Finding<'_>, background: &Background<'_>
     match rule {
         Some(rule) => out.wrapped(Tone::Strong, "  ", &rule.sentence, width),
         None => out.wrapped(Tone::Strong, "  ", "This rule is not in the specification that was read.", width),
+    }
+}
+
+/// What the suite did to the network before: without it the exchange that is shown may look harmless.
+fn write_faults(out: &mut Text, finding: &Finding<'_>, width: usize) {
+    let shown = finding.failure.exchange.and_then(|index| usize::try_from(index).ok());
+    for (index, exchange) in finding.shown.exchanges.iter().enumerate() {
+        if let Some(fault) = exchange.fault.as_ref().filter(|_| shown != Some(index)) {
+            let status = exchange.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let told = format!("{}: {} -> {status}; the suite put in: {fault}", exchange.by, exchange.request);
+            out.wrapped(Tone::Plain, "  before    ", &told, width);
+        }
     }
 }
 
@@ -98,7 +111,12 @@ fn write_scenario(out: &mut Text, finding: &Finding<'_>, run: &Run<'_>, backgrou
     let file = case.map_or_else(|| format!("fixtures/scenarios/{}.yaml", unexpanded(id)), |case| case.file.clone());
     match finding.failure.line {
         0 => out.line(Tone::Faint, format!("            {file}, seen beside its steps")),
-        line => out.line(Tone::Faint, format!("            {file}:{line}")),
+        line => {
+            out.line(Tone::Faint, format!("            {file}:{line}"));
+            if let Some(step) = case.and_then(|case| case.line(line)) {
+                out.line(Tone::Faint, cut(&format!("            {step}"), width));
+            }
+        }
     }
     let others: Vec<String> = finding.scenarios.iter().skip(1).map(|scenario| run.name_of(scenario)).collect();
     if !others.is_empty() {

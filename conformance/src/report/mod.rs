@@ -45,11 +45,24 @@ pub struct CaseNote {
     pub file: String,
     /// What a failure means for the people whose data it is.
     pub harm: Option<String>,
+    /// Its text, of which the step that failed is shown.
+    pub source: std::sync::Arc<str>,
+}
+
+impl CaseNote {
+    /// A line of its text, counted from 1.
+    fn line(&self, number: u32) -> Option<&str> {
+        self.source.lines().nth(number.checked_sub(1)? as usize).map(str::trim)
+    }
 }
 
 /// What is known of these scenarios, by their ids without `[name=value]`.
 pub fn case_notes(cases: &[Case]) -> BTreeMap<String, CaseNote> {
-    let note = |case: &Case| CaseNote { file: case.file.clone(), harm: case.scenario.harm.clone() };
+    let note = |case: &Case| CaseNote {
+        file: case.file.clone(),
+        harm: case.scenario.harm.clone(),
+        source: case.source.clone(),
+    };
     cases.iter().map(|case| (case.file_id().to_owned(), note(case))).collect()
 }
 

@@ -42,16 +42,20 @@ impl<'a> Run<'a> {
                 Event::Header(_) | Event::Footer(_) => return Err(IncompleteStream::Misplaced(index + 1)),
             }
         }
-        run.scenarios.sort_by(|a, b| (&a.id, &a.profile).cmp(&(&b.id, &b.profile)));
+        run.scenarios.sort_by(|a, b| (&a.id, &a.profile, &a.roles).cmp(&(&b.id, &b.profile, &b.roles)));
         Ok(run)
     }
 
-    /// The name of a scenario that no other of this run has: its id, and its profile where there are several.
+    /// The name of a scenario that no other of this run has: its id, with its profile where there are several, and the
+    /// part that the client played, where one was judged.
     pub fn name_of(&self, scenario: &ScenarioEnded) -> String {
-        if self.header.subject.profiles.len() > 1 {
-            format!("{} ({})", scenario.id, scenario.profile)
-        } else {
-            scenario.id.clone()
+        let mut name = scenario.id.clone();
+        if let Some(roles) = &scenario.roles {
+            name += &format!(" as {roles}");
         }
+        if self.header.subject.profiles.len() > 1 {
+            name += &format!(" ({})", scenario.profile);
+        }
+        name
     }
 }

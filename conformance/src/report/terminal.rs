@@ -4,8 +4,8 @@ use super::findings::findings;
 use super::text::{Text, Tone};
 use super::verdict::{ExitStatus, Judgement, judge};
 use super::{Background, IncompleteStream, Run, chapter_of, finding_text};
-use crate::spec::{CAPABILITIES, CLIENT_CAPABILITIES};
-use fieldsync_schemas::event::{Actor, Event, Verdict};
+use crate::spec::{CAPABILITIES, CLIENT_CAPABILITIES, Rule, RuleRef};
+use fieldsync_schemas::event::{Actor, Event, ScenarioEnded, Verdict};
 use std::collections::BTreeMap;
 
 /// Tells a whole run in lines of at most `width` columns.
@@ -26,7 +26,7 @@ pub fn render(events: &[Event], background: &Background<'_>, width: usize) -> Re
     write_reasons(&mut out, &run, Verdict::NotTested, "not tested", width);
     write_reasons(&mut out, &run, Verdict::Unsupported, "not claimed", width);
     out.blank();
-    write_counts(&mut out, &run, width);
+    write_counts(&mut out, &run, background, width);
     write_cleanup(&mut out, &run, width);
     Ok(out)
 }
@@ -37,7 +37,8 @@ fn plural(count: usize, one: &str) -> String {
 
 fn write_verdict(out: &mut Text, run: &Run<'_>, judgement: &Judgement, background: &Background<'_>, width: usize) {
     let (tone, line) = verdict_line(run, judgement, background);
-    out.wrapped(tone, "", &line, width);
+    // A reason may hold the last lines of a log.
+    line.lines().for_each(|line| out.wrapped(tone, "", line, width));
 }
 
 fn verdict_line(run: &Run<'_>, judgement: &Judgement, background: &Background<'_>) -> (Tone, String) {
@@ -177,7 +178,25 @@ fn write_reasons(out: &mut Text, run: &Run<'_>, verdict: Verdict, title: &str, w
     }
 }
 
-fn write_counts(out: &mut Text, run: &Run<'_>, width: usize) {
+/// The names of the rules that no scenario looked at, where they are few.
+fn not_looked_at(run: &Run<'_>, background: &Background<'_>) -> String {
+    let looked_at = |rule: &Rule| {
+        let covered = |one: &&&ScenarioEnded| {
+            matches!(one.verdict, Verdict::Pass | Verdict::Warn | Verdict::Fail)
+                && one.covers.iter().any(|covered| RuleRef::from(covered).id.as_str() == rule.id.as_str())
+        };
+        run.scenarios.iter().any(|one| covered(&one))
+    };
+    let judged = &run.header.subject.judged;
+    let rules = background.spec.rules.iter().filter(|rule| judged.contains(&rule.actor) && !looked_at(rule));
+    let names: Vec<&str> = rules.map(|rule| rule.id.as_str()).collect();
+    match names.len() {
+        1..=3 if names.len() as u64 == run.footer.rules_untested => format!(" ({})", names.join(", ")),
+        _ => String::new(),
+    }
+}
+
+fn write_counts(out: &mut Text, run: &Run<'_>, background: &Background<'_>, width: usize) {
     let counts: Vec<String> = Verdict::ALL
         .into_iter()
         .map(|verdict| (verdict, run.scenarios.iter().filter(|scenario| scenario.verdict == verdict).count()))
@@ -186,12 +205,13 @@ fn write_counts(out: &mut Text, run: &Run<'_>, width: usize) {
         .collect();
     let footer = run.footer;
     let line = format!(
-        "{}: {}. Rules: {} held, {} broken, {} not looked at. {:.1} s.",
+        "{}: {}. Rules: {} held, {} broken, {} not looked at{}. {:.1} s.",
         plural(run.scenarios.len(), "scenario"),
         counts.join(", "),
         footer.rules_passed,
         footer.rules_failed,
         footer.rules_untested,
+        not_looked_at(run, background),
         footer.millis as f64 / 1000.0,
     );
     out.wrapped(Tone::Plain, "", &line, width);

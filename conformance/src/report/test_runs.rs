@@ -20,6 +20,7 @@ pub fn spec() -> Spec {
 
 pub fn background(spec: &Spec) -> Background<'_> {
     let lost = CaseNote {
+        source: "title: An answer lost after the commit does not apply the record twice\n".into(),
         file: "fixtures/scenarios/push/lost-answer.yaml".to_owned(),
         harm: Some(
             "A visit that was recorded once is counted twice, and nobody can tell which of the two is real.".to_owned(),

@@ -17,7 +17,8 @@ fn a_run_that_passes() {
     push        2
     all         3
 
-    3 scenarios: 3 pass. Rules: 3 held, 1 broken, 2 not looked at. 4.2 s.
+    3 scenarios: 3 pass. Rules: 3 held, 1 broken, 2 not looked at
+    (push.answer.quick, pull.page.order). 4.2 s.
     ");
 }
 

@@ -94,8 +94,9 @@ impl Pool {
         match process.ask("hello", hello).await {
             Ok(description) => Ok((process, description)),
             Err(DeviceError(reason)) => {
-                let said =
-                    process.take_log().map_or(String::new(), |log| format!("\nits standard error ends with\n{log}"));
+                let said = process
+                    .take_log()
+                    .map_or(String::new(), |log| format!("\nits standard error ends with\n{}", log.trim_end()));
                 Err(AdapterStartError::Hello { command, reason, said })
             }
         }

@@ -70,7 +70,7 @@ impl Walk {
             AdapterErrorCode::UnknownVerb => Ok(()),
             code => Err(Missing(format!("the verb `juggle` was answered with {code}"))),
         });
-        self.note("(juggle)", "a verb that there is not is answered with unknown-verb", refusal)?;
+        self.note("unknown", "a verb that there is not is answered with unknown-verb", refusal)?;
         let devices = match client.devices().await {
             Ok(devices) => devices,
             Err(error) => return self.note("hello", "a process is ready for devices", Err(error.into())),
