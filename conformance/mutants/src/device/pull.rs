@@ -36,7 +36,8 @@ pub const MUTANTS: &[Mutant] = &[
             pull_answers(parts, |_, answer| {
                 for page in answer["feeds"].as_array_mut().into_iter().flatten() {
                     let changes = page["changes"].as_array().cloned().unwrap_or_default();
-                    if changes.iter().any(|change| !["put", "tombstone", "remove"].iter().any(|op| change["op"] == *op)) {
+                    if changes.iter().any(|change| !["put", "tombstone", "remove"].iter().any(|op| change["op"] == *op))
+                    {
                         page["changes"] = json!([]);
                     }
                 }
