@@ -94,9 +94,10 @@ async fn a_device_that_ends_at_any_write_comes_to_rest() {
     let devices = Arc::new(MortalDevices::ending_at_every_write_of("tablet"));
     let failed = run_all(&cases, devices.clone(), 2 * MOST_WRITES).await;
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    let (first, last) = (1, MOST_WRITES);
-    assert!(devices.has_ended_at(first) && !devices.has_ended_at(last), "every write is struck, and none is left over");
-    assert!(devices.has_ended_at(30), "the run has that many writes");
+    let struck = devices.ended_at();
+    println!("ended at each of {} writes", struck.len());
+    assert_eq!(struck, (1..=struck.len() as u64).collect(), "no write is passed over");
+    assert!((30..MOST_WRITES).contains(&(struck.len() as u64)), "{} writes: none is left over", struck.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
