@@ -31,8 +31,8 @@ const OUTBOX: &str = "status.outbox.empty-or-reasoned";
 
 /// The devices through which the oracle reads.
 pub struct Readers {
-    /// Pulled after every sync of the scenario.
-    pub follower: Arc<dyn Device>,
+    /// Pulled after every sync of the scenario, where a server is judged.
+    pub follower: Option<Arc<dyn Device>>,
     /// Has pulled nothing yet.
     pub fresh: Arc<dyn Device>,
 }
@@ -57,7 +57,8 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
         found.add(breach.rule, Some(breach.exchange), breach.what, breach.expected, breach.got);
     }
     let quiet = quiesce(acted, &mut found).await;
-    for (name, reader) in [("follower", &readers.follower), ("fresh device", &readers.fresh)] {
+    let follower = readers.follower.iter().map(|follower| ("follower", follower));
+    for (name, reader) in follower.chain([("fresh device", &readers.fresh)]) {
         match reader.sync().await {
             Ok(SyncEnd::Ok) => {}
             Ok(SyncEnd::Failed { cause, detail }) => {
@@ -83,10 +84,12 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
     let mut current = HashMap::new();
     for record in &records {
         let fresh = readers.fresh.read(record).await.ok().and_then(|shown| shown.server);
-        let followed = readers.follower.read(record).await.ok().and_then(|shown| shown.server);
-        if !alike(fresh.as_ref(), followed.as_ref()) {
-            let what = format!("{}, as a device that pulled all along holds it", found.name(record));
-            found.add(GAP_FREE, None, what, told(fresh.as_ref()), told(followed.as_ref()));
+        if let Some(follower) = &readers.follower {
+            let followed = follower.read(record).await.ok().and_then(|shown| shown.server);
+            if !alike(fresh.as_ref(), followed.as_ref()) {
+                let what = format!("{}, as a device that pulled all along holds it", found.name(record));
+                found.add(GAP_FREE, None, what, told(fresh.as_ref()), told(followed.as_ref()));
+            }
         }
         if let Some(fresh) = fresh {
             current.insert(record.clone(), fresh);
