@@ -202,9 +202,11 @@ pub async fn act(
 fn is_restarted(case: &Case) -> bool {
     let mut restarted = false;
     crate::scenario::each_step(&case.scenario.steps, &mut |step| {
-        if let Action::Device(_, what) = &step.action {
-            restarted |= what.restart.is_some() || what.clone_of.is_some();
-        }
+        restarted |= match &step.action {
+            Action::Device(_, what) => what.restart.is_some() || what.clone_of.is_some(),
+            Action::Network(what) => what.kill.is_some(),
+            _ => false,
+        };
     });
     restarted
 }
@@ -336,10 +338,10 @@ impl Play<'_> {
     }
 
     fn failure(&self, step: &Step, missed: Missed) -> Failure {
-        let of_step: &RuleId = step.rule.as_ref().unwrap_or(&self.case.scenario.covers[0]);
-        let own = missed.rule.map(|rule| rule.parse().expect("a constant that is a rule id"));
+        // What the step itself names is what it is there to show.
+        let own = || Some(missed.rule?.parse::<RuleId>().expect("a constant that is a rule id"));
         Failure {
-            rule: own.unwrap_or_else(|| of_step.clone()),
+            rule: step.rule.clone().or_else(own).unwrap_or_else(|| self.case.scenario.covers[0].clone()),
             line: step.line,
             what: missed.what,
             expected: self.names.unfill(&missed.expected),
