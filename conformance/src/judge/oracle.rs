@@ -26,7 +26,7 @@ const NEVER_FALLS: &str = "records.version.never-falls";
 const EQUAL_STATES: &str = "cycles.converge.equal-states";
 const EXACTLY_ONE: &str = "conflicts.entry.exactly-one";
 /// What a device breaks that does not hold what it pulled.
-pub const SHOWS: &str = "cycles.converge.shows-what-it-pulled";
+pub const SHOWS: &str = "cycles.converge.shows-what-it-pulled+2";
 const OUTBOX: &str = "status.outbox.empty-or-reasoned";
 
 /// The devices through which the oracle reads.
