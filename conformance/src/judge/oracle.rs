@@ -275,7 +275,7 @@ fn nothing_acknowledged_is_lost(
                     || bases.contains(rev)
                     || logged_revs.contains(rev)
                     || equal_content(mutation, now)
-                    || (now.is_none() && mutation.op == MutationOp::Delete)
+                    || (mutation.op == MutationOp::Delete && (now.is_none() || made_again(acknowledged, one)))
             }
             (OutcomeKind::Superseded, _) => logged_mutations.contains(&mutation.mutation_id),
             _ => true,
@@ -293,6 +293,16 @@ fn nothing_acknowledged_is_lost(
             return;
         }
     }
+}
+
+/// Whether the record was made again on nothing after this delete of it: its tombstone was purged by then.
+fn made_again(acknowledged: &[Acknowledged], delete: &Acknowledged) -> bool {
+    acknowledged.iter().any(|later| {
+        let Acknowledged { mutation, exchange, .. } = later;
+        let is_made_on_nothing = mutation.op == MutationOp::Create && mutation.base.is_none();
+        let is_of_it = record_of(mutation) == record_of(&delete.mutation) && *exchange > delete.exchange;
+        is_of_it && is_made_on_nothing && mutation.replaces.is_some() && became_state(later)
+    })
 }
 
 /// An overridden value that equals the one that stayed was no conflict.
