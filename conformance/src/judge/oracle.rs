@@ -26,7 +26,7 @@ const NEVER_FALLS: &str = "records.version.never-falls";
 const EQUAL_STATES: &str = "cycles.converge.equal-states";
 const EXACTLY_ONE: &str = "conflicts.entry.exactly-one";
 /// What a device breaks that does not hold what it pulled.
-pub const SHOWS: &str = "cycles.converge.shows-what-it-pulled";
+pub const SHOWS: &str = "cycles.converge.shows-what-it-pulled+2";
 const OUTBOX: &str = "status.outbox.empty-or-reasoned";
 
 /// The devices through which the oracle reads.
@@ -278,7 +278,7 @@ fn nothing_acknowledged_is_lost(
                     || bases.contains(rev)
                     || logged_revs.contains(rev)
                     || equal_content(mutation, now)
-                    || (now.is_none() && mutation.op == MutationOp::Delete)
+                    || (mutation.op == MutationOp::Delete && (now.is_none() || made_again(acknowledged, one)))
             }
             (OutcomeKind::Superseded, _) => logged_mutations.contains(&mutation.mutation_id),
             _ => true,
@@ -296,6 +296,16 @@ fn nothing_acknowledged_is_lost(
             return;
         }
     }
+}
+
+/// Whether the record was made again on nothing after this delete of it: its tombstone was purged by then.
+fn made_again(acknowledged: &[Acknowledged], delete: &Acknowledged) -> bool {
+    acknowledged.iter().any(|later| {
+        let Acknowledged { mutation, exchange, .. } = later;
+        let is_made_on_nothing = mutation.op == MutationOp::Create && mutation.base.is_none();
+        let is_of_it = record_of(mutation) == record_of(&delete.mutation) && *exchange > delete.exchange;
+        is_of_it && is_made_on_nothing && mutation.replaces.is_some() && became_state(later)
+    })
 }
 
 /// An overridden value that equals the one that stayed was no conflict.

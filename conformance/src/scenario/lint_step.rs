@@ -167,7 +167,9 @@ fn network(lint: &Lint<'_>, step: &NetworkStep, path: &Path, seen: &mut Seen) ->
         Some((fault, words)) if !fits => {
             return Err(lint.wrong(&path.key("at"), format!("a {fault} is at {words}: write one of them")));
         }
-        None if !fits => return Err(lint.wrong(&path.key("at"), "only a drop, a kill or a hold has a place: take `at` out")),
+        None if !fits => {
+            return Err(lint.wrong(&path.key("at"), "only a drop, a kill or a hold has a place: take `at` out"));
+        }
         _ => {}
     }
     if step.bytes.is_some() && step.at != Some(FaultPlace::MidAnswer) {

@@ -105,9 +105,7 @@ impl Fault {
                 Some(FaultPlace::MidRequest) => KillPlace::MidRequest,
                 Some(FaultPlace::AfterAnswer) => KillPlace::AfterAnswer,
                 Some(FaultPlace::MidAnswer) => KillPlace::MidAnswer(Part(step.bytes)),
-                Some(FaultPlace::Answer) => {
-                    KillPlace::Answer(Duration::from_millis(step.delay_ms.unwrap_or_default()))
-                }
+                Some(FaultPlace::Answer) => KillPlace::Answer(Duration::from_millis(step.delay_ms.unwrap_or_default())),
                 _ => return Err(invalid()),
             };
             found.push((kind, FaultAction::Kill(place)));

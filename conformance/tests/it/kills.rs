@@ -58,8 +58,7 @@ async fn run_all(cases: &[Case], devices: Arc<MortalDevices>, repeat: u64) -> Ve
     let embedded = EmbeddedServer::start().await.expect("the reference starts");
     let server = Arc::new(embedded.connect().await.expect("the reference answers"));
     let spec = Arc::new(Spec::embedded().expect("the specification is sound"));
-    let options =
-        Options { jobs: 4, timeout: Duration::from_secs(30), repeat: repeat as u32, ..Options::default() };
+    let options = Options { jobs: 4, timeout: Duration::from_secs(30), repeat: repeat as u32, ..Options::default() };
     let cases: Vec<&Case> = cases.iter().collect();
     let events = run::run(&cases, &spec, server, devices, &options, &mut |_| {}).await;
     let ended: Vec<&ScenarioEnded> = events
@@ -80,7 +79,13 @@ fn told(ended: &ScenarioEnded) -> String {
         .map(|one| format!("{}, line {}: {}: expected {}, got {}", one.rule, one.line, one.what, one.expected, one.got))
         .collect();
     let log = ended.log.as_deref().unwrap_or_default();
-    format!("{} ({log}): {:?} {} {}", ended.id, ended.verdict, ended.reason.as_deref().unwrap_or(""), failures.join("; "))
+    format!(
+        "{} ({log}): {:?} {} {}",
+        ended.id,
+        ended.verdict,
+        ended.reason.as_deref().unwrap_or(""),
+        failures.join("; ")
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

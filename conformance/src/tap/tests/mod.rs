@@ -125,7 +125,10 @@ async fn drops_close_the_connection_at_their_place() {
                     (&FaultAction::DropMidAnswer(Part(None)), seen.upstream.unwrap().body.length / 2)
                 );
             }
-            other => assert!(matches!(other, Delivered::Closed) && action != FaultAction::DropMidAnswer(Part(None)), "{other:?}"),
+            other => assert!(
+                matches!(other, Delivered::Closed) && action != FaultAction::DropMidAnswer(Part(None)),
+                "{other:?}"
+            ),
         }
         // It lasts until the sync has ended.
         push(&client, &port, "{}").await.expect_err("still");
