@@ -22,6 +22,11 @@ fn main() -> Outcome {
     let runs = [
         Measured { name: "server and devices", arguments: vec!["check".to_owned()], target: 500.0 },
         Measured {
+            name: "client, in process",
+            arguments: vec!["check".to_owned(), "client".to_owned()],
+            target: 500.0,
+        },
+        Measured {
             name: "client, Rust adapter",
             arguments: client(format!("'{}' adapter serve", release.display())),
             target: 500.0,

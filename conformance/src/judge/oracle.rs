@@ -26,13 +26,13 @@ const NEVER_FALLS: &str = "records.version.never-falls";
 const EQUAL_STATES: &str = "cycles.converge.equal-states";
 const EXACTLY_ONE: &str = "conflicts.entry.exactly-one";
 /// What a device breaks that does not hold what it pulled.
-pub const SHOWS: &str = "cycles.converge.shows-what-it-pulled";
+pub const SHOWS: &str = "cycles.converge.shows-what-it-pulled+2";
 const OUTBOX: &str = "status.outbox.empty-or-reasoned";
 
 /// The devices through which the oracle reads.
 pub struct Readers {
-    /// Pulled after every sync of the scenario.
-    pub follower: Arc<dyn Device>,
+    /// Pulled after every sync of the scenario, where a server is judged.
+    pub follower: Option<Arc<dyn Device>>,
     /// Has pulled nothing yet.
     pub fresh: Arc<dyn Device>,
 }
@@ -57,7 +57,8 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
         found.add(breach.rule, Some(breach.exchange), breach.what, breach.expected, breach.got);
     }
     let quiet = quiesce(acted, &mut found).await;
-    for (name, reader) in [("follower", &readers.follower), ("fresh device", &readers.fresh)] {
+    let follower = readers.follower.iter().map(|follower| ("follower", follower));
+    for (name, reader) in follower.chain([("fresh device", &readers.fresh)]) {
         match reader.sync().await {
             Ok(SyncEnd::Ok) => {}
             Ok(SyncEnd::Failed { cause, detail }) => {
@@ -83,10 +84,12 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
     let mut current = HashMap::new();
     for record in &records {
         let fresh = readers.fresh.read(record).await.ok().and_then(|shown| shown.server);
-        let followed = readers.follower.read(record).await.ok().and_then(|shown| shown.server);
-        if !alike(fresh.as_ref(), followed.as_ref()) {
-            let what = format!("{}, as a device that pulled all along holds it", found.name(record));
-            found.add(GAP_FREE, None, what, told(fresh.as_ref()), told(followed.as_ref()));
+        if let Some(follower) = &readers.follower {
+            let followed = follower.read(record).await.ok().and_then(|shown| shown.server);
+            if !alike(fresh.as_ref(), followed.as_ref()) {
+                let what = format!("{}, as a device that pulled all along holds it", found.name(record));
+                found.add(GAP_FREE, None, what, told(fresh.as_ref()), told(followed.as_ref()));
+            }
         }
         if let Some(fresh) = fresh {
             current.insert(record.clone(), fresh);
@@ -275,7 +278,7 @@ fn nothing_acknowledged_is_lost(
                     || bases.contains(rev)
                     || logged_revs.contains(rev)
                     || equal_content(mutation, now)
-                    || (now.is_none() && mutation.op == MutationOp::Delete)
+                    || (mutation.op == MutationOp::Delete && (now.is_none() || made_again(acknowledged, one)))
             }
             (OutcomeKind::Superseded, _) => logged_mutations.contains(&mutation.mutation_id),
             _ => true,
@@ -293,6 +296,16 @@ fn nothing_acknowledged_is_lost(
             return;
         }
     }
+}
+
+/// Whether the record was made again on nothing after this delete of it: its tombstone was purged by then.
+fn made_again(acknowledged: &[Acknowledged], delete: &Acknowledged) -> bool {
+    acknowledged.iter().any(|later| {
+        let Acknowledged { mutation, exchange, .. } = later;
+        let is_made_on_nothing = mutation.op == MutationOp::Create && mutation.base.is_none();
+        let is_of_it = record_of(mutation) == record_of(&delete.mutation) && *exchange > delete.exchange;
+        is_of_it && is_made_on_nothing && mutation.replaces.is_some() && became_state(later)
+    })
 }
 
 /// An overridden value that equals the one that stayed was no conflict.

@@ -119,18 +119,18 @@ pub(super) struct Play<'a> {
     pub http: reqwest::Client,
     pub checks: AtomicU64,
     pub over: AtomicBool,
-    pub follower: Arc<dyn Device>,
+    pub follower: Option<Arc<dyn Device>>,
 }
 
 /// Acts a scenario on a stage.
 ///
-/// The follower pulls before the first step and after every sync, so that a cursor of every moment is put to use.
+/// The follower, where there is one, pulls before the first step and after every sync, so that a cursor of every moment is put to use.
 pub async fn act(
     case: &Case,
     stage: Stage,
     actors: &Actors,
     http: reqwest::Client,
-    follower: Arc<dyn Device>,
+    follower: Option<Arc<dyn Device>>,
 ) -> Result<Acted, ActError> {
     let failed = |error: &dyn std::fmt::Display| ActError::Suite(error.to_string());
     let keeping = if is_restarted(case) { Keeping::Durable } else { Keeping::Memory };
@@ -332,7 +332,9 @@ impl Play<'_> {
 
     /// A pull of the follower that fails is told by the oracle, which pulls once more.
     async fn follow(&self) {
-        _ = self.follower.sync().await;
+        if let Some(follower) = &self.follower {
+            _ = follower.sync().await;
+        }
     }
 
     fn failure(&self, step: &Step, missed: Missed) -> Failure {

@@ -69,11 +69,21 @@ impl Transport for HttpTransport {
         let told = |error: reqwest::Error| failed(in_full(&error.without_url()));
         let mut response = self.request(&call).send().await.map_err(told)?;
         let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let media_type = header(CONTENT_TYPE).map(|text| text.split(';').next().unwrap_or("").trim().to_owned());
-        let retry_after = header(RETRY_AFTER).and_then(|text| text.trim().parse().ok());
+        let mut media_type = header(CONTENT_TYPE).map(|text| text.split(';').next().unwrap_or("").trim().to_owned());
+        let retry_after = header(RETRY_AFTER).map(|text| text.trim().parse().unwrap_or(u64::MAX));
         let status = response.status().as_u16();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(told)? {
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                // Half a page is no message, but that the server failed is known.
+                Err(_) if status >= 400 => {
+                    media_type = None;
+                    break;
+                }
+                Err(error) => return Err(told(error)),
+            };
             if body.len() + chunk.len() > LONGEST_ANSWER {
                 return Err(failed(format!("the answer is longer than {LONGEST_ANSWER} bytes")));
             }

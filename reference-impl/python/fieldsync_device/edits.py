@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from .messages import is_reference
-from .outbox import BATCH, GONE, NEW, REFUSED, Outbox
-from .records import encode, new_id, without_nulls
+from .outbox import BATCH, DEFERRED, GONE, NEW, REFUSED, Outbox
+from .records import encode, new_id, same_content, without_nulls
 from .status import shown
 
 
@@ -34,7 +34,10 @@ def edit(outbox: Outbox, kind: str, key: str, changes: dict[str, Any], at: str) 
         data = shown(outbox, kind, key)[0]
         if data is None:
             raise NotPossible(f"there is no {kind} {key}")
-        _save(outbox, kind, key, without_nulls({**data, **changes}), at)
+        changed = without_nulls({**data, **changes})
+        # To save what was refused once more is to try it again; to save anything else as it was is no modification.
+        if not same_content(data, changed) or any(mutation.state == REFUSED for mutation in outbox.of(kind, key)):
+            _save(outbox, kind, key, changed, at)
 
 
 def delete(outbox: Outbox, kind: str, key: str, at: str) -> None:
@@ -59,12 +62,14 @@ def discard(outbox: Outbox, kind: str, key: str) -> None:
 def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: str) -> None:
     work = outbox.of(kind, key)
     last = work[-1] if work else None
-    if last is not None and last.state == NEW:
+    if last is not None and last.state in (NEW, DEFERRED):
         before = work[-2] if len(work) > 1 else None
         nothing_there = not last.base_live if before is None else before.deletes and not before.discarded
         if data is None and nothing_there:
             outbox.remove(last)
         else:
+            if last.state == DEFERRED:
+                last.replaces, last.state = last.mutation_id, NEW
             last.mutation_id, last.modified_at, last.saves = new_id("m-"), at, last.saves + 1
             last.data = None if data is None else encode(data)
             outbox.update(last)

@@ -82,6 +82,8 @@ is_record = members(
     {"claimed_at": or_null(_TIME), "replica": or_null(text(_NAME + r"{1,64}")), "deleted": flag,
      "data": or_null(anything)})
 
+RETRIES = frozenset({"never", "same", "after", "login", "rebase", "resync", "split", "new-replica", "upgrade"})
+
 is_problem = members(
     {"title": text(longest=256), "status": whole(400, 599), "detail": text(longest=2048), "code": text(longest=64),
      "retry": text(longest=64), "request_id": _visible(64)},

@@ -15,6 +15,7 @@ from .records import encode, new_id
 from .store import Store
 
 NEW = "new"          # never sent, or known not to be taken: an edit goes into it
+DEFERRED = "deferred"  # the server did not take it yet: it goes again as it is, or an edit takes its place
 BATCH = "batch"      # in the batch on its way
 SENT = "sent"        # sent without an outcome: it goes again as it is
 EXPIRED = "expired"  # the server forgot its outcome: what is pulled will tell
@@ -108,7 +109,7 @@ class Outbox:
 
     def sendable(self) -> list[Mutation]:
         """What can go into a batch: the first mutation of each record, and never two of one."""
-        return self._select("state IN ('new', 'sent') AND NOT EXISTS (SELECT 1 FROM mutation AS earlier WHERE"
+        return self._select("state IN ('new', 'deferred', 'sent') AND NOT EXISTS (SELECT 1 FROM mutation AS earlier WHERE"
                             " earlier.type = mutation.type AND earlier.id = mutation.id AND earlier.n < mutation.n)")
 
     def add(self, kind: str, key: str, data: dict[str, Any] | None, at: str, saves: int = 1, base: str | None = None,
@@ -154,8 +155,7 @@ class Outbox:
             return None
         waiting.base, waiting.base_version = mutation.base, mutation.base_version
         waiting.base_live = mutation.base_live
-        if not mutation.discarded:
-            waiting.saves += mutation.saves
+        waiting.saves += mutation.saves
         return waiting
 
     def supersede(self, mutation: Mutation) -> None:
@@ -183,9 +183,10 @@ class Outbox:
         if waiting or mutation.discarded:
             waiting = self.give_way(mutation)
             if waiting:
+                waiting.replaces = mutation.mutation_id
                 self._keep_or_drop(waiting)
             return waiting
-        mutation.state = NEW
+        mutation.state = DEFERRED
         self.update(mutation)
         return mutation
 

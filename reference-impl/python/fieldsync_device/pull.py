@@ -107,7 +107,7 @@ class Pull:
         if change.get("record"):
             self._store.put_record(feed, change["record"])
         elif change.get("removed"):
-            self._store.drop_record(change["removed"]["type"], change["removed"]["id"])
+            self._drop(change["removed"]["type"], change["removed"]["id"])
 
     def _drop(self, kind: str, key: str) -> None:
         """Forgets a record that a walk from null did not meet; unsent work on it goes to the quarantine."""

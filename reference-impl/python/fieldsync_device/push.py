@@ -37,6 +37,7 @@ class Push:
         self._later: set[int] = set()         # what was put off goes again in a later sync, not in this one
         self._suspects: set[int] = set()      # what the server failed over when it was alone
         self._renamed: set[tuple[str, str]] = set()
+        self._sends = 0                       # how often the batch on its way was sent and answered with no success
         self._fences = 0
         self._some_were_taken = False
         self.failure: SyncFailed | None = None
@@ -52,13 +53,15 @@ class Push:
                 if not self._suspects:
                     return again
                 self._judge()
+                if self.failure:
+                    return again
                 continue
             try:
                 answer = self._send(batch)
             except _TakeApart:
                 self._take_apart()
             except Refused as refused:
-                again = self._obey(refused, fresh and not batch.failures) or again
+                again = self._obey(refused, fresh and self._sends == 1) or again
                 if self.failure or refused.retry in ("resync", "rebase") and refused.code != EXPIRED_CODE:
                     return again
             else:
@@ -104,16 +107,19 @@ class Push:
         """Sends the batch until there is an answer to it; a good one has an outcome of this batch."""
 
         def watch(answer: Answer) -> None:
-            final = answer.problem is None or answer.problem["retry"] in ("never", "split")
-            if answer.status in (400, 413) and final:
+            self._sends += 1
+            retry = answer.problem["retry"] if answer.problem else None
+            if answer.status in (400, 413) and retry in (None, "never"):
                 raise _TakeApart
-            failed = answer.status >= 500 and answer.status != 503
-            if failed or batch.failures:
-                batch.failures = batch.failures + 1 if failed else 0
-                with self._store.transaction():
-                    self._store.put_batch(batch)
-            if batch.failures >= FAILURES or failed and final and answer.problem:
+            if answer.status < 500 or answer.status == 503 or retry not in (None, "never", "same", "after"):
+                return
+            batch.failures += 1
+            with self._store.transaction():
+                self._store.put_batch(batch)
+            if batch.failures >= FAILURES or retry == "never":
                 raise _TakeApart
+
+        self._sends = 0
 
         answer: dict[str, Any] = self._line.call("POST", "/push", batch.body, messages.is_push_answer, watch)
         mine = {mutation.mutation_id for mutation in self._outbox.in_state(BATCH)}
@@ -125,26 +131,27 @@ class Push:
 
     def _obey(self, refused: Refused, fresh: bool) -> bool:
         """Does what a problem asks for; True where the push is to be tried again after a pull."""
-        if refused.code == EXPIRED_CODE:
-            # A batch that was never sent before has no outcome that could have been forgotten.
+        # A batch that was never sent before has no outcome that could have been forgotten: only the replica is unknown.
+        retry = "new-replica" if refused.code == EXPIRED_CODE and fresh else refused.retry
+        if refused.code == EXPIRED_CODE and not fresh:
             with self._store.transaction():
-                self._abandon(SENT if fresh else EXPIRED, new_replica=True)
+                self._abandon(EXPIRED, new_replica=True)
                 self._store.walk_again(None)
             return True
-        if refused.retry == "split":
+        if retry == "split":
             self._take_apart()
             return False
         with self._store.transaction():
-            self._abandon(SENT, new_replica=refused.retry == "new-replica")
-            if refused.retry == "resync":
+            self._abandon(SENT, new_replica=retry == "new-replica")
+            if retry == "resync":
                 self._store.walk_again(refused.feeds or None)
-        if refused.retry in ("resync", "rebase"):
+        if retry in ("resync", "rebase"):
             return True
-        if refused.retry == "new-replica" and self._fences < FENCES:
+        if retry == "new-replica" and self._fences < FENCES:
             self._fences += 1
             return False
         failure = SyncFailed(refused.cause, str(refused))
-        if refused.retry != "never":
+        if retry != "never":
             raise failure
         self.failure = failure  # This push is over, but nothing speaks against a pull.
         return False
@@ -173,7 +180,9 @@ class Push:
         """Sets aside what the server failed over alone, unless it fails over everything."""
         if not self._some_were_taken:
             if len(self._suspects) > 1:
-                raise SyncFailed("server", "the server takes no push at all")
+                # It says nothing about any of them. What others did can be pulled all the same.
+                self.failure = SyncFailed("server", "the server takes no push at all")
+                return
             self._line.fetch_session()
         with self._store.transaction():
             for mutation in self._outbox.in_state(SENT):
@@ -207,8 +216,8 @@ class Push:
         elif word == "superseded" and record:
             self._take_state(record)
             self._outbox.supersede(mutation)
-        elif word == "rejected":
-            self._reject(mutation, (outcome.get("problem") or {}).get("code", "rejected"))
+        elif word == "rejected" and outcome.get("problem"):
+            self._reject(mutation, outcome["problem"]["code"])
         elif word in ("held", "skipped", "stale"):
             left = self._outbox.put_off(mutation)
             if left:

@@ -58,7 +58,7 @@ class Refused(Exception):
 
     def __init__(self, problem: dict[str, Any]) -> None:
         super().__init__(f"{problem['detail']} ({problem['code']}, request {problem['request_id']})")
-        self.retry: str = problem["retry"]
+        self.retry: str = problem["retry"]  # a word of the table
         self.code: str = problem["code"]
         self.feeds: list[str] = problem.get("feeds") or []
         self.cause = "credentials" if problem["status"] in (401, 403) else "server"
@@ -163,7 +163,7 @@ class Line:
             if watch:
                 watch(answer)
             problem = answer.problem
-            cause = "server" if problem else "network"
+            cause = "server" if problem or answer.status >= 500 else "network"
             detail = str(Refused(problem)) if problem else answer.fault
             retry = problem["retry"] if problem else "same" if answer.status >= 500 else "none"
             if retry == "login":
@@ -172,10 +172,11 @@ class Line:
                     raise SyncFailed("credentials", detail)
                 self._renew_token(detail)
                 continue
-            if retry not in ("after", "same") and answer.status not in (429, 503):
+            busy = answer.status in (429, 503) and retry in ("never", "none")
+            if retry not in ("after", "same") and not busy:
                 if problem:
                     raise Refused(problem)
-                raise SyncFailed("network", detail)
+                raise SyncFailed(cause, detail)
             pause = self._pause(answer)
             if pause is None and (retry == "after" or answer.status in (429, 503)):
                 raise SyncFailed(cause, detail)

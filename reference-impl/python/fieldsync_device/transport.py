@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .messages import is_problem
+from .messages import RETRIES, is_problem
 from .records import PROTOCOL, decode
 
 
@@ -111,7 +111,8 @@ class Transport:
         if 200 <= response.status < 300 and media_type == "application/json":
             answer.message = value
         elif response.status >= 400 and media_type == "application/problem+json" and is_problem(value):
-            answer.problem = value
+            # A word that this device does not know is taken for `never`.
+            answer.problem = value if value["retry"] in RETRIES else {**value, "retry": "never"}
         else:
             answer.fault = f"the answer to {what} (status {response.status}, {media_type}) is no message"
         return answer

@@ -126,9 +126,23 @@ class Edits(unittest.TestCase):
     def test_after_put_off(self) -> None:
         mutation = self.edited_behind_an_update()
         self.outbox.put_off(mutation)
-        self.assertEqual(self.wire(), {"op": "update", "base": "r4", "version": 7,
+        self.assertEqual(self.wire(), {"op": "update", "base": "r4", "version": 7, "replaces": mutation.mutation_id,
                                        "data": {"n": 3, "unknown": "kept"}})
         self.assertNotEqual(self.outbox.of(*NAME)[0].mutation_id, mutation.mutation_id)
+
+    def test_an_edit_takes_the_place_of_what_was_put_off(self) -> None:
+        edits.create(self.outbox, *NAME, {"n": 1}, AT)
+        mutation = self.send()
+        self.outbox.put_off(mutation)
+        self.assertEqual([found.mutation_id for found in self.outbox.sendable()], [mutation.mutation_id])
+        edits.edit(self.outbox, *NAME, {"n": 2}, AT)
+        self.assertEqual(self.wire(), {"op": "create", "base": None, "version": 2, "replaces": mutation.mutation_id,
+                                       "data": {"n": 2}})
+
+    def test_a_save_that_changes_nothing_is_no_modification(self) -> None:
+        self.pulled("r4", 4, data={"n": 1})
+        edits.edit(self.outbox, *NAME, {"n": 1.0, "m": None}, AT)
+        self.assertEqual(self.outbox.of(*NAME), [])
 
     def test_without_an_outcome_both_stay(self) -> None:
         mutation = self.edited_behind_an_update()

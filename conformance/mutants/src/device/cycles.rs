@@ -4,10 +4,12 @@ use super::cycles_order;
 use crate::Mutant;
 use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
+use fieldsync_core::device::store::FrozenBatch;
 use fieldsync_core::device::{
     Answer, Call, Context, DeviceError, Event, LocalChange, Machine, Next, Reaction, Rules, Write,
 };
 use fieldsync_schemas::id::Version;
+use fieldsync_schemas::problem::{Problem, ProblemCode};
 use fieldsync_schemas::pull::{PullAnswer, RecordRef};
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
@@ -34,7 +36,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "a-record-is-shown-as-it-first-came",
-        "cycles.converge.shows-what-it-pulled",
+        "cycles.converge.shows-what-it-pulled+2",
         "A device that knows a record does not store what comes of it later.",
         |parts| {
             effects::reactions(parts, |reaction| {
@@ -175,7 +177,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "every-outcome-settles",
-        "cycles.outcomes.waiting-stays",
+        "cycles.outcomes.waiting-stays+2",
         "A device takes every outcome but a refusal for applied.",
         |parts| {
             device_wire::answers(parts, CallKind::Push, |_, _, body| {
@@ -213,7 +215,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "the-base-stays-behind-what-was-applied",
-        "cycles.edit.base-after-applied",
+        "cycles.edit.base-after-applied+2",
         "A device gives a change that follows an applied one the base of that one.",
         |parts| {
             let bases = std::sync::Arc::new(Mutex::new(HashMap::<String, Value>::new()));
@@ -242,7 +244,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "the-base-moves-to-the-winner",
-        "cycles.edit.base-after-superseded",
+        "cycles.edit.base-after-superseded+2",
         "A device gives a change that waited behind a lost contest the winner as its base.",
         |parts| {
             let winners = std::sync::Arc::new(Mutex::new(HashMap::<String, Value>::new()));
@@ -270,12 +272,27 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "an-edit-of-a-refused-create-is-an-update",
-        "cycles.edit.after-rejected",
+        "cycles.edit.after-rejected+2",
         "A device sends the edit of a record whose create was refused as an update.",
         |parts| {
             device_wire::calls(parts, CallKind::Push, |body| {
                 each(body, "mutations", |mutation| {
                     if mutation["op"] == "create" && !mutation["replaces"].is_null() {
+                        mutation["op"] = json!("update");
+                    }
+                });
+            })
+        },
+    ),
+    Mutant::device(
+        "what-is-gone-is-edited-as-if-it-were-there",
+        "cycles.edit.after-gone",
+        "A device sends the edit of a record that the server no longer has as an update.",
+        |parts| {
+            device_wire::calls(parts, CallKind::Push, |body| {
+                each(body, "mutations", |mutation| {
+                    let goes_on = mutation["version"].as_u64() > Some(1) && !mutation["replaces"].is_null();
+                    if mutation["op"] == "create" && mutation["base"].is_null() && goes_on {
                         mutation["op"] = json!("update");
                     }
                 });
@@ -295,7 +312,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "retry-after-is-not-read",
-        "cycles.retry.after-is-honoured",
+        "cycles.retry.after-is-honoured+2",
         "A device tries again after a moment, however long it was told to wait.",
         |parts| {
             let change = |_: &Value, answer: &mut Answer, body: &mut Value| {
@@ -309,13 +326,13 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "a-batch-is-never-taken-apart",
-        "cycles.poison.halves",
+        "cycles.poison.halves+2",
         "A device sends a batch of several mutations again and again, whatever the server says.",
         |parts| never_taken_apart(parts, |mutations| mutations > 1),
     ),
     Mutant::device(
         "a-mutation-is-never-set-aside",
-        "cycles.poison.one-is-set-aside",
+        "cycles.poison.one-is-set-aside+2",
         "A device sends a mutation over which the server fails again and again.",
         |parts| never_taken_apart(parts, |mutations| mutations == 1),
     ),
@@ -326,8 +343,37 @@ pub const MUTANTS: &[Mutant] = &[
         |parts| retry_instead(parts, "replica-fenced", "never"),
     ),
     Mutant::device(
+        "a-refused-push-ends-the-sync",
+        "cycles.order.refused-push-still-pulls",
+        "A device whose push is refused as a whole ends its sync there.",
+        |parts| retry_instead(parts, "forbidden", "upgrade"),
+    ),
+    Mutant::device(
+        "whatever-has-expired-was-sent-before",
+        "cycles.expired.first-send-goes-again",
+        "A device whose batch has expired sends it once more, and then takes it for one that it sent before.",
+        |parts| {
+            let seen = Mutex::new(HashSet::<String>::new());
+            effects::around_events(parts, move |machine, event, context, rules| {
+                let expired = match &event {
+                    Event::Answered(answer) if has_expired(answer) => machine.state().batch.clone(),
+                    _ => None,
+                };
+                let is_first =
+                    |batch: FrozenBatch| seen.lock().expect("nothing panics while it holds this").insert(batch.body);
+                if !expired.is_some_and(is_first) {
+                    return rules.handle(machine, event, context);
+                }
+                let mut writes = rules.handle(machine, Event::Lost("expired".to_owned()), context)?.writes;
+                let reaction = rules.handle(machine, Event::Begin, context)?;
+                writes.extend(reaction.writes);
+                Ok(Reaction { writes, ..reaction })
+            })
+        },
+    ),
+    Mutant::device(
         "what-the-server-forgot-is-sent-again",
-        "cycles.expired.settles-what-it-finds",
+        "cycles.expired.settles-what-it-finds+2",
         "A device that is told that its outcome has expired sends the batch again as a new replica.",
         |parts| retry_instead(parts, "outcome-expired", "new-replica"),
     ),
@@ -391,6 +437,10 @@ fn forgotten(machine: &mut Machine, context: &Context<'_>, rules: &dyn Rules) ->
 /// Does something to each item of a list within a message.
 fn each(body: &mut Value, list: &str, change: impl FnMut(&mut Value)) {
     body.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(change);
+}
+
+fn has_expired(answer: &Answer) -> bool {
+    serde_json::from_slice::<Problem>(&answer.body).is_ok_and(|problem| problem.code == ProblemCode::OutcomeExpired)
 }
 
 fn says_more(answer: &Answer) -> bool {

@@ -8,7 +8,7 @@ use serde_json::json;
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[Mutant::device(
     "an-unknown-problem-is-final",
-    "errors.code.unknown-goes-by-retry",
+    "errors.code.unknown-goes-by-retry+2",
     "The device gives up after a problem whose code it does not know.",
     |parts| {
         device_wire::every_body(parts, |_, body| {

@@ -1,9 +1,11 @@
 //! Faults against the chapter `pull`.
 
 use crate::Mutant;
+use crate::seam::device_wire;
 use crate::seam::effects::{around_events, reactions};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::{Event, Machine, Write};
+use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 
@@ -51,6 +53,18 @@ pub const MUTANTS: &[Mutant] = &[
         |parts| {
             pull_answers(parts, |_, answer| {
                 answer.as_object_mut().expect("an answer is an object").remove("new_feeds");
+            })
+        },
+    ),
+    Mutant::device(
+        "an-unknown-feed-ends-the-pull",
+        "pull.feeds.unknown-is-left-out",
+        "The device ends its sync where the server does not know one of its feeds.",
+        |parts| {
+            device_wire::answers(parts, CallKind::Pull, |_, _, body| {
+                if body["code"] == "unknown-feed" {
+                    body["retry"] = json!("never");
+                }
             })
         },
     ),

@@ -1,6 +1,7 @@
 //! Faults against the chapter `records`.
 
 use crate::Mutant;
+use crate::seam::device_wire;
 use crate::seam::effects::{around_events, reactions};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::store::OwnCopy;
@@ -22,7 +23,35 @@ pub const MUTANTS: &[Mutant] = &[
         "An edit pushes the edited members, and none that the app does not know.",
         an_edit_writes_only_what_the_app_knows,
     ),
+    Mutant::device(
+        "every-save-is-a-change",
+        "records.version.unchanged-is-no-change",
+        "A device pushes every save, also one that left the record as it was.",
+        every_save_is_a_change,
+    ),
 ];
+
+/// Stands in the data of a save that changed nothing, until it is pushed.
+const SAVED: &str = "saved-unchanged";
+
+fn every_save_is_a_change(parts: DeviceParts) -> DeviceParts {
+    let parts = device_wire::calls(parts, CallKind::Push, |body| {
+        for mutation in body["mutations"].as_array_mut().into_iter().flatten() {
+            if let Some(data) = mutation["data"].as_object_mut() {
+                data.remove(SAVED);
+            }
+        }
+    });
+    around_events(parts, |machine, mut event, context, rules| {
+        if let Event::Local(LocalChange::Edit { record, changes }) = &mut event
+            && let Some(OwnCopy::Data(data)) = context.store.record(record)?.and_then(|stored| stored.shown())
+            && changes.iter().all(|(name, value)| data.get(name).unwrap_or(&Value::Null) == value)
+        {
+            changes.insert(SAVED.to_owned(), true.into());
+        }
+        rules.handle(machine, event, context)
+    })
+}
 
 fn edits_before_the_first_push_are_not_counted(parts: DeviceParts) -> DeviceParts {
     reactions(parts, |reaction| {

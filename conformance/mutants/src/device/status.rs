@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const MUTANTS: &[Mutant] = &[
     Mutant::device(
         "what-waits-is-shown-as-synced",
-        "status.pending.until-answered",
+        "status.pending.until-answered+2",
         "A device shows a record with a change that waits as synced.",
         |parts| instead(parts, Status::Pending, Status::Synced),
     ),
@@ -33,7 +33,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "every-failure-is-the-servers",
-        "status.error.names-the-cause",
+        "status.error.names-the-cause+2",
         "A device blames the server for whatever fails.",
         |parts| {
             effects::statuses(parts, |_, _, status| match status {

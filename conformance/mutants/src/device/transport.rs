@@ -46,7 +46,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "a-media-type-is-not-looked-at",
-        "transport.answer.not-a-message",
+        "transport.answer.not-a-message+2",
         "Whatever can be read as JSON is read as an answer.",
         |parts| {
             device_wire::every_answer(parts, |_, answer| {

@@ -34,7 +34,7 @@ pub struct Answer {
     pub status: u16,
     /// The media type, without parameters.
     pub media_type: Option<String>,
-    /// The header `Retry-After`, where it is a number of seconds.
+    /// The header `Retry-After`, in seconds; a date is longer than any wait.
     pub retry_after: Option<u64>,
     /// The body.
     pub body: Vec<u8>,

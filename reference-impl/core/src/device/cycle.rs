@@ -9,7 +9,7 @@ use super::{DeviceError, Next, Step};
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
 use fieldsync_schemas::pull::RecordRef;
-use fieldsync_schemas::registry::Profile;
+use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::session::Session;
 use serde::de::DeserializeOwned;
@@ -110,7 +110,10 @@ impl Failure {
     /// The failure that a problem comes to.
     pub(super) fn of(problem: &Problem) -> Self {
         Self {
-            cause: FailureCause::Server,
+            cause: match problem.status {
+                401 | 403 => FailureCause::Credentials,
+                _ => FailureCause::Server,
+            },
             request_id: Some(problem.request_id.clone()),
             detail: format!("{}: {}", problem.code, problem.detail),
         }
@@ -138,9 +141,15 @@ pub(super) struct Run {
     pub(super) stray_answers: u32,
     pub(super) resyncs: u32,
     pub(super) fences: u32,
-    /// The server has answered something in this sync.
-    pub(super) server_lives: bool,
-    /// Failures of the server over batches while it has answered nothing.
+    /// The feeds that the server does not have, whatever its session says.
+    pub(super) unknown_feeds: BTreeSet<FeedName>,
+    /// The batch that is frozen was never sent.
+    pub(super) batch_is_new: bool,
+    /// The batch on its way is sent for the first time.
+    pub(super) first_send: bool,
+    /// The server took a batch in this sync.
+    pub(super) took_a_batch: bool,
+    /// Failures of the server over batches while it has taken none.
     pub(super) failed_batches: u32,
     /// Mutations over which the server failed, each alone, while nothing shows that it would not fail over any.
     pub(super) suspects: Vec<MutationId>,
@@ -159,7 +168,6 @@ impl Step<'_> {
             return Ok(Next::Idle);
         }
         self.machine.run = Some(Run { session_is_old: self.is_another_login(), ..Run::default() });
-        self.mark(|marks| marks.last_failure = None);
         self.go_on()
     }
 
@@ -245,8 +253,14 @@ impl Step<'_> {
                 let run = self.run();
                 run.sends = 0;
                 run.logged_in_again &= matches!(kind, CallKind::Login | CallKind::Refresh);
-                self.server_lives();
                 Ok(Ok(message))
+            }
+            Reading::Foreign(detail) if kind == CallKind::Push && matches!(answer.status, 400 | 413) => {
+                // What stands before a server refuses large bodies with a page of its own.
+                if let Some(batch) = self.machine.state.batch.clone() {
+                    self.take_apart(batch, &Failure::new(FailureCause::Server, detail));
+                }
+                Err(Next::Proceed)
             }
             Reading::Foreign(detail) => Err(self.fail(Failure::new(FailureCause::Network, detail))),
             Reading::Failed => {
@@ -258,12 +272,15 @@ impl Step<'_> {
                 if (answer.status == 401 || problem.retry == Retry::Login) && !is_login {
                     return Err(self.token_refused(&problem));
                 }
-                let again = matches!(problem.retry, Retry::Same | Retry::After);
-                if answer.status >= 500 || answer.status == 429 || again {
+                let again = match problem.retry {
+                    Retry::Same | Retry::After => true,
+                    Retry::Never | Retry::Other(_) => matches!(answer.status, 429 | 503),
+                    _ => false,
+                };
+                if again {
                     let after = problem.retry_after.or(answer.retry_after);
                     return Err(self.failing(kind, answer, after, Failure::of(&problem)));
                 }
-                self.server_lives();
                 Ok(Err(problem))
             }
         }
@@ -283,8 +300,8 @@ impl Step<'_> {
         // A server that is away says nothing about the batch; one that fails over it may do so for ever.
         if kind == CallKind::Push && answer.status >= 500 && answer.status != 503 && self.batch_failed(&failure) {
             self.run().sends = 0;
-            let lives = self.run().server_lives;
-            if !lives && self.run().failed_batches > 4 * SENDS {
+            let took_one = self.run().took_a_batch;
+            if !took_one && self.run().failed_batches > 4 * SENDS {
                 return self.fail(failure);
             }
             return Next::Proceed;
@@ -310,16 +327,19 @@ impl Step<'_> {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) -> Next {
-        let up_to = self.machine.state.outbox.next_place() - 1;
+        let up_to = self.machine.state.outbox.iter().last().map_or(0, |entry| entry.place);
         let last = LastFailure { cause: failure.cause, up_to };
         self.end(SyncOutcome::Failed(failure), Some(last))
     }
 
     fn finish(&mut self) -> Next {
-        match self.run().refusal.take() {
-            Some(failure) => self.fail(failure),
-            None => self.end(SyncOutcome::Ok, None),
+        if let Some(failure) = self.run().refusal.take() {
+            return self.fail(failure);
         }
+        if !self.run().suspects.is_empty() {
+            return self.lead_nowhere("the server fails over every change that waits");
+        }
+        self.end(SyncOutcome::Ok, None)
     }
 
     fn end(&mut self, outcome: SyncOutcome, last_failure: Option<LastFailure>) -> Next {
@@ -331,12 +351,21 @@ impl Step<'_> {
         Next::Finished(SyncReport { outcome, left_out: self.left_out(), counts: run.counts })
     }
 
-    /// The types that require what this device does not know.
+    /// The types that this device does not know enough to sync.
     pub(super) fn left_out(&self) -> Vec<TypeName> {
         let known = &self.machine.settings.capabilities;
         let types = self.machine.state.session.iter().flat_map(|session| &session.registry.types);
         types
-            .filter(|entry| !entry.requires.iter().all(|capability| known.contains(capability)))
+            .filter(|entry| {
+                let policy = &entry.merge.policy;
+                let is_known = match entry.class {
+                    TypeClass::Reference => *policy == MergePolicy::ServerOnly,
+                    TypeClass::Transactional => *policy == MergePolicy::VersionWins,
+                    TypeClass::Append => *policy == MergePolicy::AppendOnly,
+                    TypeClass::Other(_) => false,
+                };
+                !is_known || !entry.requires.iter().all(|capability| known.contains(capability))
+            })
             .map(|entry| entry.name.clone())
             .collect()
     }

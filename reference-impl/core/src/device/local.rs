@@ -7,7 +7,7 @@ use super::outbox::{Entry, Progress, joined};
 use super::settle::own_copy;
 use super::store::{OwnCopy, StoredRecord};
 use super::{DeviceError, Step, Write};
-use crate::data::drop_null_members;
+use crate::data::{content_hash, drop_null_members};
 use fieldsync_schemas::id::Version;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
@@ -75,8 +75,14 @@ impl Step<'_> {
                 let Some(OwnCopy::Data(mut data)) = stored.shown() else {
                     return Err(LocalError::NotThere { record }.into());
                 };
+                let before = data.clone();
                 data.extend(changes);
-                self.modify(record, MutationOp::Update, Some(without_nulls(data)), stored);
+                let data = without_nulls(data);
+                // To save again what was refused is to try it again; to save anything else as it was changes nothing.
+                let is_refused = self.machine.state.quarantine.contains_key(&record);
+                if is_refused || !is_same(&before, &data) {
+                    self.modify(record, MutationOp::Update, Some(data), stored);
+                }
             }
             LocalChange::Delete { record } => {
                 let stored = self.stored(&record)?;
@@ -118,7 +124,7 @@ impl Step<'_> {
         if let Some(last) = self.machine.state.outbox.of(&record).last().cloned() {
             new.version = Some(last.version().next());
             new.base = last.mutation.base.clone();
-            if last.progress != Progress::Unknown {
+            if !last.has_left() {
                 let Some(mut both) = joined(&last.mutation, &new) else {
                     self.write(Write::EntryGone(last.place));
                     self.show_own(&record);
@@ -167,18 +173,25 @@ impl Step<'_> {
 
     /// What has left the device cannot be called back; all else on the record goes.
     fn discard(&mut self, record: &RecordRef) {
-        let unsent: Vec<u64> = {
-            let entries = self.machine.state.outbox.of(record);
-            entries.filter(|entry| entry.progress != Progress::Unknown).map(|entry| entry.place).collect()
-        };
-        for place in unsent {
-            self.write(Write::EntryGone(place));
+        let entries: Vec<Entry> = self.machine.state.outbox.of(record).cloned().collect();
+        for entry in entries {
+            if entry.has_left() {
+                self.write(Write::Entry(Box::new(Entry { progress: Progress::Discarded, ..entry })));
+            } else {
+                self.write(Write::EntryGone(entry.place));
+            }
         }
         if self.machine.state.quarantine.contains_key(record) {
             self.write(Write::QuarantineGone(record.clone()));
         }
         self.show_own(record);
     }
+}
+
+/// Whether two contents are equal.
+fn is_same(one: &Data, other: &Data) -> bool {
+    let raw = |data| serde_json::value::to_raw_value(data).expect("a tree is plain JSON");
+    content_hash(Some(&raw(one)), &[]) == content_hash(Some(&raw(other)), &[])
 }
 
 /// A null member is stored as absent.

@@ -64,7 +64,7 @@ impl Step<'_> {
             }
             Ok(Err(problem)) => {
                 self.machine.refresh_token = None;
-                let refused = answer.status == 401 || kind == CallKind::Refresh;
+                let refused = matches!(answer.status, 401 | 403) || kind == CallKind::Refresh;
                 let cause = if refused { FailureCause::Credentials } else { FailureCause::Server };
                 Ok(self.fail(Failure { cause, ..Failure::of(&problem) }))
             }

@@ -229,9 +229,8 @@ impl Machine {
             return if refused { Status::Error(ErrorCause::Rejected) } else { Status::Synced };
         };
         let is_in_batch = |batch: &store::FrozenBatch| batch.mutations.contains(&first.mutation.mutation_id);
-        if self.is_syncing() {
-            let sent = self.state.batch.as_ref().is_some_and(is_in_batch);
-            return if sent { Status::Syncing } else { Status::Pending };
+        if self.is_syncing() && self.state.batch.as_ref().is_some_and(is_in_batch) {
+            return Status::Syncing;
         }
         match &self.state.marks.last_failure {
             Some(failure) if first.place <= failure.up_to => Status::Error(match failure.cause {

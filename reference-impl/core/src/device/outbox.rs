@@ -29,12 +29,19 @@ pub enum Progress {
     Unknown,
     /// The server kept nothing of it (`held`, `skipped`, `stale`): it goes again unchanged, or a later edit replaces it.
     Deferred,
+    /// It left the device, its outcome is not known, and its user gave it up: it goes with its batch, and never again.
+    Discarded,
 }
 
 impl Entry {
     /// The record that it changes.
     pub fn record(&self) -> RecordRef {
         RecordRef { type_name: self.mutation.type_name.clone(), id: self.mutation.id.clone() }
+    }
+
+    /// Whether the server may have it, so that a later edit waits behind it.
+    pub fn has_left(&self) -> bool {
+        matches!(self.progress, Progress::Unknown | Progress::Discarded)
     }
 
     /// The version of the record after it.

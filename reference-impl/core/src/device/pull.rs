@@ -33,7 +33,7 @@ impl Step<'_> {
             self.sweep()?;
             return Ok(Flow::Do(Next::Proceed));
         }
-        let feeds = self.feeds();
+        let feeds = self.asked_feeds();
         if !feeds.is_empty() && !self.run().pulled_all {
             let cursors = &self.machine.state.cursors;
             let feeds = feeds.iter().map(|feed| (feed.clone(), cursors.get(feed).cloned().flatten())).collect();
@@ -75,6 +75,12 @@ impl Step<'_> {
         feeds
     }
 
+    /// The same, without those that the server does not have.
+    fn asked_feeds(&mut self) -> BTreeSet<FeedName> {
+        let feeds = self.feeds();
+        feeds.difference(&self.run().unknown_feeds).cloned().collect()
+    }
+
     /// Whether a feed that the server names is one that this device could pull, by what it knows of the types.
     fn is_left_out(&self, feed: &FeedName) -> bool {
         let left_out = self.left_out();
@@ -105,7 +111,8 @@ impl Step<'_> {
             }
             return self.go_on();
         }
-        let asked = self.feeds();
+        self.took_a_pull();
+        let asked = self.asked_feeds();
         let (mut strays, mut more, mut moved) = (false, false, false);
         for (page, seen) in pages {
             let stored: Option<Cursor> = self.machine.state.cursors.get(&page.feed).cloned().flatten();
@@ -130,9 +137,8 @@ impl Step<'_> {
         if strays || (more && !moved) {
             self.run().stray_answers += 1;
             if self.run().stray_answers > ATTEMPTS {
-                return Ok(
-                    self.lead_nowhere("the server's pages do not go on from the cursors that they were asked for")
-                );
+                let detail = "the pages that come do not go on from the cursors that they were asked for";
+                return Ok(self.fail(Failure::new(FailureCause::Network, detail)));
             }
         }
         self.go_on()
@@ -178,8 +184,13 @@ impl Step<'_> {
         if problem.retry != Retry::Resync {
             return Ok(self.fail(Failure::of(problem)));
         }
-        self.run().session_is_old |= problem.code == ProblemCode::UnknownFeed;
-        let asked = self.feeds();
+        let asked = self.asked_feeds();
+        if problem.code == ProblemCode::UnknownFeed && problem.feeds.iter().any(|feed| asked.contains(feed)) {
+            let run = self.run();
+            run.session_is_old = true;
+            run.unknown_feeds.extend(problem.feeds.iter().cloned());
+            return self.go_on();
+        }
         let named: BTreeSet<FeedName> = problem.feeds.iter().filter(|feed| asked.contains(*feed)).cloned().collect();
         match self.resync(if named.is_empty() { asked } else { named }) {
             Ok(()) => self.go_on(),

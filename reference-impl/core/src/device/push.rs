@@ -7,12 +7,12 @@ use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
 use super::outbox::{Entry, Progress};
 use super::store::{FrozenBatch, Reason};
 use super::{DeviceError, Next, Step, Write};
-use fieldsync_schemas::id::{Epoch, MutationId, TypeName};
+use fieldsync_schemas::id::{Epoch, FeedName, MutationId, TypeName};
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
 use fieldsync_schemas::push::{MutationOp, PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use serde_json::value::RawValue;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// After so many failures of the server over one batch it is taken apart.
 const FAILURES: u32 = 3;
@@ -37,12 +37,15 @@ impl Step<'_> {
 
     fn send_batch(&mut self) -> Option<Next> {
         let body = self.machine.state.batch.as_ref()?.body.clone();
+        let run = self.run();
+        run.first_send = std::mem::take(&mut run.batch_is_new);
         Some(self.send(CallKind::Push, "/push", Some(body)))
     }
 
     /// Makes the next batch, if anything waits: its bytes and their place in the replica's row are stored before they
     /// are sent.
     fn freeze(&mut self) {
+        self.drop_discarded();
         let chosen = loop {
             let Some(part) = self.machine.state.marks.parts.first().cloned() else { break self.waiting(None) };
             self.mark(|marks| {
@@ -84,6 +87,7 @@ impl Step<'_> {
             body: serde_json::to_string(&request).expect("a batch is plain JSON"),
             failures: 0,
         })));
+        self.run().batch_is_new = true;
         for entry in entries {
             if entry.progress != Progress::Unknown {
                 self.write(Write::Entry(Box::new(Entry { progress: Progress::Unknown, ..entry })));
@@ -132,6 +136,7 @@ impl Step<'_> {
                 Ok(self.fail(Failure::new(FailureCause::Network, detail)))
             }
             Ok(answer) => {
+                self.took_a_batch();
                 self.write(Write::Batch(None));
                 let mut replica = self.replica();
                 replica.seq = batch.seq.next();
@@ -155,8 +160,10 @@ impl Step<'_> {
                 Err(next) => Ok(next),
             };
         }
+        let is_expired = problem.code == ProblemCode::OutcomeExpired;
         match &problem.retry {
-            Retry::NewReplica => {
+            // The server changed nothing, so a batch that it gets for the first time left no trace there.
+            retry if *retry == Retry::NewReplica || is_expired && self.run().first_send => {
                 self.write(Write::Batch(None));
                 self.become_new_replica();
                 self.mark(|marks| marks.parts.insert(0, batch.mutations));
@@ -166,7 +173,7 @@ impl Step<'_> {
                 }
                 self.go_on()
             }
-            Retry::Resync => {
+            _ if is_expired => {
                 self.write(Write::Batch(None));
                 self.become_new_replica();
                 self.mark(|marks| marks.forgotten.extend(batch.mutations));
@@ -178,26 +185,44 @@ impl Step<'_> {
                 self.go_on()
             }
             Retry::Upgrade => Ok(self.fail(failure)),
-            retry if *retry == Retry::Split || matches!(status, 400 | 413) => {
+            Retry::Resync => {
+                self.refused_whole(batch, failure);
+                let asked = self.feeds();
+                let named: BTreeSet<FeedName> =
+                    problem.feeds.iter().filter(|feed| asked.contains(*feed)).cloned().collect();
+                match self.resync(if named.is_empty() { asked } else { named }) {
+                    Ok(()) => self.go_on(),
+                    Err(next) => Ok(next),
+                }
+            }
+            Retry::Rebase | Retry::Login => {
+                self.refused_whole(batch, failure);
+                self.go_on()
+            }
+            retry if *retry == Retry::Split || matches!(status, 400 | 413) || status >= 500 => {
                 self.take_apart(batch, &failure);
                 self.go_on()
             }
             _ => {
-                // Refused as a whole, so it is answered: what others did is pulled, then the sync fails.
-                self.write(Write::Batch(None));
-                self.mark(|marks| marks.parts.insert(0, batch.mutations));
-                self.run().refusal = Some(failure);
-                self.go_to(Phase::Pull);
+                self.refused_whole(batch, failure);
                 self.go_on()
             }
         }
+    }
+
+    /// The batch is refused as a whole, so it is answered: what others did is pulled, then the sync fails.
+    fn refused_whole(&mut self, batch: FrozenBatch, failure: Failure) {
+        self.write(Write::Batch(None));
+        self.mark(|marks| marks.parts.insert(0, batch.mutations));
+        self.run().refusal = Some(failure);
+        self.go_to(Phase::Pull);
     }
 
     /// The server failed over the batch once more. Whether it was taken apart.
     pub(super) fn batch_failed(&mut self, failure: &Failure) -> bool {
         let Some(mut batch) = self.machine.state.batch.clone() else { return false };
         batch.failures += 1;
-        if !self.run().server_lives {
+        if !self.run().took_a_batch {
             self.run().failed_batches += 1;
         }
         if batch.failures < FAILURES {
@@ -209,13 +234,13 @@ impl Step<'_> {
     }
 
     /// Goes on as a new replica with halves of the batch; a mutation that is alone in it is given up, so that it does
-    /// not stop the others. Where the server has answered nothing in this sync it may fail over anything: then the
-    /// mutation is only suspected.
-    fn take_apart(&mut self, batch: FrozenBatch, failure: &Failure) {
+    /// not stop the others. Where the server has taken no batch in this sync it may fail over any: then the mutation is
+    /// only suspected.
+    pub(super) fn take_apart(&mut self, batch: FrozenBatch, failure: &Failure) {
         self.write(Write::Batch(None));
         self.become_new_replica();
         if let [only] = batch.mutations.as_slice() {
-            if self.run().server_lives {
+            if self.run().took_a_batch {
                 self.give_up(only, Reason::Server(failure.detail.clone()));
             } else {
                 self.run().suspects.push(only.clone());
@@ -229,9 +254,20 @@ impl Step<'_> {
         });
     }
 
-    /// The server has answered: what it failed over, alone, it fails over for a reason.
-    pub(super) fn server_lives(&mut self) {
-        self.run().server_lives = true;
+    /// The server takes batches: what it failed over, alone, it fails over for a reason.
+    fn took_a_batch(&mut self) {
+        self.run().took_a_batch = true;
+        self.give_up_suspects();
+    }
+
+    /// The server answers a pull. Where one mutation is all that waits, no other push can show that the server lives.
+    pub(super) fn took_a_pull(&mut self) {
+        if self.run().suspects.len() == 1 {
+            self.give_up_suspects();
+        }
+    }
+
+    fn give_up_suspects(&mut self) {
         for suspect in std::mem::take(&mut self.run().suspects) {
             self.give_up(&suspect, Reason::Server("the server fails over this change, and answers others".to_owned()));
         }

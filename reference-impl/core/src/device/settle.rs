@@ -54,7 +54,8 @@ impl Step<'_> {
             (OutcomeKind::Held | OutcomeKind::Skipped, _) => self.deferred(entry),
             (OutcomeKind::Rejected, _) => {
                 let Some(refusal) = outcome.problem.clone() else { return Ok(false) };
-                if Self::asks_for_new_id(&refusal.code) && self.second(&record).is_none() {
+                let is_wanted = entry.progress != Progress::Discarded && self.second(&record).is_none();
+                if Self::asks_for_new_id(&refusal.code) && is_wanted {
                     let mutation = Mutation { mutation_id: self.new_mutation_id(), ..entry.mutation.clone() };
                     self.renew(Entry { progress: Progress::Unsent, mutation, ..entry });
                 } else {
@@ -72,7 +73,10 @@ impl Step<'_> {
         self.run().counts.settled += 1;
         self.write(Write::EntryGone(entry.place));
         if let Some(waiting) = self.first(&record) {
-            let version = waiting.version().max(accepted.version.next());
+            // What the user saved since counts on from the outcome, which may be further than what was pushed.
+            let saved_since = waiting.version().get().saturating_sub(entry.version().get()).max(1);
+            let version =
+                Version::new(accepted.version.get() + saved_since).unwrap_or_else(|_| accepted.version.next());
             let base = Some(accepted.rev.clone());
             let mutation = Mutation { base, version: Some(version), ..waiting.mutation.clone() };
             self.write(Write::Entry(Box::new(Entry { mutation, ..waiting })));
@@ -87,15 +91,23 @@ impl Step<'_> {
         let record = entry.record();
         self.run().counts.settled += 1;
         self.write(Write::EntryGone(entry.place));
-        if self.first(&record).is_none() {
-            self.write(Write::OwnGone(record));
+        match self.first(&record) {
+            // It changes what the server never took: it is a create still.
+            Some(waiting) if entry.mutation.op == MutationOp::Create && waiting.mutation.op == MutationOp::Update => {
+                let mutation = Mutation { op: MutationOp::Create, ..waiting.mutation.clone() };
+                self.write(Write::Entry(Box::new(Entry { mutation, ..waiting })));
+            }
+            Some(_) => {}
+            None => self.write(Write::OwnGone(record)),
         }
         self.take_server_copy(winner)
     }
 
     /// The server kept nothing of it: it goes again in the next sync, joined with the edit that waits.
     fn deferred(&mut self, entry: Entry) {
-        if self.second(&entry.record()).is_none() {
+        if entry.progress == Progress::Discarded {
+            self.write(Write::EntryGone(entry.place));
+        } else if self.second(&entry.record()).is_none() {
             self.run().set_aside.insert(entry.mutation.mutation_id.clone());
             self.write(Write::Entry(Box::new(Entry { progress: Progress::Deferred, ..entry })));
         } else if let Some(id) = self.join_waiting(&entry) {
@@ -105,10 +117,20 @@ impl Step<'_> {
 
     /// It is refused: the edit that waits takes it up, or it is given up.
     pub(super) fn refused(&mut self, entry: Entry, reason: Reason) {
-        if self.second(&entry.record()).is_some() {
+        if entry.progress == Progress::Discarded {
+            self.write(Write::EntryGone(entry.place));
+        } else if self.second(&entry.record()).is_some() {
             self.join_waiting(&entry);
         } else {
             self.quarantine(entry, reason);
+        }
+    }
+
+    /// What was given up while it was on its way does not go again; what waits behind it stands on its base.
+    pub(super) fn drop_discarded(&mut self) {
+        let discarded = self.machine.state.outbox.iter().filter(|entry| entry.progress == Progress::Discarded);
+        for place in discarded.map(|entry| entry.place).collect::<Vec<_>>() {
+            self.write(Write::EntryGone(place));
         }
     }
 
@@ -161,6 +183,10 @@ impl Step<'_> {
     /// The server no longer has the record: all unsettled work on it becomes one mutation in quarantine.
     pub(super) fn gone(&mut self, record: &RecordRef) {
         let Some(mut first) = self.first(record) else { return };
+        if first.progress == Progress::Discarded {
+            self.write(Write::EntryGone(first.place));
+            return self.gone(record);
+        }
         if let Some(second) = self.second(record) {
             self.write(Write::EntryGone(second.place));
             match joined(&first.mutation, &second.mutation) {
@@ -241,7 +267,8 @@ impl Step<'_> {
 
     /// Shows what the last unsettled or refused work on a record says; without any, the server's state.
     pub(super) fn show_own(&mut self, record: &RecordRef) {
-        let last = self.machine.state.outbox.of(record).last().map(|entry| &entry.mutation);
+        let wanted = self.machine.state.outbox.of(record).filter(|entry| entry.progress != Progress::Discarded);
+        let last = wanted.last().map(|entry| &entry.mutation);
         let refused = self.machine.state.quarantine.get(record).map(|one| &one.mutation);
         let refused = refused.filter(|mutation| mutation.op == MutationOp::Create);
         match last.or(refused).map(own_copy) {

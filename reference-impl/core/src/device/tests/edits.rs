@@ -39,6 +39,51 @@ fn after_applied_the_waiting_edit_stands_on_the_new_rev() {
 }
 
 #[test]
+fn a_waiting_edit_counts_on_from_an_outcome_that_is_further() {
+    let (mut desk, batch) = edited_on_the_way();
+    desk.edit("x", json!({"a": 3}));
+    desk.edit("x", json!({"a": 4}));
+    let next = desk.expect(outcomes(&batch, json!({"outcome": "applied", "rev": "r1", "version": 2})), CallKind::Push);
+    assert_eq!(mutations(&next)[0]["version"], 5);
+}
+
+#[test]
+fn a_save_that_changes_nothing_is_no_change() {
+    let (mut desk, batch) = edited_on_the_way();
+    desk.edit("x", json!({"a": 2.0, "b": null}));
+    let next = desk.expect(outcomes(&batch, json!({"outcome": "applied", "rev": "r1", "version": 1})), CallKind::Push);
+    assert_eq!(mutations(&next)[0]["version"], 2);
+    desk.expect(outcomes(&next, json!({"outcome": "applied", "rev": "r2", "version": 2})), CallKind::Pull);
+    desk.ends_well(nothing_new());
+    desk.edit("x", json!({"a": 2}));
+    assert_eq!(desk.outbox(), 0);
+}
+
+#[test]
+fn what_is_given_up_on_its_way_is_not_shown_and_does_not_go_twice() {
+    let mut desk = Desk::synced();
+    desk.expect(Event::Begin, CallKind::Pull);
+    desk.ends_well(answer(pulled(&[page(json!("c0"), &[put("x", "r1", 1, json!({"a": 0}))], "c1")])));
+    desk.edit("x", json!({"a": 1}));
+    let batch = desk.expect(Event::Begin, CallKind::Push);
+    desk.local(LocalChange::Discard { record: named("x") });
+    assert_eq!((desk.shown("x"), desk.outbox()), (json!({"a": 0}), 1));
+    desk.edit("x", json!({"b": 2}));
+    let next = desk.expect(problem(409, "replica-fenced", "new-replica", json!({})), CallKind::Push);
+    let [only] = mutations(&next).try_into().unwrap();
+    assert_eq!((&only["data"], &only["base"]), (&json!({"a": 0, "b": 2}), &json!("r1")));
+    assert_ne!(only["mutation_id"], mutations(&batch)[0]["mutation_id"]);
+}
+
+#[test]
+fn after_superseded_an_edit_of_a_create_is_a_create() {
+    let (mut desk, batch) = edited_on_the_way();
+    let superseded = json!({"outcome": "superseded", "record": record("x", "r9", 5, json!({"a": 9}))});
+    let next = desk.expect(outcomes(&batch, superseded), CallKind::Push);
+    assert_eq!((&mutations(&next)[0]["op"], &mutations(&next)[0]["base"]), (&json!("create"), &Value::Null));
+}
+
+#[test]
 fn after_superseded_the_waiting_edit_keeps_its_base() {
     let mut desk = Desk::synced();
     desk.expect(Event::Begin, CallKind::Pull);

@@ -20,7 +20,7 @@ fn a_page_from_elsewhere_is_discarded() {
         let again = desk.expect(stray(), CallKind::Pull);
         assert_eq!(again["feeds"], json!({"observation": "c0"}));
     }
-    assert_eq!(desk.fails(stray()), FailureCause::Server);
+    assert_eq!(desk.fails(stray()), FailureCause::Network);
     assert_eq!(desk.shown("x"), Value::Null);
 }
 

@@ -132,6 +132,64 @@ fn a_server_that_fails_over_everything_sets_nothing_aside() {
 }
 
 #[test]
+fn a_server_that_takes_no_push_at_all_sets_nothing_aside() {
+    let mut desk = Desk::synced();
+    desk.create("x", json!({}));
+    desk.create("y", json!({}));
+    let refused = || problem(400, "odd", "never", json!({}));
+    desk.expect(Event::Begin, CallKind::Push);
+    desk.expect(refused(), CallKind::Push);
+    desk.expect(refused(), CallKind::Push);
+    desk.expect(refused(), CallKind::Pull);
+    assert_eq!(desk.fails(nothing_new()), FailureCause::Server);
+    assert_eq!((desk.outbox(), desk.quarantine().len()), (2, 0));
+}
+
+#[test]
+fn one_change_alone_is_set_aside_where_a_pull_is_answered() {
+    let mut desk = Desk::synced();
+    desk.create("x", json!({}));
+    desk.expect(Event::Begin, CallKind::Push);
+    desk.expect(failed(413), CallKind::Pull);
+    desk.ends_well(nothing_new());
+    assert_eq!(desk.quarantine(), BTreeMap::from([("x".to_owned(), "server".to_owned())]));
+}
+
+#[test]
+fn a_status_of_500_that_is_final_is_not_sent_again() {
+    let mut desk = Desk::synced();
+    desk.create("x", json!({}));
+    desk.create("y", json!({}));
+    desk.expect(Event::Begin, CallKind::Push);
+    let half = desk.expect(problem(500, "odd", "never", json!({})), CallKind::Push);
+    assert_eq!(ids(&half), ["x"]);
+}
+
+#[test]
+fn what_another_retry_asks_for_goes_before_the_status() {
+    let mut desk = Desk::synced();
+    desk.create("x", json!({}));
+    let batch = desk.expect(Event::Begin, CallKind::Push);
+    let next = desk.expect(problem(500, "odd", "new-replica", json!({})), CallKind::Push);
+    assert_eq!(next["mutations"], batch["mutations"]);
+    let pull = desk.expect(problem(400, "odd", "resync", json!({})), CallKind::Pull);
+    assert_eq!(pull["feeds"], json!({"observation": null}));
+    assert_eq!(desk.fails(answer(pulled(&[page(Value::Null, &[], "c9")]))), FailureCause::Server);
+    let again = desk.expect(Event::Begin, CallKind::Push);
+    assert_eq!((&again["mutations"], desk.quarantine().len()), (&batch["mutations"], 0));
+}
+
+#[test]
+fn a_batch_that_the_server_gets_for_the_first_time_has_no_outcome_to_forget() {
+    let mut desk = Desk::synced();
+    desk.create("x", json!({}));
+    let batch = desk.expect(Event::Begin, CallKind::Push);
+    let next = desk.expect(problem(409, "outcome-expired", "resync", json!({})), CallKind::Push);
+    assert_eq!((&next["seq"], &next["mutations"]), (&json!(1), &batch["mutations"]));
+    assert_ne!(next["replica"], batch["replica"]);
+}
+
+#[test]
 fn a_fenced_device_goes_on_as_another_replica() {
     let mut desk = Desk::synced();
     desk.create("x", json!({}));
@@ -150,7 +208,9 @@ fn a_forgotten_outcome_is_settled_by_what_the_server_shows() {
         desk.create(id, json!({"a": 1}));
     }
     let batch = desk.expect(Event::Begin, CallKind::Push);
+    desk.fails(Event::Lost("cut".to_owned()));
     desk.create("later", json!({}));
+    desk.expect(Event::Begin, CallKind::Push);
     let pull = desk.expect(problem(409, "outcome-expired", "resync", json!({})), CallKind::Pull);
     assert_eq!(pull["feeds"], json!({"observation": null}));
     assert_ne!(pull["replica"], batch["replica"]);

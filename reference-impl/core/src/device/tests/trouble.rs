@@ -70,7 +70,7 @@ fn a_push_that_is_forbidden_does_not_keep_the_device_from_pulling() {
     desk.create("x", json!({}));
     desk.expect(Event::Begin, CallKind::Push);
     desk.expect(problem(403, "forbidden", "never", json!({})), CallKind::Pull);
-    assert_eq!(desk.fails(nothing_new()), FailureCause::Server);
+    assert_eq!(desk.fails(nothing_new()), FailureCause::Credentials);
     assert_eq!(desk.outbox(), 1);
 }
 
