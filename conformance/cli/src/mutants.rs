@@ -113,7 +113,8 @@ fn matrix(args: &MutantsArgs) -> Result<ExitStatus, CommandError> {
     let wanted = |list: &[String], name: &str| list.is_empty() || list.iter().any(|one| one == name);
     let mutants: Vec<Mutant> = fieldsync_mutants::all()
         .into_iter()
-        .filter(|mutant| wanted(&args.mutant, mutant.name) && wanted(&args.rule, mutant.rule))
+        .filter(|mutant| wanted(&args.mutant, mutant.name))
+        .filter(|mutant| wanted(&args.rule, mutant.rule) || wanted(&args.rule, mutant.rule_id()))
         .collect();
     if mutants.is_empty() {
         return Err(CommandError::usage("no mutant is selected; `fieldsync list mutants` shows what there is"));

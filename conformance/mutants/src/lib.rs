@@ -60,6 +60,11 @@ impl Mutant {
     ) -> Self {
         Self { name, rule, sentence, fault: Fault::Device(fault) }
     }
+
+    /// The id of the rule that it breaks, without the wording that is meant.
+    pub fn rule_id(&self) -> &'static str {
+        self.rule.split_once('+').map_or(self.rule, |(id, _)| id)
+    }
 }
 
 /// Every mutant, in the order of the specification's chapters.
