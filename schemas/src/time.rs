@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// An instant in UTC, held to the millisecond. Finer digits are cut, not rounded, so that reading and writing an
 /// instant twice gives what once gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Timestamp(i64);
 
 /// Why a text is not an instant.
@@ -58,6 +58,12 @@ impl TryFrom<String> for Timestamp {
     type Error = InvalidTime;
     fn try_from(text: String) -> Result<Self, InvalidTime> {
         text.parse()
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -56,9 +56,10 @@ pub enum Subject {
 /// A client to judge.
 #[derive(Debug, Args)]
 pub struct ClientArgs {
-    /// A command that starts the client's adapter, such as `python3 adapter.py`.
+    /// A command that starts the client's adapter, such as `python3 adapter.py`; the reference device in this process
+    /// where absent.
     #[arg(long, value_name = "COMMAND")]
-    pub command: String,
+    pub command: Option<String>,
 }
 
 /// A server to judge.
@@ -246,13 +247,18 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
             options.each_role = true;
             let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
-            match AdapterClient::start(&client.command, options.timeout.mul_f64(0.8)).await {
+            let Some(command) = &client.command else {
+                let events = run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await;
+                progress.finish();
+                return Ok(events);
+            };
+            match AdapterClient::start(command, options.timeout.mul_f64(0.8)).await {
                 Ok(client) => run::run(cases, &spec, Arc::new(server), Arc::new(client), &options, &mut watch).await,
                 Err(error) => {
                     let unreachable = matches!(error, AdapterStartError::Start { .. });
                     let doing = "start the adapter and say hello".to_owned();
                     let blocked = Blocked { doing, reason: error.to_string(), unreachable };
-                    run::blocked(blocked, client.command.clone(), &options)
+                    run::blocked(blocked, command.clone(), &options)
                 }
             }
         }
@@ -343,7 +349,8 @@ fn is_filtered(args: &CheckArgs) -> bool {
 fn command_line(args: &CheckArgs) -> String {
     let mut words = vec!["fieldsync check".to_owned()];
     if let Some(Subject::Client(client)) = &args.subject {
-        words.push(format!("client --command '{}'", client.command));
+        words.push("client".to_owned());
+        words.extend(client.command.iter().map(|command| format!("--command '{command}'")));
     }
     if let Some(Subject::Server(server)) = &args.subject {
         words.push("server".to_owned());

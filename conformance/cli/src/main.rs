@@ -106,6 +106,7 @@ mod tests {
             "fieldsync check --scenario push/x --jobs 2",
             "fieldsync check server --url http://a --url http://b --control http://c --header X:1 --scenario push/x",
             "fieldsync check server --serve run --junit out.xml",
+            "fieldsync check client",
             "fieldsync check client --command run --scenario push/x",
             "fieldsync adapter serve",
             "fieldsync mutants adapter some-fault",
@@ -117,7 +118,6 @@ mod tests {
         }
         for line in [
             "fieldsync check server",
-            "fieldsync check client",
             "fieldsync check server --control http://c",
             "fieldsync check server --url http://a --serve run",
             "fieldsync check --jobs 0",

@@ -31,8 +31,8 @@ const OUTBOX: &str = "status.outbox.empty-or-reasoned";
 
 /// The devices through which the oracle reads.
 pub struct Readers {
-    /// Pulled after every sync of the scenario.
-    pub follower: Arc<dyn Device>,
+    /// Pulled after every sync of the scenario, where a server is judged.
+    pub follower: Option<Arc<dyn Device>>,
     /// Has pulled nothing yet.
     pub fresh: Arc<dyn Device>,
 }
@@ -57,7 +57,8 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
         found.add(breach.rule, Some(breach.exchange), breach.what, breach.expected, breach.got);
     }
     let quiet = quiesce(acted, &mut found).await;
-    for (name, reader) in [("follower", &readers.follower), ("fresh device", &readers.fresh)] {
+    let follower = readers.follower.iter().map(|follower| ("follower", follower));
+    for (name, reader) in follower.chain([("fresh device", &readers.fresh)]) {
         match reader.sync().await {
             Ok(SyncEnd::Ok) => {}
             Ok(SyncEnd::Failed { cause, detail }) => {
@@ -83,10 +84,12 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
     let mut current = HashMap::new();
     for record in &records {
         let fresh = readers.fresh.read(record).await.ok().and_then(|shown| shown.server);
-        let followed = readers.follower.read(record).await.ok().and_then(|shown| shown.server);
-        if !alike(fresh.as_ref(), followed.as_ref()) {
-            let what = format!("{}, as a device that pulled all along holds it", found.name(record));
-            found.add(GAP_FREE, None, what, told(fresh.as_ref()), told(followed.as_ref()));
+        if let Some(follower) = &readers.follower {
+            let followed = follower.read(record).await.ok().and_then(|shown| shown.server);
+            if !alike(fresh.as_ref(), followed.as_ref()) {
+                let what = format!("{}, as a device that pulled all along holds it", found.name(record));
+                found.add(GAP_FREE, None, what, told(fresh.as_ref()), told(followed.as_ref()));
+            }
         }
         if let Some(fresh) = fresh {
             current.insert(record.clone(), fresh);
@@ -342,24 +345,31 @@ async fn devices_equal(
     unequal: &str,
     found: &mut Findings<'_>,
 ) {
+    let records: Vec<RecordRef> = records.iter().cloned().collect();
     for one in &acted.devices {
         if !quiet && !matches!(one.device.sync().await, Ok(SyncEnd::Ok)) {
             continue;
         }
-        let waiting = one.device.outbox().await.unwrap_or_default();
-        if let Some(record) = waiting.first() {
+        let survey = match one.device.survey(&records).await {
+            Ok(survey) => survey,
+            Err(error) => {
+                let what = format!("what {} shows after everything was synced", one.name);
+                found.add(unequal, None, what, json!("an answer"), json!(error.to_string()));
+                continue;
+            }
+        };
+        if let Some(record) = survey.outbox.first() {
             let status = one.device.status(record).await.ok().flatten();
             if !matches!(status, Some(Status::Error(ErrorCause::Server | ErrorCause::Rejected))) {
                 let what = format!("the outbox of {} after everything was synced", one.name);
-                found.add(OUTBOX, None, what, json!([]), json!(waiting));
+                found.add(OUTBOX, None, what, json!([]), json!(survey.outbox));
             }
         }
-        let refused = one.device.quarantine().await.unwrap_or_default();
-        for record in records {
-            if waiting.contains(record) || refused.iter().any(|one| one.record == *record) {
+        for (record, shown) in records.iter().zip(survey.records) {
+            if survey.outbox.contains(record) || survey.quarantine.iter().any(|one| one.record == *record) {
                 continue;
             }
-            let held = one.device.read(record).await.ok().and_then(|shown| shown.server);
+            let held = shown.server;
             if !alike(held.as_ref(), current.get(record)) {
                 let what = format!("{} on {} after everything was synced", found.name(record), one.name);
                 found.add(unequal, None, what, told(current.get(record)), told(held.as_ref()));

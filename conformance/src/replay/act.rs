@@ -119,18 +119,18 @@ pub(super) struct Play<'a> {
     pub http: reqwest::Client,
     pub checks: AtomicU64,
     pub over: AtomicBool,
-    pub follower: Arc<dyn Device>,
+    pub follower: Option<Arc<dyn Device>>,
 }
 
 /// Acts a scenario on a stage.
 ///
-/// The follower pulls before the first step and after every sync, so that a cursor of every moment is put to use.
+/// The follower, where there is one, pulls before the first step and after every sync, so that a cursor of every moment is put to use.
 pub async fn act(
     case: &Case,
     stage: Stage,
     actors: &Actors,
     http: reqwest::Client,
-    follower: Arc<dyn Device>,
+    follower: Option<Arc<dyn Device>>,
 ) -> Result<Acted, ActError> {
     let failed = |error: &dyn std::fmt::Display| ActError::Suite(error.to_string());
     let keeping = if is_restarted(case) { Keeping::Durable } else { Keeping::Memory };
@@ -202,9 +202,11 @@ pub async fn act(
 fn is_restarted(case: &Case) -> bool {
     let mut restarted = false;
     crate::scenario::each_step(&case.scenario.steps, &mut |step| {
-        if let Action::Device(_, what) = &step.action {
-            restarted |= what.restart.is_some() || what.clone_of.is_some();
-        }
+        restarted |= match &step.action {
+            Action::Device(_, what) => what.restart.is_some() || what.clone_of.is_some(),
+            Action::Network(what) => what.kill.is_some(),
+            _ => false,
+        };
     });
     restarted
 }
@@ -330,14 +332,16 @@ impl Play<'_> {
 
     /// A pull of the follower that fails is told by the oracle, which pulls once more.
     async fn follow(&self) {
-        _ = self.follower.sync().await;
+        if let Some(follower) = &self.follower {
+            _ = follower.sync().await;
+        }
     }
 
     fn failure(&self, step: &Step, missed: Missed) -> Failure {
-        let of_step: &RuleId = step.rule.as_ref().unwrap_or(&self.case.scenario.covers[0]);
-        let own = missed.rule.map(|rule| rule.parse().expect("a constant that is a rule id"));
+        // What the step itself names is what it is there to show.
+        let own = || Some(missed.rule?.parse::<RuleId>().expect("a constant that is a rule id"));
         Failure {
-            rule: own.unwrap_or_else(|| of_step.clone()),
+            rule: step.rule.clone().or_else(own).unwrap_or_else(|| self.case.scenario.covers[0].clone()),
             line: step.line,
             what: missed.what,
             expected: self.names.unfill(&missed.expected),

@@ -24,6 +24,11 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(device: Arc<dyn Device>, port: TapPort, settings: DeviceSettings) -> Self {
+        let killed = device.clone();
+        port.on_kill(Arc::new(move || {
+            let killed = killed.clone();
+            Box::pin(async move { killed.kill().await })
+        }));
         Self { device, port: Arc::new(port), settings, under_way: Mutex::new(None) }
     }
 
@@ -41,6 +46,7 @@ impl Slot {
         if let Some(sync) = self.under_way.lock().await.take() {
             _ = sync.await;
         }
+        self.port.wait_kills().await;
         self.port.sync_ended();
     }
 
@@ -76,6 +82,8 @@ impl Slot {
                 self.device.sync().await
             }
         };
+        // A kill that comes after the end of the sync must not strike the process that is started next.
+        self.port.wait_kills().await;
         self.port.sync_ended();
         end
     }

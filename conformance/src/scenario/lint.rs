@@ -28,6 +28,10 @@ pub(super) struct Seen {
     pub(super) devices: BTreeSet<String>,
     /// Devices of which something is held.
     pub(super) held: BTreeSet<String>,
+    /// Devices that their next sync ends.
+    pub(super) doomed: BTreeSet<String>,
+    /// Devices that were ended and not started again.
+    pub(super) killed: BTreeSet<String>,
     rules: BTreeSet<RuleId>,
 }
 

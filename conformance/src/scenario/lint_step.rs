@@ -5,7 +5,7 @@ use super::error::LoadError;
 use super::lint::{Lint, Seen};
 use super::yaml::Path;
 use fieldsync_schemas::scenario::{
-    Action, AnswerChange, Conflicts, DeviceStep, FaultPlace, NetworkStep, RequestStep, ServerStep,
+    Action, AnswerChange, Conflicts, DeviceStep, FaultPlace, NetworkStep, RequestStep, ServerStep, SyncStep,
 };
 
 /// Looks at one step that is no `together`.
@@ -14,7 +14,8 @@ pub(super) fn check(lint: &Lint<'_>, action: &Action, path: &Path, seen: &mut Se
         Action::Device(name, step) => {
             let path = path.key(name);
             lint.use_device(name, &path, seen)?;
-            device(lint, step, &path, seen)
+            device(lint, step, &path, seen)?;
+            life(lint, name, step, &path, seen)
         }
         Action::Network(step) => network(lint, step, &path.key("network"), seen),
         Action::Server(step) => server(lint, step, &path.key("server")),
@@ -116,10 +117,33 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
     Ok(())
 }
 
+/// A device that is to be killed ends in its next sync, and is started again before anything else.
+fn life(lint: &Lint<'_>, name: &str, step: &DeviceStep, path: &Path, seen: &mut Seen) -> Result<(), LoadError> {
+    if step.restart.is_some() {
+        seen.doomed.remove(name);
+        seen.killed.remove(name);
+    }
+    if seen.killed.contains(name) {
+        let message = format!("`{name}` was killed: write `{name}: {{restart: true}}` first");
+        return Err(lint.wrong(path, message));
+    }
+    match &step.sync {
+        Some(SyncStep::Ends) if seen.doomed.remove(name) => _ = seen.killed.insert(name.to_owned()),
+        Some(SyncStep::Begins | SyncStep::Ends) | None => {}
+        Some(_) if seen.doomed.contains(name) => {
+            let message = "the process is killed in this sync, so nobody can say how it ended: write `sync: ends`";
+            return Err(lint.wrong(&path.key("sync"), message));
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
 fn network(lint: &Lint<'_>, step: &NetworkStep, path: &Path, seen: &mut Seen) -> Result<(), LoadError> {
     lint.use_device(&step.of, &path.key("of"), seen)?;
     let faults = [
         ("drop", step.drop.is_some()),
+        ("kill", step.kill.is_some()),
         ("hold", step.hold.is_some()),
         ("duplicate", step.duplicate.is_some()),
         ("replay", step.replay.is_some()),
@@ -127,22 +151,35 @@ fn network(lint: &Lint<'_>, step: &NetworkStep, path: &Path, seen: &mut Seen) ->
         ("alter", step.alter.is_some()),
     ];
     exactly_one(lint, path, "fault", &faults)?;
-    let places = match (step.drop.is_some(), step.hold.is_some()) {
-        (true, _) => Some(("drop", "before_send, mid_request, after_answer or mid_answer")),
-        (_, true) => Some(("hold", "request or answer")),
+    let places = match (step.drop, step.kill, step.hold) {
+        (Some(_), ..) => Some(("drop", "before_send, mid_request, after_answer or mid_answer")),
+        (_, Some(_), _) => Some(("kill", "before_send, mid_request, after_answer, mid_answer or answer")),
+        (.., Some(_)) => Some(("hold", "request or answer")),
         _ => None,
     };
     let fits = match step.at {
         None => places.is_none(),
-        Some(FaultPlace::Request | FaultPlace::Answer) => step.hold.is_some(),
-        Some(_) => step.drop.is_some(),
+        Some(FaultPlace::Request) => step.hold.is_some(),
+        Some(FaultPlace::Answer) => step.hold.is_some() || step.kill.is_some(),
+        Some(_) => step.drop.is_some() || step.kill.is_some(),
     };
     match places {
         Some((fault, words)) if !fits => {
             return Err(lint.wrong(&path.key("at"), format!("a {fault} is at {words}: write one of them")));
         }
-        None if !fits => return Err(lint.wrong(&path.key("at"), "only a drop or a hold has a place: take `at` out")),
+        None if !fits => {
+            return Err(lint.wrong(&path.key("at"), "only a drop, a kill or a hold has a place: take `at` out"));
+        }
         _ => {}
+    }
+    if step.bytes.is_some() && step.at != Some(FaultPlace::MidAnswer) {
+        return Err(lint.wrong(&path.key("bytes"), "bytes are counted at mid_answer: write that, or take them out"));
+    }
+    if step.delay_ms.is_some() && (step.kill.is_none() || step.at != Some(FaultPlace::Answer)) {
+        return Err(lint.wrong(&path.key("delay_ms"), "only a kill at answer can be late: write that, or take it out"));
+    }
+    if step.kill.is_some() && step.times.is_some() {
+        return Err(lint.wrong(&path.key("times"), "a process ends once: take it out"));
     }
     match &step.reply {
         Some(_) if step.answer.is_none() => {
@@ -175,6 +212,12 @@ fn network(lint: &Lint<'_>, step: &NetworkStep, path: &Path, seen: &mut Seen) ->
     }
     if let Some(alias) = &step.about {
         lint.use_alias(alias, &path.key("about"), seen)?;
+    }
+    if step.kill.is_some() {
+        if seen.killed.contains(&step.of) || !seen.doomed.insert(step.of.clone()) {
+            let message = format!("`{}` is killed already: let its sync end, and restart it first", step.of);
+            return Err(lint.wrong(&path.key("kill"), message));
+        }
     }
     if step.hold.is_some() {
         seen.held.insert(step.of.clone());

@@ -10,6 +10,7 @@ mod lint;
 mod lint_step;
 mod load;
 mod scalar;
+pub mod storm;
 mod typed;
 mod yaml;
 

@@ -163,7 +163,35 @@ fn what_has_not_the_form_of_a_step_is_refused_where_it_stands() {
         ),
         (
             &["network: {of: tablet, replay: pull, at: answer}"],
-            "5:41: steps[0].network.at: only a drop or a hold has a place: take `at` out",
+            "5:41: steps[0].network.at: only a drop, a kill or a hold has a place: take `at` out",
+        ),
+        (
+            &["network: {of: tablet, kill: push, at: request}"],
+            "5:39: steps[0].network.at: a kill is at before_send, mid_request, after_answer, mid_answer or answer",
+        ),
+        (
+            &["network: {of: tablet, kill: push, at: answer, bytes: 3}"],
+            "5:54: steps[0].network.bytes: bytes are counted at mid_answer",
+        ),
+        (
+            &["network: {of: tablet, drop: push, at: mid_answer, delay_ms: 3}"],
+            "5:61: steps[0].network.delay_ms: only a kill at answer can be late",
+        ),
+        (
+            &["network: {of: tablet, kill: push, at: answer, times: 2}"],
+            "5:54: steps[0].network.times: a process ends once",
+        ),
+        (
+            &["network: {of: tablet, kill: push, at: answer}", "tablet: {sync: ok}"],
+            "6:20: steps[1].tablet.sync: the process is killed in this sync",
+        ),
+        (
+            &["network: {of: tablet, kill: push, at: answer}", "tablet: {sync: ends}", "tablet: {sync: ok}"],
+            "7:13: steps[2].tablet: `tablet` was killed: write `tablet: {restart: true}` first",
+        ),
+        (
+            &["network: {of: tablet, kill: push, at: answer}", "network: {of: tablet, kill: pull, at: answer}"],
+            "6:33: steps[1].network.kill: `tablet` is killed already",
         ),
         (&["network: {of: tablet, answer: pull}"], "5:5: steps[0].network: an `answer` needs what to answer"),
         (

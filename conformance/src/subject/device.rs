@@ -106,6 +106,17 @@ pub struct Quarantined {
     pub code: String,
 }
 
+/// What a device shows at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// The records that were asked for, in the order in which they were asked.
+    pub records: Vec<Shown>,
+    /// The records with unsettled mutations, one entry a mutation.
+    pub outbox: Vec<RecordRef>,
+    /// The refused records.
+    pub quarantine: Vec<Quarantined>,
+}
+
 /// What a device could not do, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -134,6 +145,15 @@ pub trait Device: Send + Sync {
     async fn outbox(&self) -> Result<Vec<RecordRef>, DeviceError>;
     /// The refused records.
     async fn quarantine(&self) -> Result<Vec<Quarantined>, DeviceError>;
+    /// All of it at once, of these records.
+    async fn survey(&self, records: &[RecordRef]) -> Result<Survey, DeviceError> {
+        let mut survey =
+            Survey { records: Vec::new(), outbox: self.outbox().await?, quarantine: self.quarantine().await? };
+        for record in records {
+            survey.records.push(self.read(record).await?);
+        }
+        Ok(survey)
+    }
     /// The replica id that it uses now.
     async fn replica(&self) -> Result<ReplicaId, DeviceError>;
     /// Sets how far its clock is ahead, in milliseconds.

@@ -6,6 +6,7 @@ pub mod client;
 mod command;
 pub mod control;
 pub mod device;
+pub mod mortal;
 pub mod reference;
 pub mod server;
 pub mod spawned;

@@ -5,6 +5,7 @@ use crate::subject::client::Client;
 use crate::subject::device::{
     Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping, Quarantined, Shown, SyncEnd,
 };
+use crate::subject::mortal::MortalStore;
 use crate::subject::server::{HttpServer, ServerAddress};
 use async_trait::async_trait;
 use fieldsync_client::{DeviceOptions, HttpTransport, MemoryStore, Timer, Transport, Triggers};
@@ -152,6 +153,11 @@ impl ReferenceDevices {
             http: fieldsync_client::transport::http_client().expect("the defaults of an HTTP client are sound"),
         }
     }
+
+    /// Devices with other changes of their parts, over the same connections.
+    pub fn changed(&self, fault: DeviceFault) -> Self {
+        Self { fault, http: self.http.clone() }
+    }
 }
 
 /// What the reference device claims as a client.
@@ -207,7 +213,7 @@ impl Devices for ReferenceDevices {
             http: self.http.clone(),
             login,
             store: RwLock::new(store),
-            device: RwLock::new(None),
+            life: RwLock::new(None),
         };
         made.start()?;
         Ok(Arc::new(made))
@@ -224,7 +230,13 @@ struct ReferenceDevice {
     http: reqwest::Client,
     login: Mutex<device::Credentials>,
     store: RwLock<Store>,
-    device: RwLock<Option<fieldsync_client::Device>>,
+    life: RwLock<Option<Life>>,
+}
+
+/// The device from one start to its end.
+struct Life {
+    device: fieldsync_client::Device,
+    store: Arc<MortalStore>,
 }
 
 /// Where a reference device keeps what it has.
@@ -263,7 +275,8 @@ fn told(error: impl std::fmt::Display) -> DeviceError {
 
 impl ReferenceDevice {
     fn start(&self) -> Result<(), DeviceError> {
-        let store = self.store().open()?;
+        let life = Arc::new(MortalStore::new(self.store().open()?));
+        let store = life.clone();
         let base_url = self.setup.base_url.clone();
         let transport = Arc::new(HttpTransport::new(self.http.clone(), base_url.clone(), Duration::from_secs(10)));
         let parts =
@@ -286,8 +299,8 @@ impl ReferenceDevice {
             triggers,
             ..DeviceOptions::new(base_url, self.http.clone())
         };
-        let opened = fieldsync_client::Device::open(options).map_err(told)?;
-        *self.device.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        let device = fieldsync_client::Device::open(options).map_err(told)?;
+        *self.life.write().unwrap_or_else(PoisonError::into_inner) = Some(Life { device, store: life });
         Ok(())
     }
 
@@ -296,13 +309,14 @@ impl ReferenceDevice {
     }
 
     fn device(&self) -> Result<fieldsync_client::Device, DeviceError> {
-        let device = self.device.read().unwrap_or_else(PoisonError::into_inner).clone();
-        device.ok_or_else(|| told("the device was ended and not started again"))
+        let life = self.life.read().unwrap_or_else(PoisonError::into_inner);
+        life.as_ref().map(|life| life.device.clone()).ok_or_else(|| told("the device was ended and not started again"))
     }
 
     fn stop(&self) {
-        if let Some(device) = self.device.write().unwrap_or_else(PoisonError::into_inner).take() {
-            device.stop();
+        if let Some(life) = self.life.write().unwrap_or_else(PoisonError::into_inner).take() {
+            life.device.stop();
+            life.store.end();
         }
     }
 }

@@ -1,12 +1,14 @@
-//! A connection to a device that can break in the middle of an answer, at an exact byte.
+//! A connection to a device that can break in the middle of an answer, at an exact byte, and end the device's process there.
 //!
 //! The HTTP library writes whole answers; the break happens below it. Once armed, the connection lets the head of the
-//! next answer and so many bytes of its body through, and then fails every write, upon which it is closed.
+//! next answer and so many bytes of its body through, and then fails every write, upon which it is closed. Where the
+//! process of the device is to end, the connection is closed only afterwards: the device sees no break.
 
+use super::port::Kill;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -15,7 +17,16 @@ use tokio::net::TcpStream;
 pub(super) struct Cut(Arc<Mutex<State>>);
 
 #[derive(Default)]
-enum State {
+struct State {
+    place: Place,
+    /// What happens at the place.
+    then: Then,
+    /// The write that waits for the end of the device's process.
+    waiting: Option<Waker>,
+}
+
+#[derive(Default)]
+enum Place {
     /// Everything goes through.
     #[default]
     Whole,
@@ -25,20 +36,48 @@ enum State {
     Body(usize),
 }
 
+#[derive(Default)]
+enum Then {
+    /// The connection breaks.
+    #[default]
+    Break,
+    /// The process of the device ends, and then the connection breaks.
+    KillAndBreak(Kill),
+    /// The process of the device is being ended.
+    Killing,
+    /// The process of the device ends, and the connection goes on for as long as it lasts.
+    Kill(Kill),
+}
+
 const END_OF_HEAD: &[u8; 4] = b"\r\n\r\n";
 
 impl Cut {
     /// Breaks the connection after the head of the next answer and this many bytes of its body.
-    pub(super) fn after(&self, bytes: usize) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Head { ending: 0, then: bytes };
+    pub(super) fn after(&self, bytes: usize, kill: Option<Kill>) {
+        self.arm(bytes, kill.map_or(Then::Break, Then::KillAndBreak));
+    }
+
+    /// Ends the device's process after the head of the next answer and this many bytes, which are its whole body.
+    pub(super) fn kill_after(&self, bytes: usize, kill: Kill) {
+        self.arm(bytes, Then::Kill(kill));
+    }
+
+    fn arm(&self, bytes: usize, then: Then) {
+        let mut state = self.state();
+        state.place = Place::Head { ending: 0, then: bytes };
+        state.then = then;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many of these bytes may be written now.
     fn allowed(&self, bytes: &[u8]) -> usize {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Whole => bytes.len(),
-            State::Body(left) => bytes.len().min(*left),
-            State::Head { ending, then } => match end_of_head(*ending, bytes) {
+        match &self.state().place {
+            Place::Whole => bytes.len(),
+            Place::Body(left) => bytes.len().min(*left),
+            Place::Head { ending, then } => match end_of_head(*ending, bytes) {
                 Ok(end) => bytes.len().min(end + then),
                 Err(_) => bytes.len(),
             },
@@ -47,15 +86,53 @@ impl Cut {
 
     /// These bytes were written.
     fn wrote(&self, bytes: &[u8]) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *state {
-            State::Whole => {}
-            State::Body(left) => *left -= bytes.len().min(*left),
-            State::Head { ending, then } => match end_of_head(*ending, bytes) {
-                Ok(end) => *state = State::Body(*then - (bytes.len() - end).min(*then)),
-                Err(seen) => *ending = seen,
+        let mut state = self.state();
+        let left = match &mut state.place {
+            Place::Whole => return,
+            Place::Body(left) => *left - bytes.len().min(*left),
+            Place::Head { ending, then } => match end_of_head(*ending, bytes) {
+                Ok(end) => *then - (bytes.len() - end).min(*then),
+                Err(seen) => return *ending = seen,
             },
+        };
+        state.place = Place::Body(left);
+        if left > 0 {
+            return;
         }
+        match std::mem::take(&mut state.then) {
+            Then::Kill(kill) => {
+                state.place = Place::Whole;
+                tokio::spawn(kill.strike());
+            }
+            Then::KillAndBreak(kill) => {
+                state.then = Then::Killing;
+                let cut = self.clone();
+                tokio::spawn(async move {
+                    kill.strike().await;
+                    cut.killed();
+                });
+            }
+            then => state.then = then,
+        }
+    }
+
+    /// The device's process has ended: the connection breaks.
+    fn killed(&self) {
+        let mut state = self.state();
+        state.then = Then::Break;
+        if let Some(waiting) = state.waiting.take() {
+            waiting.wake();
+        }
+    }
+
+    /// Whether the connection breaks now, or waits for the end of the device's process.
+    fn broken(&self, context: &Context<'_>) -> Poll<io::Error> {
+        let mut state = self.state();
+        if matches!(state.then, Then::Killing) {
+            state.waiting = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -86,7 +163,7 @@ impl AsyncWrite for CutStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let allowed = self.cut.allowed(bytes);
         if allowed == 0 && !bytes.is_empty() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            return self.cut.broken(context).map(Err);
         }
         let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(context, &bytes[..allowed]))?;
         self.cut.wrote(&bytes[..written]);
@@ -126,7 +203,7 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789";
         for piece in 1..answer.len() + 1 {
             let cut = Cut::default();
-            cut.after(5);
+            cut.after(5, None);
             assert_eq!(written(&cut, answer, piece), answer.len() - 5, "pieces of {piece}");
         }
         assert_eq!(written(&Cut::default(), answer, 7), answer.len());

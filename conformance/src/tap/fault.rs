@@ -3,6 +3,7 @@
 use fieldsync_schemas::scenario::{AnswerChange, CallKind, CannedReply, FaultPlace, NetworkStep};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One fault, as a `network` step says it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +29,10 @@ pub enum FaultAction {
     DropMidRequest,
     /// The connection is lost when the server has answered; the device gets nothing.
     DropAfterAnswer,
-    /// The connection is lost when the device has half of the answer.
-    DropMidAnswer,
+    /// The connection is lost when the device has a part of the answer.
+    DropMidAnswer(Part),
+    /// The device's process ends.
+    Kill(KillPlace),
     /// The request waits until it is released.
     HoldRequest,
     /// The answer waits until it is released.
@@ -42,6 +45,38 @@ pub enum FaultAction {
     Answer(CannedReply),
     /// The answer is changed on its way.
     Alter(AnswerChange),
+}
+
+/// When a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KillPlace {
+    /// Before the server sees anything.
+    BeforeSend,
+    /// When the server has half of the request.
+    MidRequest,
+    /// When the server has answered, and the device got nothing.
+    AfterAnswer,
+    /// When the device has a part of the answer.
+    MidAnswer(Part),
+    /// So long after the device got the whole answer.
+    Answer(Duration),
+}
+
+/// A part of a body that is never the whole: so many bytes, or all but so many where the number is negative; half where
+/// there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Part(pub Option<i64>);
+
+impl Part {
+    /// How many bytes of a body of this length, which is not empty.
+    pub(super) fn of(self, length: usize) -> usize {
+        let most = length.saturating_sub(1);
+        match self.0 {
+            None => length / 2,
+            Some(bytes @ 0..) => usize::try_from(bytes).unwrap_or(usize::MAX).min(most),
+            Some(bytes) => length.saturating_sub(usize::try_from(bytes.unsigned_abs()).unwrap_or(usize::MAX)),
+        }
+    }
 }
 
 /// A `network` step that says no fault, several, or one at a place where it cannot be.
@@ -59,10 +94,21 @@ impl Fault {
                 Some(FaultPlace::BeforeSend) => FaultAction::DropBeforeSend,
                 Some(FaultPlace::MidRequest) => FaultAction::DropMidRequest,
                 Some(FaultPlace::AfterAnswer) => FaultAction::DropAfterAnswer,
-                Some(FaultPlace::MidAnswer) => FaultAction::DropMidAnswer,
+                Some(FaultPlace::MidAnswer) => FaultAction::DropMidAnswer(Part(step.bytes)),
                 _ => return Err(invalid()),
             };
             found.push((kind, action));
+        }
+        if let Some(kind) = step.kill {
+            let place = match step.at {
+                Some(FaultPlace::BeforeSend) => KillPlace::BeforeSend,
+                Some(FaultPlace::MidRequest) => KillPlace::MidRequest,
+                Some(FaultPlace::AfterAnswer) => KillPlace::AfterAnswer,
+                Some(FaultPlace::MidAnswer) => KillPlace::MidAnswer(Part(step.bytes)),
+                Some(FaultPlace::Answer) => KillPlace::Answer(Duration::from_millis(step.delay_ms.unwrap_or_default())),
+                _ => return Err(invalid()),
+            };
+            found.push((kind, FaultAction::Kill(place)));
         }
         if let Some(kind) = step.hold {
             let action = match step.at {
@@ -84,7 +130,18 @@ impl Fault {
         if step.about.is_some() != record.is_some() {
             return Err(invalid());
         }
-        Ok(Self { kind, action, about: record, after: step.after, times: step.times })
+        // What has ended sends nothing more.
+        let times = if matches!(action, FaultAction::Kill(_)) { Some(1) } else { step.times };
+        Ok(Self { kind, action, about: record, after: step.after, times })
+    }
+
+    /// How long it waits before it ends the device's process; none where it does not end it.
+    pub(super) fn kills_after(&self) -> Option<Duration> {
+        match self.action {
+            FaultAction::Kill(KillPlace::Answer(delay)) => Some(delay),
+            FaultAction::Kill(_) => Some(Duration::ZERO),
+            _ => None,
+        }
     }
 
     fn holds(&self) -> bool {
@@ -100,13 +157,29 @@ impl fmt::Display for Fault {
             FaultAction::DropBeforeSend => write!(f, "drop {kind} at before_send"),
             FaultAction::DropMidRequest => write!(f, "drop {kind} at mid_request"),
             FaultAction::DropAfterAnswer => write!(f, "drop {kind} at after_answer"),
-            FaultAction::DropMidAnswer => write!(f, "drop {kind} at mid_answer"),
+            FaultAction::DropMidAnswer(part) => write!(f, "drop {kind} at mid_answer{part}"),
+            FaultAction::Kill(KillPlace::BeforeSend) => write!(f, "kill {kind} at before_send"),
+            FaultAction::Kill(KillPlace::MidRequest) => write!(f, "kill {kind} at mid_request"),
+            FaultAction::Kill(KillPlace::AfterAnswer) => write!(f, "kill {kind} at after_answer"),
+            FaultAction::Kill(KillPlace::MidAnswer(part)) => write!(f, "kill {kind} at mid_answer{part}"),
+            FaultAction::Kill(KillPlace::Answer(delay)) if delay.is_zero() => write!(f, "kill {kind} at answer"),
+            FaultAction::Kill(KillPlace::Answer(delay)) => write!(f, "kill {kind} {delay:?} after the answer"),
             FaultAction::HoldRequest => write!(f, "hold {kind} at request"),
             FaultAction::HoldAnswer => write!(f, "hold {kind} at answer"),
             FaultAction::Duplicate => write!(f, "duplicate {kind}"),
             FaultAction::Replay => write!(f, "replay {kind}"),
             FaultAction::Answer(reply) => write!(f, "answer {kind} with {}", reply.status.unwrap_or(200)),
             FaultAction::Alter(_) => write!(f, "alter {kind}"),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => Ok(()),
+            Some(bytes @ 0..) => write!(f, ", after {bytes} bytes"),
+            Some(bytes) => write!(f, ", {} bytes before its end", bytes.unsigned_abs()),
         }
     }
 }
@@ -268,7 +341,21 @@ mod tests {
         assert_eq!(Fault::of(&step, None).unwrap().to_string(), "hold pull at answer");
         assert!(Fault::of(&NetworkStep { at: Some(FaultPlace::MidAnswer), ..step.clone() }, None).is_err());
         assert!(Fault::of(&NetworkStep { replay: Some(CallKind::Pull), ..step.clone() }, None).is_err());
-        assert!(Fault::of(&NetworkStep { about: Some("fever".to_owned()), ..step }, None).is_err());
+        assert!(Fault::of(&NetworkStep { about: Some("fever".to_owned()), ..step.clone() }, None).is_err());
         assert!(Fault::of(&NetworkStep::default(), None).is_err());
+        let kill = NetworkStep { hold: None, kill: Some(CallKind::Push), ..step.clone() };
+        assert_eq!(Fault::of(&kill, None).unwrap().to_string(), "kill push at answer");
+        assert_eq!(Fault::of(&kill, None).unwrap().times, Some(1));
+        assert!(Fault::of(&NetworkStep { at: Some(FaultPlace::Request), ..kill }, None).is_err());
+    }
+
+    #[test]
+    fn a_part_is_never_the_whole() {
+        for (bytes, of_ten) in
+            [(None, 5), (Some(0), 0), (Some(3), 3), (Some(10), 9), (Some(-1), 9), (Some(-10), 0), (Some(-99), 0)]
+        {
+            assert_eq!(Part(bytes).of(10), of_ten, "{bytes:?}");
+        }
+        assert_eq!(Part(Some(0)).of(1), 0);
     }
 }

@@ -5,8 +5,8 @@ use super::alter;
 use super::coding;
 use super::connection::UpstreamRequest;
 use super::exchange::{Answer, Body, Delivered, SeenExchange};
-use super::fault::{Fault, FaultAction};
-use super::port::Port;
+use super::fault::{Fault, FaultAction, KillPlace, Part};
+use super::port::{Kill, Port};
 use super::route::Place;
 use super::trouble::TapTrouble;
 use bytes::Bytes;
@@ -20,10 +20,11 @@ use std::time::Instant;
 
 /// What the connection to the device does next.
 pub(super) enum Deliver {
-    /// It carries this answer.
-    Whole(Response<Full<Bytes>>),
-    /// It carries this answer up to so many bytes of its body, and is closed.
-    Half(Response<Full<Bytes>>, usize),
+    /// It carries this answer, and then the process of the device ends, where that was asked for.
+    Whole(Response<Full<Bytes>>, Option<Kill>),
+    /// It carries this answer up to so many bytes of its body, the process of the device ends where that was asked for,
+    /// and it is closed.
+    Half(Response<Full<Bytes>>, usize, Option<Kill>),
     /// It is closed.
     Nothing,
 }
@@ -50,7 +51,7 @@ const OF_CONNECTION: [HeaderName; 9] = [
 ];
 
 /// Takes a request of a device to the server, and the answer back.
-pub(super) async fn pass(port: &Port, head: request::Parts, body: Result<Bytes, TapTrouble>) -> Deliver {
+pub(super) async fn pass(port: &Arc<Port>, head: request::Parts, body: Result<Bytes, TapTrouble>) -> Deliver {
     let route = port.route();
     let place = route.place(head.uri.path_and_query().map_or("/", |path| path.as_str()));
     let mut exchange = Exchange::begin(port, head, place, body.as_ref().ok());
@@ -65,20 +66,30 @@ pub(super) async fn pass(port: &Port, head: request::Parts, body: Result<Bytes, 
     if hold(FaultAction::HoldRequest) {
         port.hold().await;
     }
+    // It strikes even where the server has no answer.
+    let kill = struck.other.as_ref().and_then(|fault| fault.kills_after()).map(|delay| Kill::of(port, delay));
     let planned = exchange.plan(&body, struck.other.as_deref()).await;
     if hold(FaultAction::HoldAnswer) {
         port.hold().await;
     }
-    match planned {
-        Ok(planned) => exchange.deliver(planned),
-        Err(trouble) => exchange.fail(trouble),
+    match (planned, kill) {
+        (Ok(planned @ (Planned::Whole(..) | Planned::Half(..))), kill) => exchange.deliver(planned, kill),
+        (planned, kill) => {
+            if let Some(kill) = kill {
+                kill.strike().await;
+            }
+            match planned {
+                Ok(planned) => exchange.deliver(planned, None),
+                Err(trouble) => exchange.fail(trouble),
+            }
+        }
     }
 }
 
 /// What the device is to get, were it to get it now.
 enum Planned {
     Whole(Reply, Arc<Answer>),
-    Half(Reply),
+    Half(Reply, Part),
     Nothing,
 }
 
@@ -129,15 +140,21 @@ impl<'a> Exchange<'a> {
             return self.ask(body).await.map(|(reply, answer)| Planned::Whole(reply, answer));
         };
         match &fault.action {
-            FaultAction::DropBeforeSend => Ok(Planned::Nothing),
-            FaultAction::DropMidRequest => {
+            FaultAction::DropBeforeSend | FaultAction::Kill(KillPlace::BeforeSend) => Ok(Planned::Nothing),
+            FaultAction::DropMidRequest | FaultAction::Kill(KillPlace::MidRequest) => {
                 let (head, _) = self.upstream_request(body)?.into_parts();
                 self.port.turn().await;
                 self.port.client.send_half(&self.port.route().origin, &head, body).await?;
                 Ok(Planned::Nothing)
             }
-            FaultAction::DropAfterAnswer => self.ask(body).await.map(|_| Planned::Nothing),
-            FaultAction::DropMidAnswer => self.ask(body).await.map(|(reply, _)| Planned::Half(reply)),
+            FaultAction::DropAfterAnswer | FaultAction::Kill(KillPlace::AfterAnswer) => {
+                self.ask(body).await.map(|_| Planned::Nothing)
+            }
+            FaultAction::DropMidAnswer(part) | FaultAction::Kill(KillPlace::MidAnswer(part)) => {
+                let (reply, _) = self.ask(body).await?;
+                // A part of nothing would look whole.
+                Ok(if reply.body.is_empty() { Planned::Nothing } else { Planned::Half(reply, *part) })
+            }
             FaultAction::Duplicate => self.ask_twice(body).await.map(|(reply, answer)| Planned::Whole(reply, answer)),
             FaultAction::Replay => {
                 let earlier =
@@ -155,7 +172,7 @@ impl<'a> Exchange<'a> {
                 let (_, answer) = self.ask(body).await?;
                 alter::altered(&answer, change).map(|reply| self.given(reply)).map_err(TapTrouble::NotAltered)
             }
-            FaultAction::HoldRequest | FaultAction::HoldAnswer => {
+            FaultAction::Kill(KillPlace::Answer(_)) | FaultAction::HoldRequest | FaultAction::HoldAnswer => {
                 self.ask(body).await.map(|(reply, answer)| Planned::Whole(reply, answer))
             }
         }
@@ -241,19 +258,18 @@ impl<'a> Exchange<'a> {
         Ok(request)
     }
 
-    fn deliver(self, planned: Planned) -> Deliver {
+    fn deliver(self, planned: Planned, kill: Option<Kill>) -> Deliver {
         match planned {
             Planned::Whole(reply, answer) => {
                 self.port.end(self.number, Delivered::Whole(answer));
-                Deliver::Whole(reply.response())
+                Deliver::Whole(reply.response(), kill)
             }
-            // Half of nothing would look whole.
-            Planned::Half(reply) if !reply.body.is_empty() => {
-                let bytes = reply.body.len() / 2;
+            Planned::Half(reply, part) => {
+                let bytes = part.of(reply.body.len());
                 self.port.end(self.number, Delivered::Half { status: reply.status, bytes });
-                Deliver::Half(reply.response(), bytes)
+                Deliver::Half(reply.response(), bytes, kill)
             }
-            Planned::Half(_) | Planned::Nothing => {
+            Planned::Nothing => {
                 self.port.end(self.number, Delivered::Closed);
                 Deliver::Nothing
             }

@@ -8,7 +8,7 @@ use super::trouble::TapTrouble;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -112,9 +112,14 @@ async fn answer(request: Request<Incoming>, port: Arc<Port>, cut: Cut) -> Result
         }
     });
     match passing.await {
-        Deliver::Whole(response) => Ok(response),
-        Deliver::Half(response, bytes) => {
-            cut.after(bytes);
+        Deliver::Whole(response, None) => Ok(response),
+        Deliver::Whole(response, Some(kill)) => {
+            let bytes = response.body().size_hint().exact().unwrap_or_default();
+            cut.kill_after(bytes as usize, kill);
+            Ok(response)
+        }
+        Deliver::Half(response, bytes, kill) => {
+            cut.after(bytes, kill);
             Ok(response)
         }
         Deliver::Nothing => Err(Closed),

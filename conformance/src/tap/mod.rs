@@ -25,9 +25,9 @@ mod upstream;
 pub mod wire;
 
 pub use exchange::{Answer, Body, Caller, Delivered, KEPT, SeenExchange};
-pub use fault::{Fault, FaultAction, InvalidFault};
+pub use fault::{Fault, FaultAction, InvalidFault, KillPlace, Part};
 pub use made::Made;
-pub use port::TapPort;
+pub use port::{Killer, TapPort};
 pub use trouble::TapTrouble;
 
 use crate::pace::Pace;

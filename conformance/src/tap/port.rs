@@ -8,10 +8,11 @@ use super::trouble::TapTrouble;
 use super::upstream::Client;
 use super::{Settings, Shared, Tap, TapError, Waited};
 use fieldsync_schemas::scenario::CallKind;
+use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use url::Url;
 
@@ -28,8 +29,45 @@ pub(super) struct Port {
     log: Mutex<Log>,
     holds: watch::Sender<Holds>,
     closed: watch::Sender<bool>,
+    killer: Mutex<Option<Killer>>,
+    /// How many kills are called for and have not struck yet.
+    kills: watch::Sender<usize>,
     /// Counts exchanges that have ended.
     ended: watch::Sender<u64>,
+}
+
+/// Ends the process of a device.
+pub type Killer = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// The end of a device's process, for which a request has called. The port counts it until it has struck, or until the
+/// exchange is given up.
+pub(super) struct Kill {
+    port: Arc<Port>,
+    delay: Duration,
+}
+
+impl Kill {
+    pub(super) fn of(port: &Arc<Port>, delay: Duration) -> Self {
+        port.kills.send_modify(|kills| *kills += 1);
+        Self { port: port.clone(), delay }
+    }
+
+    /// Ends the process, once its time has come.
+    pub(super) async fn strike(self) {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        let killer = locked(&self.port.killer).clone();
+        if let Some(killer) = killer {
+            killer().await;
+        }
+    }
+}
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        self.port.kills.send_modify(|kills| *kills -= 1);
+    }
 }
 
 #[derive(Default)]
@@ -161,6 +199,8 @@ impl TapPort {
             log: Mutex::default(),
             holds: watch::Sender::default(),
             closed: watch::Sender::new(false),
+            killer: Mutex::default(),
+            kills: watch::Sender::default(),
             ended: watch::Sender::default(),
         });
         listener.serve(Some(port.clone()));
@@ -182,6 +222,17 @@ impl TapPort {
     /// Puts in a fault. Of several that match a request the first strikes; a hold strikes besides.
     pub fn inject(&self, fault: Fault) {
         locked(&self.port.faults).add(fault);
+    }
+
+    /// Names what ends the device's process, for faults that do.
+    pub fn on_kill(&self, killer: Killer) {
+        *locked(&self.port.killer) = Some(killer);
+    }
+
+    /// Returns once every kill that a request has called for has struck.
+    pub async fn wait_kills(&self) {
+        let mut kills = self.port.kills.subscribe();
+        _ = kills.wait_for(|kills| *kills == 0).await;
     }
 
     /// Lets everything that is held go, and ends the holds.

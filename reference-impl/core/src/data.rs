@@ -10,16 +10,23 @@ use fieldsync_schemas::push::Refusal;
 use fieldsync_schemas::record::{Attachment, Data};
 use fieldsync_schemas::session::Limits;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::cell::RefCell;
-use std::collections::HashSet;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
-/// Checks `data` against the limits and I-JSON. What comes back is what is stored: the same text, or, where members
-/// were null, a text without them.
-pub fn check(raw: &RawValue, limits: &Limits) -> Result<Box<RawValue>, Refusal> {
+/// `data` that was checked.
+#[derive(Debug)]
+pub struct Checked {
+    /// What is stored: the same text, or, where members were null, a text without them.
+    pub text: Box<RawValue>,
+    /// The same as a tree.
+    pub tree: Value,
+}
+
+/// Checks `data` against the limits and I-JSON.
+pub fn check(raw: &RawValue, limits: &Limits) -> Result<Checked, Refusal> {
     let bytes = raw.get().len() as u64;
     if bytes > limits.record_bytes {
         return Err(refusal(
@@ -28,24 +35,26 @@ pub fn check(raw: &RawValue, limits: &Limits) -> Result<Box<RawValue>, Refusal> 
             "",
         ));
     }
-    let walk = Walk { limits, state: &RefCell::new(WalkState::default()), depth: 0 };
+    let found = Found::default();
+    let walk = Walk { limits, found: &found, depth: 0, from: None };
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-    if let Err(error) = walk.deserialize(&mut deserializer) {
-        let found = walk.state.take().found;
+    let mut tree = match walk.deserialize(&mut deserializer) {
+        Ok(tree) => tree,
         // The text is JSON, or it would not have been read: all that serde_json can still refuse is a number.
-        return Err(found.unwrap_or_else(|| {
-            refusal(ProblemCode::NumberRange, format!("a number is beyond the range of a double: {error}"), "")
-        }));
-    }
-    if !raw.get().trim_start().starts_with('{') {
+        Err(error) => {
+            return Err(found.refusal.take().unwrap_or_else(|| {
+                refusal(ProblemCode::NumberRange, format!("a number is beyond the range of a double: {error}"), "")
+            }));
+        }
+    };
+    if !tree.is_object() {
         return Err(refusal(ProblemCode::Malformed, "data must be an object".to_owned(), ""));
     }
-    if walk.state.borrow().has_null {
-        let mut tree: Value = serde_json::from_str(raw.get()).expect("it was read a moment ago");
-        drop_null_members(&mut tree);
-        return Ok(serde_json::value::to_raw_value(&tree).expect("a tree is plain JSON"));
+    if !found.null.get() {
+        return Ok(Checked { text: raw.to_owned(), tree });
     }
-    Ok(raw.to_owned())
+    drop_null_members(&mut tree);
+    Ok(Checked { text: serde_json::value::to_raw_value(&tree).expect("a tree is plain JSON"), tree })
 }
 
 /// Removes members that are null, at every depth. A null within a list stays: removing it would move the others.
@@ -63,9 +72,18 @@ pub fn drop_null_members(tree: &mut Value) {
 /// The hash of a record's content, the same for every spelling of the same data: order of members, white space,
 /// escapes and the spelling of numbers do not count (RFC 8785).
 pub fn content_hash(data: Option<&RawValue>, attachments: &[Attachment]) -> Hash {
+    let read = |data: &RawValue| serde_json::from_str(data.get()).expect("data was checked when it came in");
+    content_hash_of_tree(data.map(read), attachments)
+}
+
+/// [`content_hash`] of data that is a tree already.
+pub fn content_hash_of_tree(data: Option<Value>, attachments: &[Attachment]) -> Hash {
     let mut hash = Sha256::new();
-    if let Some(data) = data {
-        hash.update(canonical(data));
+    if let Some(mut data) = data {
+        spell_numbers_alike(&mut data);
+        // A tree has its members in order and no white space. The order is not that of RFC 8785 where names go beyond
+        // the Basic Multilingual Plane, which makes no difference to what is equal.
+        hash.update(serde_json::to_vec(&data).expect("a tree is plain JSON"));
     }
     for attachment in attachments {
         hash.update(b"\n");
@@ -74,10 +92,19 @@ pub fn content_hash(data: Option<&RawValue>, attachments: &[Attachment]) -> Hash
     hash.finalize().into()
 }
 
-/// RFC 8785.
-pub fn canonical(data: &RawValue) -> Vec<u8> {
-    let tree: Value = serde_json::from_str(data.get()).expect("data was checked when it came in");
-    serde_json_canonicalizer::to_vec(&tree).expect("a tree is plain JSON")
+/// A whole number is written without point and exponent: `1.0` is `1`, and `-0.0` is `0`.
+fn spell_numbers_alike(tree: &mut Value) {
+    match tree {
+        Value::Object(members) => members.values_mut().for_each(spell_numbers_alike),
+        Value::Array(items) => items.iter_mut().for_each(spell_numbers_alike),
+        Value::Number(number) => {
+            let double = number.as_f64().unwrap_or(f64::NAN);
+            if number.is_f64() && double.fract() == 0.0 && double.abs() <= MAX_SAFE_INTEGER as f64 {
+                *number = (double as i64).into();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// `data` as a tree.
@@ -92,27 +119,47 @@ fn refusal(code: ProblemCode, mut detail: String, pointer: &str) -> Refusal {
     Refusal { code, detail, pointer, cause: None }
 }
 
+/// What a walk finds besides the tree.
 #[derive(Default)]
-struct WalkState {
-    has_null: bool,
-    path: Vec<String>,
-    found: Option<Refusal>,
+struct Found {
+    refusal: RefCell<Option<Refusal>>,
+    null: Cell<bool>,
 }
 
-/// Walks `data` once without building it.
+/// Reads one value of `data`, and checks it on the way.
 struct Walk<'a> {
     limits: &'a Limits,
-    state: &'a RefCell<WalkState>,
+    found: &'a Found,
     depth: u32,
+    /// The value that this one is in, and where; nothing for `data` itself.
+    from: Option<(&'a Walk<'a>, Step<'a>)>,
 }
 
-impl Walk<'_> {
+/// One step of a path.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Member(&'a str),
+    Item(usize),
+}
+
+impl<'a> Walk<'a> {
+    fn into(&'a self, step: Step<'a>) -> Walk<'a> {
+        Walk { limits: self.limits, found: self.found, depth: self.depth + 1, from: Some((self, step)) }
+    }
+
+    /// The JSON Pointer to this value; written only where something is refused.
+    fn pointer(&self) -> String {
+        match self.from {
+            None => "/data".to_owned(),
+            Some((outer, Step::Item(index))) => format!("{}/{index}", outer.pointer()),
+            Some((outer, Step::Member(name))) => {
+                format!("{}/{}", outer.pointer(), name.replace('~', "~0").replace('/', "~1"))
+            }
+        }
+    }
+
     fn refuse<E: Error>(&self, code: ProblemCode, detail: String) -> E {
-        let mut state = self.state.borrow_mut();
-        let path: String =
-            state.path.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect();
-        let found = refusal(code, detail, &format!("/data{path}"));
-        state.found.get_or_insert(found);
+        *self.found.refusal.borrow_mut() = Some(refusal(code, detail, &self.pointer()));
         E::custom("refused")
     }
 
@@ -127,13 +174,13 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn deeper<E: Error>(&self) -> Result<Walk<'_>, E> {
-        let depth = self.depth + 1;
-        if depth > self.limits.nesting {
+    fn nested<E: Error>(&self) -> Result<(), E> {
+        // `data` itself is 1.
+        if self.depth >= self.limits.nesting {
             let limit = self.limits.nesting;
             return Err(self.refuse(ProblemCode::TooDeep, format!("data is nested deeper than {limit}")));
         }
-        Ok(Walk { limits: self.limits, state: self.state, depth })
+        Ok(())
     }
 
     fn whole<E: Error>(&self, magnitude: f64, text: impl fmt::Display) -> Result<(), E> {
@@ -146,122 +193,75 @@ impl Walk<'_> {
 }
 
 impl<'de> DeserializeSeed<'de> for &Walk<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for &Walk<'_> {
-    type Value = ();
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.whole(number as f64, number)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.whole(number.unsigned_abs() as f64, number)
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        if number.fract() == 0.0 { self.whole(number.abs(), number) } else { Ok(()) }
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.text(text, "string")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let deeper = self.deeper()?;
-        let mut index = 0;
-        loop {
-            self.state.borrow_mut().path.push(index.to_string());
-            let more = items.next_element_seed(&deeper)?.is_some();
-            self.state.borrow_mut().path.pop();
-            if !more {
-                return Ok(());
-            }
-            index += 1;
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        // Only as a member is null the same as nothing.
+        if let Some((_, Step::Member(_))) = self.from {
+            self.found.null.set(true);
         }
+        Ok(Value::Null)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let deeper = self.deeper()?;
-        let mut seen = HashSet::new();
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        self.whole(number as f64, number)?;
+        Ok(number.into())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        self.whole(number.unsigned_abs() as f64, number)?;
+        Ok(number.into())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
+        if number.fract() == 0.0 {
+            self.whole(number.abs(), number)?;
+        }
+        Ok(number.into())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        self.text(text, "string")?;
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        self.nested()?;
+        let mut tree = Vec::new();
+        while let Some(item) = items.next_element_seed(&self.into(Step::Item(tree.len())))? {
+            tree.push(item);
+        }
+        Ok(Value::Array(tree))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        self.nested()?;
+        let mut tree = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             self.text(&name, "member name")?;
-            self.state.borrow_mut().path.push(name.clone());
-            if seen.contains(&name) {
-                return Err(self.refuse(ProblemCode::DuplicateMember, format!("the member {name:?} stands twice")));
+            let member = self.into(Step::Member(&name));
+            if tree.contains_key(&name) {
+                return Err(member.refuse(ProblemCode::DuplicateMember, format!("the member {name:?} stands twice")));
             }
-            seen.insert(name);
-            members.next_value_seed(Member(&deeper))?;
-            self.state.borrow_mut().path.pop();
+            let value = members.next_value_seed(&member)?;
+            tree.insert(name, value);
         }
-        Ok(())
-    }
-}
-
-/// The value of a member, where null counts.
-struct Member<'a>(&'a Walk<'a>);
-
-impl<'de> DeserializeSeed<'de> for Member<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.expecting(f)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.0.state.borrow_mut().has_null = true;
-        Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<(), E> {
-        self.0.visit_bool(flag)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.0.visit_u64(number)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.0.visit_i64(number)
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.0.visit_f64(number)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.0.visit_str(text)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
-        self.0.visit_seq(items)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<(), A::Error> {
-        self.0.visit_map(members)
+        Ok(Value::Object(tree))
     }
 }
 
@@ -272,7 +272,7 @@ mod tests {
     fn checked(text: &str) -> Result<String, (ProblemCode, Option<String>)> {
         let raw = RawValue::from_string(text.to_owned()).unwrap();
         let limits = Limits { nesting: 4, string_bytes: 8, record_bytes: 200, ..Limits::default() };
-        check(&raw, &limits).map(|data| data.get().to_owned()).map_err(|refusal| (refusal.code, refusal.pointer))
+        check(&raw, &limits).map(|data| data.text.get().to_owned()).map_err(|refusal| (refusal.code, refusal.pointer))
     }
 
     #[test]
@@ -295,6 +295,8 @@ mod tests {
             (r#"{"a":1e17}"#, NumberRange, Some("/data/a")),
             (r#"{"a":1e999}"#, NumberRange, None),
             (r#"{"a":1,"\u0061":2}"#, DuplicateMember, Some("/data/a")),
+            (r#"{"a":null,"a":2}"#, DuplicateMember, Some("/data/a")),
+            (r#"{"a/b":[[],{"~":"123456789"}]}"#, StringTooLong, Some("/data/a~1b/1/~0")),
             (r#"{"a":"123456789"}"#, StringTooLong, Some("/data/a")),
             (r#"{"a":{"b":{"c":{"d":{}}}}}"#, TooDeep, Some("/data/a/b/c/d")),
             ("[]", Malformed, None),
@@ -308,6 +310,8 @@ mod tests {
         let hash = |text: &str| content_hash(Some(&RawValue::from_string(text.to_owned()).unwrap()), &[]);
         assert_eq!(hash(r#"{"a":1,"b":"é"}"#), hash("{ \"b\": \"\\u00e9\", \"a\": 1.0 }"));
         assert_ne!(hash(r#"{"a":"\u00e9"}"#), hash(r#"{"a":"e\u0301"}"#), "no Unicode normalization");
+        assert_eq!(hash(r#"{"a":[0,100]}"#), hash(r#"{"a":[-0.0,1e2]}"#));
+        assert_ne!(hash(r#"{"a":1}"#), hash(r#"{"a":1.5}"#));
         assert_ne!(hash(r#"{"a":1}"#), content_hash(None, &[]));
     }
 }

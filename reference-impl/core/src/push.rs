@@ -5,7 +5,7 @@
 
 use crate::clock::Ids;
 use crate::conflict::{self, Side};
-use crate::data;
+use crate::data::{self, Checked};
 use crate::policy::{Claim, Contest, PolicyTable, Ruling};
 use crate::problem::Trouble;
 use crate::store::{Commit, DataSetName, Decided, Hash, Loaded, ReplicaRow, State, Touched};
@@ -24,7 +24,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,9 +163,14 @@ fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Regis
 
 /// Checks a mutation as far as that goes without looking at anything stored, and hashes its content.
 fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, Result<Asked, Refusal>) {
-    let cleaned = mutation.data.as_deref().map(|data| data::check(data, limits)).transpose();
+    let checked = mutation.data.as_deref().map(|data| data::check(data, limits)).transpose();
+    let (cleaned, tree) = match checked {
+        Ok(Some(Checked { text, tree })) => (Ok(Some(text)), Some(tree)),
+        Ok(None) => (Ok(None), None),
+        Err(refusal) => (Err(refusal), None),
+    };
     let record_content = match &cleaned {
-        Ok(data) => data::content_hash(data.as_deref(), &mutation.attachments),
+        Ok(_) => data::content_hash_of_tree(tree, &mutation.attachments),
         Err(_) => Sha256::digest(mutation.data.as_ref().map_or("", |data| data.get())).into(),
     };
     let mut hash = Sha256::new();
@@ -246,6 +251,7 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
         loaded,
         states: Vec::new(),
         decided: Vec::new(),
+        heard: HashMap::new(),
         seen: HashSet::new(),
     };
     let outcomes = batch.mutations.iter().map(|read| court.hear(read)).collect();
@@ -303,13 +309,16 @@ struct Court<'a> {
     loaded: Loaded,
     states: Vec<State>,
     decided: Vec<Decided>,
-    seen: HashSet<RecordRef>,
+    /// Where in `decided` each mutation of this batch stands.
+    heard: HashMap<&'a MutationId, usize>,
+    seen: HashSet<&'a RecordRef>,
 }
 
-impl Court<'_> {
+impl<'a> Court<'a> {
     /// The outcome of one mutation, as JSON; a new one is kept.
-    fn hear(&mut self, read: &ReadMutation) -> Box<RawValue> {
-        if let Some(known) = self.loaded.decided.get(&read.mutation_id) {
+    fn hear(&mut self, read: &'a ReadMutation) -> Box<RawValue> {
+        let earlier = self.heard.get(&read.mutation_id).map(|index| &self.decided[*index]);
+        if let Some(known) = earlier.or_else(|| self.loaded.decided.get(&read.mutation_id)) {
             if known.content == read.content {
                 return RawValue::from_string(known.outcome.to_string()).expect("the server wrote it");
             }
@@ -332,7 +341,7 @@ impl Court<'_> {
             content: read.content,
             outcome: Arc::from(outcome.get()),
         };
-        self.loaded.decided.insert(read.mutation_id.clone(), decided.clone());
+        self.heard.insert(&read.mutation_id, self.decided.len());
         self.decided.push(decided);
         outcome
     }
@@ -342,8 +351,8 @@ impl Court<'_> {
         self.ground.registry.entry(&asked.record.type_name).map(TypeEntry::feed_name)
     }
 
-    fn judge(&mut self, mutation_id: &MutationId, asked: &Asked) -> Result<Outcome, Refusal> {
-        if !self.seen.insert(asked.record.clone()) {
+    fn judge(&mut self, mutation_id: &MutationId, asked: &'a Asked) -> Result<Outcome, Refusal> {
+        if !self.seen.insert(&asked.record) {
             return Err(refuse(
                 ProblemCode::RecordTwice,
                 format!(
@@ -355,7 +364,8 @@ impl Court<'_> {
         let entry = self.ground.registry.entry(&asked.record.type_name).expect("the type was checked when it was read");
         let policy =
             self.ground.policies.get(&entry.merge.policy).expect("the domain was checked against the policies");
-        let current = self.loaded.states.get(&asked.record).cloned();
+        // The batch has no further mutation of this record.
+        let current = self.loaded.states.remove(&asked.record);
         let base_is_current = match &current {
             None => asked.base.is_none(),
             Some(state) => asked.base.as_ref() == Some(&state.rev),
@@ -391,7 +401,7 @@ impl Court<'_> {
                 let conflicts =
                     overridden.map(|lost| self.log(asked, Side::of(&lost), Side::of(&state))).into_iter().collect();
                 let outcome = Outcome { conflicts, ..settled(mutation_id, OutcomeKind::Applied, &state) };
-                self.accept(state);
+                self.states.push(state);
                 Ok(outcome)
             }
             (Ruling::Duplicate, Some(current)) => Ok(settled(mutation_id, OutcomeKind::Duplicate, &current)),
@@ -447,11 +457,6 @@ impl Court<'_> {
         let published = RawValue::from_string(state.json.to_string()).expect("the server wrote it");
         self.states.push(state);
         published
-    }
-
-    fn accept(&mut self, state: State) {
-        self.loaded.states.insert(state.record.clone(), state.clone());
-        self.states.push(state);
     }
 }
 

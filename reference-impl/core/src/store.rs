@@ -147,22 +147,26 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Takes in a commit that was decided before this batch and is not stored yet.
-    pub fn absorb(&mut self, touched: &Touched, commit: &Commit) {
-        if touched.data_set != commit.data_set {
+    /// Takes in the commits that were decided before this batch and are not stored yet.
+    pub fn absorb(&mut self, touched: &Touched, commits: &[Commit]) {
+        let mut commits = commits.iter().filter(|commit| commit.data_set == touched.data_set).peekable();
+        if commits.peek().is_none() {
             return;
         }
         let records: HashSet<&RecordRef> = touched.records.iter().collect();
-        for state in commit.states.iter().filter(|state| records.contains(&state.record)) {
-            if let Some(before) = self.states.insert(state.record.clone(), state.clone()) {
-                self.bases.insert(before.rev.clone(), before);
+        let mutations: HashSet<&MutationId> = touched.mutations.iter().collect();
+        for commit in commits {
+            for state in commit.states.iter().filter(|state| records.contains(&state.record)) {
+                if let Some(before) = self.states.insert(state.record.clone(), state.clone()) {
+                    self.bases.insert(before.rev.clone(), before);
+                }
             }
-        }
-        if touched.principal == commit.principal {
+            if commit.principal != touched.principal {
+                continue;
+            }
             if commit.replica.replica == touched.replica {
                 self.replica = Some(commit.replica.clone());
             }
-            let mutations: HashSet<&MutationId> = touched.mutations.iter().collect();
             for decided in commit.decided.iter().filter(|decided| mutations.contains(&decided.mutation_id)) {
                 self.decided.insert(decided.mutation_id.clone(), decided.clone());
             }

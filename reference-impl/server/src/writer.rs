@@ -145,9 +145,7 @@ impl Task {
         let mut commits: Vec<Commit> = Vec::new();
         let mut answers = Vec::with_capacity(jobs.len());
         for ((job, touched), mut loaded) in jobs.iter().zip(touched).zip(loaded) {
-            for commit in &commits {
-                loaded.absorb(touched, commit);
-            }
+            loaded.absorb(touched, &commits);
             answers.push(self.decide(&job.submission, loaded).map(|decision| match decision {
                 Decision::Replay(answer) => answer,
                 Decision::Commit(commit) => {

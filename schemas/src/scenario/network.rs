@@ -34,6 +34,10 @@ pub struct NetworkStep {
     /// The connection is lost, at the place that `at` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<CallKind>,
+    /// The device's process ends without warning, at the place that `at` names, and the connection with it. One request
+    /// is struck. The next step of the device but `sync: ends` is `restart`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill: Option<CallKind>,
     /// The request or the answer waits until it is released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<CallKind>,
@@ -49,9 +53,16 @@ pub struct NetworkStep {
     /// The answer is changed on its way, as `change` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alter: Option<CallKind>,
-    /// Where a drop or a hold strikes.
+    /// Where a drop, a kill or a hold strikes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<FaultPlace>,
+    /// How much of the body comes before `mid_answer` strikes, in bytes, at most all but the last; counted from the end
+    /// where it is negative; half of the body where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+    /// How long after the whole answer a kill at `answer` strikes; at once where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
     /// The answer to give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<CannedReply>,
@@ -69,7 +80,7 @@ pub struct NetworkStep {
     pub times: Option<u64>,
 }
 
-/// Where a drop or a hold strikes.
+/// Where a drop, a kill or a hold strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultPlace {
@@ -79,11 +90,11 @@ pub enum FaultPlace {
     MidRequest,
     /// The server has answered in full; the device gets nothing.
     AfterAnswer,
-    /// The device gets half of the answer.
+    /// The device gets half of the answer, or so many `bytes` of its body.
     MidAnswer,
     /// Before the request goes on to the server (`hold`).
     Request,
-    /// Before the answer goes back to the device (`hold`).
+    /// Before the answer goes back to the device (`hold`), or when the device has got all of it (`kill`).
     Answer,
 }
 

@@ -5,7 +5,9 @@ use crate::Mutant;
 use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::store::FrozenBatch;
-use fieldsync_core::device::{Answer, Call, Event, LocalChange, Next, Reaction, Write};
+use fieldsync_core::device::{
+    Answer, Call, Context, DeviceError, Event, LocalChange, Machine, Next, Reaction, Rules, Write,
+};
 use fieldsync_schemas::id::Version;
 use fieldsync_schemas::problem::{Problem, ProblemCode};
 use fieldsync_schemas::pull::{PullAnswer, RecordRef};
@@ -17,6 +19,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
+    Mutant::device(
+        "the-outbox-is-kept-in-memory",
+        "cycles.durable.outlives-the-process",
+        "A device that is opened again has forgotten what waited to be pushed.",
+        |parts| {
+            effects::around_events(parts, |machine, event, context, rules| {
+                let is_opened = matches!(event, Event::Open { .. });
+                let mut reaction = rules.handle(machine, event, context)?;
+                if is_opened {
+                    reaction.writes.extend(forgotten(machine, context, rules)?);
+                }
+                Ok(reaction)
+            })
+        },
+    ),
     Mutant::device(
         "a-record-is-shown-as-it-first-came",
         "cycles.converge.shows-what-it-pulled+2",
@@ -386,12 +403,7 @@ pub const MUTANTS: &[Mutant] = &[
             effects::around_events(parts, |machine, event, context, rules| {
                 let mut writes = Vec::new();
                 if matches!(&event, Event::Answered(answer) if answer.status == 410) {
-                    let records: HashSet<RecordRef> =
-                        machine.state().outbox.iter().map(|entry| entry.record()).collect();
-                    for record in records {
-                        let discard = Event::Local(LocalChange::Discard { record });
-                        writes.extend(rules.handle(machine, discard, context)?.writes);
-                    }
+                    writes = forgotten(machine, context, rules)?;
                 }
                 let reaction = rules.handle(machine, event, context)?;
                 writes.extend(reaction.writes);
@@ -400,6 +412,17 @@ pub const MUTANTS: &[Mutant] = &[
         },
     ),
 ];
+
+/// Throws away what waits.
+fn forgotten(machine: &mut Machine, context: &Context<'_>, rules: &dyn Rules) -> Result<Vec<Write>, DeviceError> {
+    let records: HashSet<RecordRef> = machine.state().outbox.iter().map(|entry| entry.record()).collect();
+    let mut writes = Vec::new();
+    for record in records {
+        let discard = Event::Local(LocalChange::Discard { record });
+        writes.extend(rules.handle(machine, discard, context)?.writes);
+    }
+    Ok(writes)
+}
 
 /// Does something to each item of a list within a message.
 fn each(body: &mut Value, list: &str, change: impl FnMut(&mut Value)) {

@@ -31,6 +31,22 @@ pub const MUTANTS: &[Mutant] = &[
         records_later,
     ),
     Mutant::device(
+        "an-unknown-change-empties-its-page",
+        "pull.change.unknown-op",
+        "A device stores nothing of a page with a kind of change that it does not know, and goes on behind it.",
+        |parts| {
+            pull_answers(parts, |_, answer| {
+                for page in answer["feeds"].as_array_mut().into_iter().flatten() {
+                    let changes = page["changes"].as_array().cloned().unwrap_or_default();
+                    if changes.iter().any(|change| !["put", "tombstone", "remove"].iter().any(|op| change["op"] == *op))
+                    {
+                        page["changes"] = json!([]);
+                    }
+                }
+            })
+        },
+    ),
+    Mutant::device(
         "new-feeds-are-passed-over",
         "pull.feeds.new-are-pulled",
         "The device does not look at the feeds that an answer names as new.",

@@ -5,10 +5,11 @@ use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::outbox::Progress;
 use fieldsync_core::device::store::Reason;
-use fieldsync_core::device::{Event, LocalChange, Next, Reaction, SyncOutcome, SyncReport, Write};
+use fieldsync_core::device::{Event, LocalChange, Next, Reaction, Write};
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::scenario::{CallKind, ErrorCause, Status};
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
@@ -44,16 +45,19 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant::device(
         "a-failed-push-waits-for-the-user",
         "status.error.retried",
-        "A device whose push failed ends its next sync without sending anything.",
+        "A device whose push failed sends none any more, and its syncs fail without one.",
         |parts| {
-            effects::around_events(parts, |machine, event, context, rules| {
-                let failed = machine.state().marks.last_failure.is_some() && !machine.state().outbox.is_empty();
-                if failed && matches!(event, Event::Begin) {
-                    let report =
-                        SyncReport { outcome: SyncOutcome::Ok, left_out: Vec::new(), counts: Default::default() };
-                    return Ok(Reaction { writes: Vec::new(), next: Next::Finished(report) });
+            let gave_up = AtomicBool::new(false);
+            effects::around_events(parts, move |machine, event, context, rules| {
+                gave_up.fetch_or(machine.state().marks.last_failure.is_some(), Ordering::Relaxed);
+                let mut reaction = rules.handle(machine, event, context)?;
+                let pushes = matches!(&reaction.next, Next::Send(call) if call.kind == CallKind::Push);
+                if pushes && gave_up.load(Ordering::Relaxed) {
+                    let lost = rules.handle(machine, Event::Lost("it was not sent".to_owned()), context)?;
+                    reaction.writes.extend(lost.writes);
+                    reaction.next = lost.next;
                 }
-                rules.handle(machine, event, context)
+                Ok(reaction)
             })
         },
     ),

@@ -1,11 +1,11 @@
 //! A device behind an adapter.
 
 use super::lease::Hosted;
-use crate::subject::device::{Credentials, Device, DeviceError, Quarantined, Shown, SyncEnd};
+use crate::subject::device::{Credentials, Device, DeviceError, Quarantined, Shown, Survey, SyncEnd};
 use async_trait::async_trait;
 use fieldsync_schemas::adapter::{
-    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Create, Edit, OfDevice, OfRecord, Read, Set,
-    ShownRecord, SyncOutcomeWord,
+    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Create, Edit, OfDevice, OfRecord,
+    QuarantinedRecord, Read, Set, ShownRecord, SyncOutcomeWord,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{RecordId, ReplicaId};
@@ -73,6 +73,10 @@ impl AdapterDevice {
     }
 }
 
+fn quarantined(told: Vec<QuarantinedRecord>) -> Vec<Quarantined> {
+    told.into_iter().map(|one| Quarantined { record: one.record, code: one.code }).collect()
+}
+
 #[async_trait]
 impl Device for AdapterDevice {
     async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
@@ -137,8 +141,22 @@ impl Device for AdapterDevice {
     }
 
     async fn quarantine(&self) -> Result<Vec<Quarantined>, DeviceError> {
-        let reading = self.reading(Vec::new()).await?;
-        Ok(reading.quarantine.into_iter().map(|one| Quarantined { record: one.record, code: one.code }).collect())
+        Ok(quarantined(self.reading(Vec::new()).await?.quarantine))
+    }
+
+    async fn survey(&self, records: &[RecordRef]) -> Result<Survey, DeviceError> {
+        let reading = self.reading(records.to_vec()).await?;
+        if !reading.records.iter().map(|shown| &shown.record).eq(records) {
+            return Err(DeviceError(
+                "the answer to `read` must show the records that were asked for, in order".to_owned(),
+            ));
+        }
+        let shown = |one: ShownRecord| Shown { data: one.data, deleted: one.deleted, server: one.server };
+        Ok(Survey {
+            records: reading.records.into_iter().map(shown).collect(),
+            outbox: reading.outbox,
+            quarantine: quarantined(reading.quarantine),
+        })
     }
 
     async fn replica(&self) -> Result<ReplicaId, DeviceError> {

@@ -87,10 +87,12 @@ impl Hosted {
         self.process().await?.ask::<Map<String, Value>>("close", request).await.map(drop)
     }
 
-    /// Ends the process at once.
+    /// Ends the process at once, and returns once it has ended.
     pub(super) async fn kill(&self) {
-        if let Some(process) = self.process.read().await.as_ref() {
+        let process = self.process.read().await.clone();
+        if let Some(process) = process {
             process.kill();
+            process.ended().await;
         }
     }
 

@@ -109,7 +109,7 @@ async fn drops_close_the_connection_at_their_place() {
     for (action, reaches_server, answered) in [
         (FaultAction::DropBeforeSend, 0, false),
         (FaultAction::DropAfterAnswer, 1, true),
-        (FaultAction::DropMidAnswer, 1, true),
+        (FaultAction::DropMidAnswer(Part(None)), 1, true),
     ] {
         let (server, _tap, port, client) = set_up().await;
         port.inject(fault(CallKind::Push, action.clone()));
@@ -122,10 +122,13 @@ async fn drops_close_the_connection_at_their_place() {
             Delivered::Half { bytes, .. } => {
                 assert_eq!(
                     (&action, bytes as u64),
-                    (&FaultAction::DropMidAnswer, seen.upstream.unwrap().body.length / 2)
+                    (&FaultAction::DropMidAnswer(Part(None)), seen.upstream.unwrap().body.length / 2)
                 );
             }
-            other => assert!(matches!(other, Delivered::Closed) && action != FaultAction::DropMidAnswer, "{other:?}"),
+            other => assert!(
+                matches!(other, Delivered::Closed) && action != FaultAction::DropMidAnswer(Part(None)),
+                "{other:?}"
+            ),
         }
         // It lasts until the sync has ended.
         push(&client, &port, "{}").await.expect_err("still");
@@ -137,7 +140,7 @@ async fn drops_close_the_connection_at_their_place() {
 #[tokio::test]
 async fn half_an_answer_is_an_answer_with_a_head_and_half_a_body() {
     let (_server, _tap, port, client) = set_up().await;
-    port.inject(fault(CallKind::Any, FaultAction::DropMidAnswer));
+    port.inject(fault(CallKind::Any, FaultAction::DropMidAnswer(Part(None))));
     let mut response = client.get(format!("{}/pull", port.base_url())).send().await.expect("the head comes whole");
     let whole = response.content_length().unwrap();
     let mut bytes = 0;
@@ -150,6 +153,53 @@ async fn half_an_answer_is_an_answer_with_a_head_and_half_a_body() {
     };
     assert!(end.is_err());
     assert_eq!(bytes, whole / 2);
+}
+
+/// What a device got of an answer: how many bytes, and whether that was all.
+async fn got(response: reqwest::Result<reqwest::Response>) -> Option<(u64, bool)> {
+    let mut response = response.ok()?;
+    let mut bytes = 0;
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes += chunk.len() as u64,
+            Ok(None) => return Some((bytes, true)),
+            Err(_) => return Some((bytes, false)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kill_strikes_once_at_its_place_before_the_device_sees_a_break() {
+    let length = {
+        let (_server, _tap, port, client) = set_up().await;
+        got(client.get(format!("{}/pull", port.base_url())).send().await).await.unwrap().0
+    };
+    for (place, reaches_server, delivered) in [
+        (KillPlace::BeforeSend, 0, None),
+        (KillPlace::AfterAnswer, 1, None),
+        (KillPlace::MidAnswer(Part(Some(0))), 1, Some((0, false))),
+        (KillPlace::MidAnswer(Part(Some(3))), 1, Some((3, false))),
+        (KillPlace::MidAnswer(Part(Some(-1))), 1, Some((length - 1, false))),
+        (KillPlace::Answer(Duration::ZERO), 1, Some((length, true))),
+        (KillPlace::Answer(Duration::from_millis(5)), 1, Some((length, true))),
+    ] {
+        let (server, _tap, port, client) = set_up().await;
+        let killed = Arc::new(AtomicU64::new(0));
+        let count = killed.clone();
+        port.on_kill(Arc::new(move || {
+            let count = count.clone();
+            Box::pin(async move { _ = count.fetch_add(1, Ordering::SeqCst) })
+        }));
+        port.inject(Fault { times: Some(1), ..fault(CallKind::Any, FaultAction::Kill(place)) });
+        let seen = got(client.get(format!("{}/pull", port.base_url())).send().await).await;
+        assert_eq!((server.got().len(), seen), (reaches_server, delivered), "{place:?}");
+        if !matches!(place, KillPlace::Answer(_)) {
+            assert_eq!(killed.load(Ordering::SeqCst), 1, "{place:?}: the process ends before its connection does");
+        }
+        port.wait_kills().await;
+        assert_eq!(killed.load(Ordering::SeqCst), 1, "{place:?}");
+        push(&client, &port, "{}").await.expect("what is started next is spared");
+    }
 }
 
 #[tokio::test]

@@ -11,9 +11,7 @@ pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), 
     for commit in commits {
         let data_set = rows::data_set(connection, &commit.data_set)?;
         let mut feeds = Feeds { connection, data_set, known: HashMap::new() };
-        for state in &commit.states {
-            put_state(connection, data_set, &mut feeds, &mut places, state)?;
-        }
+        put_states(connection, data_set, &mut feeds, &mut places, &commit.states)?;
         feeds.move_heads()?;
         put_decided(connection, data_set, &mut feeds, commit)?;
         put_replica(connection, data_set, commit)?;
@@ -40,9 +38,7 @@ pub(super) fn put_data_set(connection: &Connection, row: &DataSetRow, seeds: &[S
     let data_set = connection.last_insert_rowid();
     let mut places = Places::take_up(connection)?;
     let mut feeds = Feeds { connection, data_set, known: HashMap::new() };
-    for seed in seeds {
-        put_state(connection, data_set, &mut feeds, &mut places, seed)?;
-    }
+    put_states(connection, data_set, &mut feeds, &mut places, seeds)?;
     feeds.move_heads()?;
     places.lay_down(connection)
 }
@@ -96,34 +92,31 @@ impl Feeds<'_> {
     }
 }
 
-fn put_state(
+fn put_states(
     connection: &Connection,
     data_set: i64,
     feeds: &mut Feeds<'_>,
     places: &mut Places,
-    state: &State,
+    states: &[State],
 ) -> Result<(), Failure> {
-    let record = (data_set, state.record.type_name.as_str(), state.record.id.as_str());
-    let kept = connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO history SELECT data_set, feed, type, id, rev, version, modified_at, accepted_at, \
-             replica, deleted, content, json FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3",
-        )?
-        .execute(record)?;
-    if kept > 0 {
-        connection.prepare_cached("DELETE FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?.execute(record)?;
-    }
-    let place = places.next();
-    let (feed, last) = feeds.entry(&state.feed)?;
-    *last = Some(place);
-    connection
-        .prepare_cached("INSERT INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?
-        .execute((
+    let mut insert = connection
+        .prepare_cached("INSERT OR IGNORE INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?;
+    let mut keep = connection.prepare_cached(
+        "INSERT OR REPLACE INTO history SELECT data_set, feed, type, id, rev, version, modified_at, accepted_at, \
+         replica, deleted, content, json FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3",
+    )?;
+    let mut delete = connection.prepare_cached("DELETE FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?;
+    for state in states {
+        let place = places.next();
+        let (feed, last) = feeds.entry(&state.feed)?;
+        *last = Some(place);
+        let record = (data_set, state.record.type_name.as_str(), state.record.id.as_str());
+        let row = (
             place,
-            data_set,
+            record.0,
             *feed,
-            state.record.type_name.as_str(),
-            state.record.id.as_str(),
+            record.1,
+            record.2,
             state.rev.as_str(),
             state.version.get(),
             state.modified_at.as_millis(),
@@ -132,7 +125,16 @@ fn put_state(
             state.deleted,
             state.content,
             &*state.json,
-        ))?;
+        );
+        if insert.execute(row)? == 0 {
+            // The record has a state already, which is kept by its rev.
+            keep.execute(record)?;
+            delete.execute(record)?;
+            if insert.execute(row)? == 0 {
+                return Err(format!("the state of {} does not fit the table", state.record).into());
+            }
+        }
+    }
     Ok(())
 }
 

@@ -6,9 +6,9 @@ use fieldsync_core::store::{Decided, Loaded, ReplicaRow, Touched};
 use fieldsync_schemas::id::{BatchToken, Seq};
 use rusqlite::Connection;
 
+/// To be called within a transaction, so that all is seen at one moment.
 pub(super) fn load(connection: &Connection, touched: &[Touched]) -> Result<Vec<Loaded>, Failure> {
-    let view = connection.unchecked_transaction()?;
-    touched.iter().map(|touched| load_one(&view, touched)).collect()
+    touched.iter().map(|touched| load_one(connection, touched)).collect()
 }
 
 fn load_one(connection: &Connection, touched: &Touched) -> Result<Loaded, Failure> {

@@ -29,6 +29,11 @@ use writer::Writer;
 const FILE: &str = "fieldsync.sqlite";
 const SCHEMA: &str = include_str!("schema.sql");
 const SCHEMA_VERSION: i64 = 1;
+/// The writer's share of memory, in negative KiB: what one commit changes should fit.
+const WRITER_CACHE: i64 = -65_536;
+/// After so many pages the log is written back into the database. A page that changes again and again until then, such
+/// as the end of an index, is written back once.
+const CHECKPOINT: i64 = 8192;
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Why something that was asked of the database failed, whatever said so.
@@ -61,6 +66,8 @@ impl SqliteStore {
         let mut connection = connect(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
         prepare_schema(&mut connection)?;
         let readers = Readers::open(|| {
             let connection = connect(path)?;
@@ -103,10 +110,17 @@ impl Store for SqliteStore {
         const DOING: &str = "load what a batch touches";
         let rows = |one: &Touched| one.records.len() + one.bases.len() + one.mutations.len();
         if touched.iter().map(rows).sum::<usize>() <= FEW {
-            return self.readers.few(DOING, |connection| load::load(connection, touched)).await;
+            return self
+                .readers
+                .few(DOING, |connection| {
+                    let view = connection.unchecked_transaction()?;
+                    load::load(&view, touched)
+                })
+                .await;
         }
         let touched = touched.to_vec();
-        self.readers.many(DOING, move |connection| load::load(connection, &touched)).await
+        // On the writing connection, whose cache still holds what it wrote last.
+        self.writer.run(DOING, move |connection| load::load(connection, &touched)).await
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Result<(), StoreError> {

@@ -74,9 +74,10 @@ CREATE TABLE decided (
     feed INTEGER NOT NULL,
     decided_at INTEGER NOT NULL,
     content BLOB NOT NULL,
-    outcome TEXT NOT NULL,
-    PRIMARY KEY (data_set, principal, mutation_id)
-) WITHOUT ROWID;
+    outcome TEXT NOT NULL
+);
+-- Narrow, and apart from the rows, which stand in the order in which they came: ids come in any order.
+CREATE UNIQUE INDEX decided_by_id ON decided (data_set, principal, mutation_id);
 CREATE INDEX decided_by_age ON decided (data_set, feed, decided_at);
 
 CREATE TABLE accounts (

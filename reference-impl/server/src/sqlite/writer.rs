@@ -16,7 +16,8 @@ pub(super) struct Writer {
 
 /// A write whose result has any type.
 trait Write: Send {
-    fn run(&mut self, connection: &Connection);
+    /// Whether it went well; one that fails must not take its neighbours with it, nor leave half of itself behind.
+    fn run(&mut self, connection: &Connection) -> bool;
     fn answer(self: Box<Self>, lost: Option<&str>);
 }
 
@@ -31,10 +32,9 @@ where
     T: Send,
     F: FnOnce(&Connection) -> Result<T, Failure> + Send,
 {
-    fn run(&mut self, connection: &Connection) {
-        if let Some(work) = self.work.take() {
-            self.done = Some(whole_or_not(connection, work));
-        }
+    fn run(&mut self, connection: &Connection) -> bool {
+        self.done = self.work.take().map(|work| work(connection));
+        matches!(self.done, Some(Ok(_)))
     }
 
     fn answer(self: Box<Self>, lost: Option<&str>) {
@@ -46,20 +46,6 @@ where
         // Nobody waits any more where a request was given up; the write stands all the same.
         let _ = self.answer.send(result);
     }
-}
-
-/// A write that fails must not take its neighbours with it.
-fn whole_or_not<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    connection.prepare_cached("SAVEPOINT one")?.execute([])?;
-    let result = work(connection);
-    if result.is_err() {
-        connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
-    }
-    connection.prepare_cached("RELEASE one")?.execute([])?;
-    result
 }
 
 impl Writer {
@@ -91,10 +77,51 @@ impl Writer {
     }
 }
 
+/// Runs these writes in one transaction. One alone needs no savepoint, which would copy every page before it changes.
 fn transact(connection: &mut Connection, writes: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let [alone] = writes {
+        return if alone.run(&transaction) { transaction.commit() } else { transaction.rollback() };
+    }
     for write in writes {
-        write.run(&transaction);
+        transaction.prepare_cached("SAVEPOINT one")?.execute([])?;
+        if !write.run(&transaction) {
+            transaction.prepare_cached("ROLLBACK TO one")?.execute([])?;
+        }
+        transaction.prepare_cached("RELEASE one")?.execute([])?;
     }
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(number: i64, fails: bool) -> impl FnOnce(&Connection) -> Result<(), Failure> + Send + 'static {
+        move |connection| {
+            connection.execute("INSERT INTO numbers VALUES (?1)", [number])?;
+            if fails { Err("it failed after all".into()) } else { Ok(()) }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_leaves_nothing_behind_alone_or_among_others() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE numbers (number INTEGER)").unwrap();
+        let writer = Writer::start(connection).unwrap();
+        assert!(writer.run("put", put(1, true)).await.is_err());
+        // These two wait together behind one that is held.
+        let (release, held) = mpsc::channel();
+        let (hold, failed, went_well, ()) = tokio::join!(
+            writer.run("hold", move |_| Ok(held.recv()?)),
+            writer.run("put", put(2, true)),
+            writer.run("put", put(3, false)),
+            async { release.send(()).unwrap() },
+        );
+        assert!(hold.is_ok() && failed.is_err() && went_well.is_ok());
+        let count =
+            |sql: &'static str| writer.run("count", move |c| Ok(c.query_row(sql, [], |row| row.get::<_, i64>(0))?));
+        assert_eq!(count("SELECT COUNT(*) FROM numbers").await.unwrap(), 1);
+        assert_eq!(count("SELECT number FROM numbers").await.unwrap(), 3);
+    }
 }

@@ -1,0 +1,111 @@
+//! Devices whose processes end where it hurts: at every write of their store, and in a storm of kills and cuts.
+
+mod mortal_device;
+
+use fieldsync_conformance::run::{self, Options};
+use fieldsync_conformance::scenario::{Case, parse, storm};
+use fieldsync_conformance::spec::Spec;
+use fieldsync_conformance::subject::reference::EmbeddedServer;
+use fieldsync_schemas::event::{Event, ScenarioEnded, Verdict};
+use mortal_device::MortalDevices;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// More writes than the tablet makes in the run below.
+const MOST_WRITES: u64 = 100;
+
+/// Everything that a device stores: creates, edits, a delete, lost answers, a lost contest, a refusal, pages.
+const RUN: &str = "
+title: Two devices come to rest in one state, whenever one of them ends
+covers: [cycles.durable.outlives-the-process]
+profile: version-wins
+devices: {tablet: {page: 1, batch: 2}, phone: {}}
+steps:
+  - phone: {create: {observation: cough, data: {days: 3}}}
+  - phone: {create: {household: hut, data: {members: 4}}}
+  - phone: {sync: ok}
+  - tablet: {create: {observation: fever, data: {temp: 38.1}}}
+  - tablet: {create: {observation: rash, data: {arm: left}}}
+  - tablet: {sync: ok}
+  - phone: {sync: ok}
+  - phone: {edit: {fever: {temp: 40.1}}}
+  - phone: {edit: {fever: {temp: 40.2}}}
+  - phone: {sync: ok}
+  - tablet: {edit: {fever: {temp: 38.6}}}
+  - tablet: {delete: rash}
+  - tablet: {create: {observation: burn, data: {hand: left}}}
+  - network: {drop: push, of: tablet, at: after_answer}
+  - tablet: {sync: ends}
+  - tablet: {edit: {burn: {hand: right}}}
+  - network: {drop: push, of: tablet, at: mid_answer, after: 1}
+  - tablet: {sync: ends}
+  - network: {drop: pull, of: tablet, at: mid_answer, after: 1}
+  - tablet: {sync: ends}
+  - tablet: {create: {observation: broken, data: {count: 9007199254740993}}}
+  - tablet: {sync: ok}
+  - tablet: {sync: ok}
+  - tablet: {outbox: 0}
+  - tablet: {quarantine: {broken: number-range}}
+  - tablet: {reads: {cough: {days: 3}, hut: {members: 4}, fever: {temp: 40.2}, rash: deleted, burn: {hand: right}}}
+  - tablet: {conflicts: [{record: fever, lost: {temp: 38.6}, kept: {temp: 40.2}, lost_by: tablet, kept_by: phone}]}
+  - phone: {sync: ok}
+  - phone: {reads: {fever: {temp: 40.2}, rash: deleted, burn: {hand: right}, broken: absent}}
+  - phone: {holds: {burn: {version: 2}, rash: {version: 2}, fever: {version: 3}}}
+";
+
+/// Runs all cases; what did not pass, in words.
+async fn run_all(cases: &[Case], devices: Arc<MortalDevices>, repeat: u64) -> Vec<String> {
+    let embedded = EmbeddedServer::start().await.expect("the reference starts");
+    let server = Arc::new(embedded.connect().await.expect("the reference answers"));
+    let spec = Arc::new(Spec::embedded().expect("the specification is sound"));
+    let options = Options { jobs: 4, timeout: Duration::from_secs(30), repeat: repeat as u32, ..Options::default() };
+    let cases: Vec<&Case> = cases.iter().collect();
+    let events = run::run(&cases, &spec, server, devices, &options, &mut |_| {}).await;
+    let ended: Vec<&ScenarioEnded> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Scenario(ended) => Some(&**ended),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ended.len(), cases.len() * repeat as usize, "everything has run");
+    ended.into_iter().filter(|ended| ended.verdict != Verdict::Pass).map(told).collect()
+}
+
+fn told(ended: &ScenarioEnded) -> String {
+    let failures: Vec<String> = ended
+        .failures
+        .iter()
+        .map(|one| format!("{}, line {}: {}: expected {}, got {}", one.rule, one.line, one.what, one.expected, one.got))
+        .collect();
+    let log = ended.log.as_deref().unwrap_or_default();
+    format!(
+        "{} ({log}): {:?} {} {}",
+        ended.id,
+        ended.verdict,
+        ended.reason.as_deref().unwrap_or(""),
+        failures.join("; ")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_ends_at_any_write_comes_to_rest() {
+    let cases = parse("fixtures/scenarios/storm/every-write.yaml", RUN).expect("a fixture that loads");
+    let devices = Arc::new(MortalDevices::ending_at_every_write_of("tablet"));
+    let failed = run_all(&cases, devices.clone(), 2 * MOST_WRITES).await;
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    let (first, last) = (1, MOST_WRITES);
+    assert!(devices.has_ended_at(first) && !devices.has_ended_at(last), "every write is struck, and none is left over");
+    assert!(devices.has_ended_at(30), "the run has that many writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_kills_and_cuts_end_in_one_state() {
+    let cases: Vec<Case> = (0..50).map(|seed| storm::storm(seed, 10).expect("a fixture that loads")).collect();
+    let kills: usize = cases.iter().map(|case| case.source.matches("kill:").count()).sum();
+    let devices = Arc::new(MortalDevices::default());
+    let failed = run_all(&cases, devices.clone(), 1).await;
+    assert!(failed.is_empty(), "the id of a scenario is its seed:\n{}", failed.join("\n"));
+    // A cut shows in the sync that fails by it; a kill shows here.
+    assert_eq!(devices.kills(), kills);
+}
