@@ -23,7 +23,7 @@ use fieldsync_server::Parts;
 pub struct Mutant {
     /// Its name: the fault as a fact.
     pub name: &'static str,
-    /// The rule that it breaks.
+    /// The rule that it breaks, in the wording that it was made for.
     pub rule: &'static str,
     /// The fault, in one sentence.
     pub sentence: &'static str,
@@ -59,6 +59,11 @@ impl Mutant {
         fault: fn(DeviceParts) -> DeviceParts,
     ) -> Self {
         Self { name, rule, sentence, fault: Fault::Device(fault) }
+    }
+
+    /// The rule's id, without the number of its wording.
+    pub fn rule_id(&self) -> &'static str {
+        self.rule.split_once('+').map_or(self.rule, |(id, _)| id)
     }
 }
 

@@ -213,11 +213,9 @@ fn network(lint: &Lint<'_>, step: &NetworkStep, path: &Path, seen: &mut Seen) ->
     if let Some(alias) = &step.about {
         lint.use_alias(alias, &path.key("about"), seen)?;
     }
-    if step.kill.is_some() {
-        if seen.killed.contains(&step.of) || !seen.doomed.insert(step.of.clone()) {
-            let message = format!("`{}` is killed already: let its sync end, and restart it first", step.of);
-            return Err(lint.wrong(&path.key("kill"), message));
-        }
+    if step.kill.is_some() && (seen.killed.contains(&step.of) || !seen.doomed.insert(step.of.clone())) {
+        let message = format!("`{}` is killed already: let its sync end, and restart it first", step.of);
+        return Err(lint.wrong(&path.key("kill"), message));
     }
     if step.hold.is_some() {
         seen.held.insert(step.of.clone());

@@ -171,27 +171,27 @@ fn what_has_not_the_form_of_a_step_is_refused_where_it_stands() {
         ),
         (
             &["network: {of: tablet, kill: push, at: answer, bytes: 3}"],
-            "5:54: steps[0].network.bytes: bytes are counted at mid_answer",
+            "5:51: steps[0].network.bytes: bytes are counted at mid_answer",
         ),
         (
             &["network: {of: tablet, drop: push, at: mid_answer, delay_ms: 3}"],
-            "5:61: steps[0].network.delay_ms: only a kill at answer can be late",
+            "5:55: steps[0].network.delay_ms: only a kill at answer can be late",
         ),
         (
             &["network: {of: tablet, kill: push, at: answer, times: 2}"],
-            "5:54: steps[0].network.times: a process ends once",
+            "5:51: steps[0].network.times: a process ends once",
         ),
         (
             &["network: {of: tablet, kill: push, at: answer}", "tablet: {sync: ok}"],
-            "6:20: steps[1].tablet.sync: the process is killed in this sync",
+            "6:14: steps[1].tablet.sync: the process is killed in this sync",
         ),
         (
             &["network: {of: tablet, kill: push, at: answer}", "tablet: {sync: ends}", "tablet: {sync: ok}"],
-            "7:13: steps[2].tablet: `tablet` was killed: write `tablet: {restart: true}` first",
+            "7:5: steps[2].tablet: `tablet` was killed: write `tablet: {restart: true}` first",
         ),
         (
             &["network: {of: tablet, kill: push, at: answer}", "network: {of: tablet, kill: pull, at: answer}"],
-            "6:33: steps[1].network.kill: `tablet` is killed already",
+            "6:27: steps[1].network.kill: `tablet` is killed already",
         ),
         (&["network: {of: tablet, answer: pull}"], "5:5: steps[0].network: an `answer` needs what to answer"),
         (
