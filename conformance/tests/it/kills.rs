@@ -11,8 +11,8 @@ use mortal_device::MortalDevices;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// More writes than the tablet makes in the run below.
-const MOST_WRITES: u64 = 100;
+/// More writes than a device makes in the run below.
+const MOST_WRITES: u64 = 40;
 
 /// Everything that a device stores: creates, edits, a delete, lost answers, a lost contest, a refusal, pages.
 const RUN: &str = "
@@ -91,12 +91,15 @@ fn told(ended: &ScenarioEnded) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_ends_at_any_write_comes_to_rest() {
     let cases = parse("fixtures/scenarios/storm/every-write.yaml", RUN).expect("a fixture that loads");
-    let devices = Arc::new(MortalDevices::ending_at_every_write_of("tablet"));
-    let failed = run_all(&cases, devices.clone(), 2 * MOST_WRITES).await;
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
-    let (first, last) = (1, MOST_WRITES);
-    assert!(devices.has_ended_at(first) && !devices.has_ended_at(last), "every write is struck, and none is left over");
-    assert!(devices.has_ended_at(30), "the run has that many writes");
+    for (device, least) in [("tablet", 25), ("phone", 10)] {
+        let devices = Arc::new(MortalDevices::ending_at_every_write_of(device));
+        let failed = run_all(&cases, devices.clone(), 2 * MOST_WRITES).await;
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
+        let struck = devices.ended_at();
+        println!("{device} ended at each of {} writes", struck.len());
+        assert_eq!(struck, (1..=struck.len() as u64).collect(), "no write is passed over");
+        assert!((least..MOST_WRITES).contains(&(struck.len() as u64)), "{} writes: none is left over", struck.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

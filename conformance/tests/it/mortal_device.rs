@@ -50,9 +50,9 @@ impl MortalDevices {
         Self { ending: Some(name), ..Self::default() }
     }
 
-    /// Whether a device has ended at this write.
-    pub fn has_ended_at(&self, write: u64) -> bool {
-        self.seen.ended_at.lock().expect("nothing panics while it holds this").contains(&write)
+    /// The writes at which a device has ended.
+    pub fn ended_at(&self) -> BTreeSet<u64> {
+        self.seen.ended_at.lock().expect("nothing panics while it holds this").clone()
     }
 
     /// How many devices the network has killed.

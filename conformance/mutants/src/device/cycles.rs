@@ -121,6 +121,16 @@ pub const MUTANTS: &[Mutant] = &[
         },
     ),
     Mutant::device(
+        "a-batch-is-frozen-in-memory",
+        "cycles.freeze.byte-for-byte",
+        "A device keeps the batch on its way in memory, and makes another after its process ended.",
+        |parts| {
+            effects::reactions(parts, |reaction| {
+                reaction.writes.retain(|write| !matches!(write, Write::Batch(Some(_))));
+            })
+        },
+    ),
+    Mutant::device(
         "every-save-is-a-mutation-in-the-batch",
         "cycles.batch.record-once",
         "A device puts two mutations of one record into a batch.",
