@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub struct PullRequest {
     /// The asking replica.
     pub replica: ReplicaId,
-    /// The epoch that the device knows; absent before its first pull.
+    /// The epoch that the device knows, by its session or the last answer; absent where it knows none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
     /// The greatest number of changes in the whole answer; the server's `page_changes` where absent or above it.

@@ -23,7 +23,7 @@ pub struct PushRequest<M = Mutation> {
     pub seq: Seq,
     /// The token of the answer to the batch before; null for the first.
     pub previous: Option<BatchToken>,
-    /// The epoch that the device knows; absent before its first pull.
+    /// The epoch that the device knows, by its session or the last answer; absent where it knows none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
     /// The mutations, in order. A record has at most one.

@@ -111,10 +111,10 @@ fn matrix(args: &MutantsArgs) -> Result<ExitStatus, CommandError> {
         suite.rule(id)?;
     }
     let wanted = |list: &[String], name: &str| list.is_empty() || list.iter().any(|one| one == name);
+    let breaks = |mutant: &Mutant| wanted(&args.rule, mutant.rule) || wanted(&args.rule, mutant.rule_id());
     let mutants: Vec<Mutant> = fieldsync_mutants::all()
         .into_iter()
-        .filter(|mutant| wanted(&args.mutant, mutant.name))
-        .filter(|mutant| wanted(&args.rule, mutant.rule) || wanted(&args.rule, mutant.rule_id()))
+        .filter(|mutant| wanted(&args.mutant, mutant.name) && breaks(mutant))
         .collect();
     if mutants.is_empty() {
         return Err(CommandError::usage("no mutant is selected; `fieldsync list mutants` shows what there is"));

@@ -23,7 +23,7 @@ use fieldsync_server::Parts;
 pub struct Mutant {
     /// Its name: the fault as a fact.
     pub name: &'static str,
-    /// The rule that it breaks.
+    /// The rule that it breaks, in the wording that it was made for.
     pub rule: &'static str,
     /// The fault, in one sentence.
     pub sentence: &'static str,
@@ -61,7 +61,7 @@ impl Mutant {
         Self { name, rule, sentence, fault: Fault::Device(fault) }
     }
 
-    /// The id of the rule that it breaks, without the wording that is meant.
+    /// The rule's id, without the number of its wording.
     pub fn rule_id(&self) -> &'static str {
         self.rule.split_once('+').map_or(self.rule, |(id, _)| id)
     }

@@ -7,7 +7,6 @@ use fieldsync_conformance::spec::{RuleRef, Spec};
 use fieldsync_conformance::subject::client::Client;
 use fieldsync_conformance::subject::reference::{EmbeddedServer, ReferenceDevices};
 use fieldsync_schemas::event::{Actor, Event, ScenarioEnded, Verdict};
-use fieldsync_schemas::id::RuleId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -76,9 +75,8 @@ pub async fn run(mutants: Vec<Mutant>, cases: &[Case], spec: &Arc<Spec>, jobs: u
 }
 
 async fn fate(mutant: &Mutant, cases: &[Case], spec: &Arc<Spec>, all: bool) -> Fate {
-    // Whatever wording each of them names.
-    let is_own = |rule: &RuleId| RuleRef::from(rule).id.as_str() == mutant.rule_id();
-    let covers = |case: &&Case| case.scenario.covers.iter().any(is_own);
+    let covers =
+        |case: &&Case| case.scenario.covers.iter().any(|rule| RuleRef::from(rule).id.as_str() == mutant.rule_id());
     let (own, other): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(covers);
     let (embedded, devices, actor): (_, Arc<dyn Client>, Actor) = match mutant.fault {
         Fault::Server(fault) => {
@@ -105,7 +103,7 @@ async fn fate(mutant: &Mutant, cases: &[Case], spec: &Arc<Spec>, all: bool) -> F
         for ended in events.iter().filter_map(ended) {
             ran += usize::from(!matches!(ended.verdict, Verdict::Unsupported | Verdict::NotTested));
             for failure in &ended.failures {
-                if is_own(&failure.rule) {
+                if RuleRef::from(&failure.rule).id.as_str() == mutant.rule_id() {
                     return Fate::Killed { by: ended.id.clone() };
                 }
                 wrong.get_or_insert((ended.id.clone(), failure.rule.to_string()));

@@ -20,6 +20,7 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::{Data, Record};
 use fieldsync_schemas::scenario::{FailureCause, Status};
+use fieldsync_schemas::time::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -135,6 +136,7 @@ struct Inner {
     running: Mutex<Option<Running>>,
     occasions: Option<Arc<Occasions>>,
     starter: Mutex<Option<AbortHandle>>,
+    last_end: Mutex<Option<Timestamp>>,
 }
 
 /// The sync that runs, or the last one.
@@ -159,6 +161,7 @@ impl Device {
             running: Mutex::new(None),
             occasions,
             starter: Mutex::new(None),
+            last_end: Mutex::new(None),
         }));
         device.0.step(Event::Open { replica })?;
         if let Some(occasions) = device.0.occasions.clone() {
@@ -207,6 +210,11 @@ impl Device {
         }
     }
 
+    /// When the last sync ended, by the device's clock; nothing since it was opened, where none has.
+    pub fn last_sync_ended(&self) -> Option<Timestamp> {
+        *lock(&self.0.last_end)
+    }
+
     /// Syncs. While a sync runs, waits for it.
     pub async fn sync(&self) -> SyncReport {
         let mut report = self.begin();
@@ -231,6 +239,8 @@ impl Device {
         // A task of its own: a caller that stops waiting does not stop the sync.
         let task = tokio::spawn(async move {
             let report = inner.sync().await;
+            // Before anybody learns of the end: the interval counts from it.
+            *lock(&inner.last_end) = Some(inner.options.clock.now());
             let _ = tell.send(Some(report));
         });
         *running = Some(Running { report: report.clone(), task: task.abort_handle() });

@@ -51,12 +51,12 @@ pub(crate) async fn start_syncs(
 ) {
     let mut online = occasions.online.subscribe();
     while online.wait_for(|online| *online).await.is_ok() {
-        match device() {
-            Some(device) => _ = device.sync().await,
-            None => return,
-        }
+        let Some(device) = device() else { return };
+        device.sync().await;
+        let ended = device.last_sync_ended().unwrap_or_else(|| clock.now());
+        drop(device);
         let interval = i64::try_from(occasions.interval.as_millis()).unwrap_or(i64::MAX);
-        let due = Timestamp::from_millis(clock.now().as_millis().saturating_add(interval));
+        let due = Timestamp::from_millis(ended.as_millis().saturating_add(interval));
         tokio::select! {
             () = occasions.changed.notified() => {}
             () = timer.reached(due) => {}

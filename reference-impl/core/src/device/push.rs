@@ -195,7 +195,7 @@ impl Step<'_> {
                     Err(next) => Ok(next),
                 }
             }
-            Retry::Rebase | Retry::Login => {
+            Retry::Rebase => {
                 self.refused_whole(batch, failure);
                 self.go_on()
             }
