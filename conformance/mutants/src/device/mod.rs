@@ -3,6 +3,7 @@
 mod conflicts;
 mod cycles;
 mod cycles_order;
+mod cycles_trouble;
 mod deletes;
 mod errors;
 mod levels;
@@ -27,5 +28,6 @@ pub const MUTANTS: &[&[Mutant]] = &[
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,
+    cycles_trouble::MUTANTS,
     errors::MUTANTS,
 ];
