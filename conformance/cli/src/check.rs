@@ -245,6 +245,8 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
         Some(Subject::Client(client)) => {
             options.judged = vec![Actor::Device];
             options.each_role = true;
+            // Each scenario has a process of the client to itself, and some are slow to start.
+            options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
             let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
             let Some(command) = &client.command else {

@@ -52,7 +52,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            jobs: 16,
+            jobs: 4 * cores(),
             timeout: Duration::from_secs(10),
             repeat: 1,
             seed: 0,
@@ -64,6 +64,11 @@ impl Default for Options {
             cleanup: false,
         }
     }
+}
+
+/// The cores of this machine. A scenario waits most of its time, so that several to a core keep it busy.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Runs scenarios against a server, acted by this client; `watch` sees every event as it comes.
