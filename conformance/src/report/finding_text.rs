@@ -113,7 +113,8 @@ fn write_scenario(out: &mut Text, finding: &Finding<'_>, run: &Run<'_>, backgrou
         0 => out.line(Tone::Faint, format!("            {file}, seen beside its steps")),
         line => {
             out.line(Tone::Faint, format!("            {file}:{line}"));
-            if let Some(step) = case.and_then(|case| case.line(line)) {
+            // A step that goes over several lines begins with nothing but its name.
+            if let Some(step) = case.and_then(|case| case.line(line)).filter(|step| !step.ends_with(':')) {
                 out.line(Tone::Faint, cut(&format!("            {step}"), width));
             }
         }
