@@ -1,244 +1,23 @@
-//! A push: one batch of one replica, each mutation with its own outcome.
-//!
-//! Chapter: push. A batch is read without looking at anything stored, so that many can be read side by side; then it
-//! is decided against what it touches, one batch after another.
+//! Deciding a batch: whether it is the replica's next one, and what becomes of each of its mutations.
 
-use crate::clock::Ids;
+use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
 use crate::conflict::{self, Side};
-use crate::data::{self, Checked};
-use crate::policy::{Claim, Contest, PolicyTable, Ruling};
+use crate::data;
+use crate::policy::{Claim, Contest, Ruling};
 use crate::problem::Trouble;
-use crate::store::{Commit, DataSetName, Decided, Hash, Loaded, ReplicaRow, State, Touched};
+use crate::store::{Commit, Decided, Loaded, ReplicaRow, State};
 use fieldsync_schemas::conflict::Writer;
-use fieldsync_schemas::id::{
-    BatchToken, Epoch, FeedName, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version,
-};
+use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Seq, Version};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
-use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest, Refusal};
+use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
 use fieldsync_schemas::record::Record;
-use fieldsync_schemas::registry::{Registry, TypeEntry};
-use fieldsync_schemas::session::Limits;
+use fieldsync_schemas::registry::TypeEntry;
 use fieldsync_schemas::time::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How far a device's clock may be ahead of the server's before its times are clamped.
-pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
-/// How far a pushed version may be above the current one.
-pub const VERSION_LEAP: u64 = 10_000;
-
-/// A batch, read and checked as far as that goes without looking at anything stored.
-#[derive(Debug)]
-pub struct Batch {
-    /// The replica that sends it.
-    pub replica: ReplicaId,
-    /// Its place in the replica's row of batches.
-    pub seq: Seq,
-    /// The token of the answer before.
-    pub previous: Option<BatchToken>,
-    /// The hash of the decoded body.
-    pub body: Hash,
-    /// The mutations, in order.
-    pub mutations: Vec<ReadMutation>,
-}
-
-/// A mutation, read and checked.
-#[derive(Debug)]
-pub struct ReadMutation {
-    /// Its id.
-    pub mutation_id: MutationId,
-    /// The hash of its content, base apart.
-    pub content: Hash,
-    /// What it asks for, or why it is refused whatever is stored.
-    pub asked: Result<Asked, Refusal>,
-}
-
-/// What a mutation asks for.
-#[derive(Debug)]
-pub struct Asked {
-    /// What it does.
-    pub op: MutationOp,
-    /// The record.
-    pub record: RecordRef,
-    /// The state it was made on.
-    pub base: Option<Rev>,
-    /// The version it claims.
-    pub version: Version,
-    /// When it was made, by the device's clock.
-    pub modified_at: Timestamp,
-    /// The whole record; none for a delete.
-    pub data: Option<Box<RawValue>>,
-    /// The hash of the record's content.
-    pub content: Hash,
-}
-
-/// What a batch is decided with, besides what it touches.
-#[derive(Clone, Copy)]
-pub struct Ground<'a> {
-    /// The data set.
-    pub data_set: &'a DataSetName,
-    /// Its epoch.
-    pub epoch: &'a Epoch,
-    /// Who pushes.
-    pub principal: &'a Principal,
-    /// The tag of the principal's session.
-    pub session: &'a SessionTag,
-    /// The types.
-    pub registry: &'a Registry,
-    /// The merge policies.
-    pub policies: &'a PolicyTable,
-    /// Makes revs and tokens.
-    pub ids: &'a dyn Ids,
-    /// The data set's clock.
-    pub now: Timestamp,
-}
-
-/// What becomes of a batch.
-#[derive(Debug)]
-pub enum Decision {
-    /// It was answered before: this answer goes out once more, and nothing changes.
-    Replay(Arc<str>),
-    /// This is to be committed; its answer is the replica's.
-    Commit(Commit),
-}
-
-/// Reads the body of a push.
-pub fn read(body: &[u8], limits: &Limits, registry: &Registry) -> Result<Batch, Trouble> {
-    let request: PushRequest<&RawValue> = serde_json::from_slice(body)
-        .map_err(|error| Trouble::new(ProblemCode::Malformed, format!("the body is no push: {error}")))?;
-    let count = request.mutations.len();
-    if count == 0 {
-        return Err(Trouble::new(ProblemCode::Malformed, "a batch has at least one mutation"));
-    }
-    if count > limits.batch_mutations as usize {
-        let limit = limits.batch_mutations;
-        return Err(Trouble::new(
-            ProblemCode::BatchTooLarge,
-            format!("the batch has {count} mutations; this server takes at most {limit}. Send it in halves, as a new replica"),
-        )
-        .with_limit("batch_mutations", u64::from(limit)));
-    }
-    let mut mutations = Vec::with_capacity(count);
-    for (index, raw) in request.mutations.iter().enumerate() {
-        mutations.push(read_mutation(raw, index, limits, registry)?);
-    }
-    Ok(Batch {
-        replica: request.replica,
-        seq: request.seq,
-        previous: request.previous,
-        body: Sha256::digest(body).into(),
-        mutations,
-    })
-}
-
-/// One unreadable mutation must not hide the others: as long as its id can be read, it gets an outcome of its own.
-fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Registry) -> Result<ReadMutation, Trouble> {
-    #[derive(Deserialize)]
-    struct OnlyId {
-        mutation_id: MutationId,
-    }
-    match serde_json::from_str::<Mutation>(raw.get()) {
-        Ok(mutation) => {
-            let mutation_id = mutation.mutation_id.clone();
-            let (content, asked) = examine(mutation, limits, registry);
-            Ok(ReadMutation { mutation_id, content, asked })
-        }
-        Err(error) => {
-            let Ok(OnlyId { mutation_id }) = serde_json::from_str(raw.get()) else {
-                let mut trouble = Trouble::new(ProblemCode::Malformed, format!("a mutation cannot be read: {error}"));
-                trouble.pointer = Some(format!("/mutations/{index}"));
-                return Err(trouble);
-            };
-            let refusal = refuse(ProblemCode::Malformed, format!("the mutation cannot be read: {error}"));
-            Ok(ReadMutation { mutation_id, content: Sha256::digest(raw.get()).into(), asked: Err(refusal) })
-        }
-    }
-}
-
-/// Checks a mutation as far as that goes without looking at anything stored, and hashes its content.
-fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, Result<Asked, Refusal>) {
-    let checked = mutation.data.as_deref().map(|data| data::check(data, limits)).transpose();
-    let (cleaned, tree) = match checked {
-        Ok(Some(Checked { text, tree })) => (Ok(Some(text)), Some(tree)),
-        Ok(None) => (Ok(None), None),
-        Err(refusal) => (Err(refusal), None),
-    };
-    let record_content = match &cleaned {
-        Ok(_) => data::content_hash_of_tree(tree, &mutation.attachments),
-        Err(_) => Sha256::digest(mutation.data.as_ref().map_or("", |data| data.get())).into(),
-    };
-    let mut hash = Sha256::new();
-    for part in [mutation.op.as_str(), mutation.type_name.as_str(), mutation.id.as_str()] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.update(mutation.version.map_or(0, Version::get).to_be_bytes());
-    hash.update(mutation.modified_at.map_or(0, Timestamp::as_millis).to_be_bytes());
-    hash.update(record_content);
-    let content = hash.finalize().into();
-    (content, ask(mutation, cleaned, record_content, registry))
-}
-
-fn ask(
-    mutation: Mutation,
-    cleaned: Result<Option<Box<RawValue>>, Refusal>,
-    content: Hash,
-    registry: &Registry,
-) -> Result<Asked, Refusal> {
-    let missing = |member: &str| refuse(ProblemCode::Malformed, format!("a {} needs {member}", mutation.op));
-    let data = match mutation.op {
-        MutationOp::Create | MutationOp::Update => Some(cleaned?.ok_or_else(|| missing("data"))?),
-        MutationOp::Delete => None,
-        MutationOp::Link => {
-            return Err(refuse(
-                ProblemCode::UnsupportedCapability,
-                "this server does not claim the capability link".to_owned(),
-            ));
-        }
-        MutationOp::Other(ref op) => {
-            return Err(refuse(ProblemCode::Malformed, format!("there is no op {op:?}")));
-        }
-    };
-    if mutation.group.is_some() {
-        return Err(refuse(
-            ProblemCode::UnsupportedCapability,
-            "this server does not claim the capability groups".to_owned(),
-        ));
-    }
-    if registry.entry(&mutation.type_name).is_none() {
-        return Err(refuse(ProblemCode::UnknownType, format!("the registry has no type {}", mutation.type_name)));
-    }
-    Ok(Asked {
-        version: mutation.version.ok_or_else(|| missing("version"))?,
-        modified_at: mutation.modified_at.ok_or_else(|| missing("modified_at"))?,
-        content,
-        op: mutation.op,
-        record: RecordRef { type_name: mutation.type_name, id: mutation.id },
-        base: mutation.base,
-        data,
-    })
-}
-
-impl Batch {
-    /// What has to be loaded before the batch can be decided.
-    pub fn touched(&self, data_set: &DataSetName, principal: &Principal) -> Touched {
-        let asked = || self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
-        Touched {
-            data_set: data_set.clone(),
-            principal: principal.clone(),
-            replica: self.replica.clone(),
-            mutations: self.mutations.iter().map(|read| read.mutation_id.clone()).collect(),
-            records: asked().map(|asked| asked.record.clone()).collect(),
-            bases: asked().filter_map(|asked| asked.base.clone()).collect(),
-        }
-    }
-}
 
 /// Decides a batch: whether it is the replica's next one, and what becomes of each of its mutations.
 pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decision, Trouble> {
@@ -487,13 +266,6 @@ fn claim(state: &State) -> Claim {
         content: state.content,
     }
 }
-
-fn refuse(code: ProblemCode, mut detail: String) -> Refusal {
-    // What cannot be read is quoted, and may be as long as the body.
-    detail.truncate(detail.floor_char_boundary(500));
-    Refusal { code, detail, pointer: None, cause: None }
-}
-
 fn empty(mutation_id: &MutationId, outcome: OutcomeKind) -> Outcome {
     Outcome {
         mutation_id: mutation_id.clone(),

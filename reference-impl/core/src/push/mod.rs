@@ -1,0 +1,122 @@
+//! A push: one batch of one replica, each mutation with its own outcome.
+//!
+//! Chapter: push. A batch is read without looking at anything stored, so that many can be read side by side; then it
+//! is decided against what it touches, one batch after another.
+
+mod decide;
+mod read;
+
+pub use decide::decide;
+pub use read::read;
+
+use crate::clock::Ids;
+use crate::policy::PolicyTable;
+use crate::store::{Commit, DataSetName, Hash, Touched};
+use fieldsync_schemas::id::{BatchToken, Epoch, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version};
+use fieldsync_schemas::problem::ProblemCode;
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::{MutationOp, Refusal};
+use fieldsync_schemas::registry::Registry;
+use fieldsync_schemas::time::Timestamp;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How far a device's clock may be ahead of the server's before its times are clamped.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
+/// How far a pushed version may be above the current one.
+pub const VERSION_LEAP: u64 = 10_000;
+
+/// A batch, read and checked as far as that goes without looking at anything stored.
+#[derive(Debug)]
+pub struct Batch {
+    /// The replica that sends it.
+    pub replica: ReplicaId,
+    /// Its place in the replica's row of batches.
+    pub seq: Seq,
+    /// The token of the answer before.
+    pub previous: Option<BatchToken>,
+    /// The hash of the decoded body.
+    pub body: Hash,
+    /// The mutations, in order.
+    pub mutations: Vec<ReadMutation>,
+}
+
+/// A mutation, read and checked.
+#[derive(Debug)]
+pub struct ReadMutation {
+    /// Its id.
+    pub mutation_id: MutationId,
+    /// The hash of its content, base apart.
+    pub content: Hash,
+    /// What it asks for, or why it is refused whatever is stored.
+    pub asked: Result<Asked, Refusal>,
+}
+
+/// What a mutation asks for.
+#[derive(Debug)]
+pub struct Asked {
+    /// What it does.
+    pub op: MutationOp,
+    /// The record.
+    pub record: RecordRef,
+    /// The state it was made on.
+    pub base: Option<Rev>,
+    /// The version it claims.
+    pub version: Version,
+    /// When it was made, by the device's clock.
+    pub modified_at: Timestamp,
+    /// The whole record; none for a delete.
+    pub data: Option<Box<RawValue>>,
+    /// The hash of the record's content.
+    pub content: Hash,
+}
+
+/// What a batch is decided with, besides what it touches.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// The data set.
+    pub data_set: &'a DataSetName,
+    /// Its epoch.
+    pub epoch: &'a Epoch,
+    /// Who pushes.
+    pub principal: &'a Principal,
+    /// The tag of the principal's session.
+    pub session: &'a SessionTag,
+    /// The types.
+    pub registry: &'a Registry,
+    /// The merge policies.
+    pub policies: &'a PolicyTable,
+    /// Makes revs and tokens.
+    pub ids: &'a dyn Ids,
+    /// The data set's clock.
+    pub now: Timestamp,
+}
+
+/// What becomes of a batch.
+#[derive(Debug)]
+pub enum Decision {
+    /// It was answered before: this answer goes out once more, and nothing changes.
+    Replay(Arc<str>),
+    /// This is to be committed; its answer is the replica's.
+    Commit(Commit),
+}
+impl Batch {
+    /// What has to be loaded before the batch can be decided.
+    pub fn touched(&self, data_set: &DataSetName, principal: &Principal) -> Touched {
+        let asked = || self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        Touched {
+            data_set: data_set.clone(),
+            principal: principal.clone(),
+            replica: self.replica.clone(),
+            mutations: self.mutations.iter().map(|read| read.mutation_id.clone()).collect(),
+            records: asked().map(|asked| asked.record.clone()).collect(),
+            bases: asked().filter_map(|asked| asked.base.clone()).collect(),
+        }
+    }
+}
+fn refuse(code: ProblemCode, mut detail: String) -> Refusal {
+    // What cannot be read is quoted, and may be as long as the body.
+    detail.truncate(detail.floor_char_boundary(500));
+    Refusal { code, detail, pointer: None, cause: None }
+}
