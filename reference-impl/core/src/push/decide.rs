@@ -12,7 +12,7 @@ use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
 use fieldsync_schemas::record::Record;
-use fieldsync_schemas::registry::TypeEntry;
+use fieldsync_schemas::registry::{DeleteRule, TypeEntry};
 use fieldsync_schemas::time::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -165,6 +165,7 @@ impl<'a> Court<'a> {
             },
             current: current.as_ref().map(claim),
             base_is_current,
+            deletes: entry.merge.deletes.unwrap_or(DeleteRule::DeleteWins),
         };
         let ruling = policy(&contest);
         if let Ruling::Reject(code) = ruling {
