@@ -153,7 +153,7 @@ fn doc_check_names_each_flaw_with_its_line() {
     house.write("good.md", "It keeps `push.retry.same-outcome`.\n\n```json\n{}\n```\n");
     let (status, out, _) = house.run_here(&["doc", "check", "good.md"]);
     assert_eq!((status, out.as_str()), (0, "1 file without a flaw\n"));
-    house.write("bad.md", "It keeps\n`push.retry.other`.\n\n```json\n{\n```\n");
+    house.write("bad.md", "It keeps\n`push.retry.other`.\n\n```json\n{]\n```\n");
     let (status, out, _) = house.run_here(&["doc", "check", "good.md", "bad.md"]);
     assert_eq!(status, 1);
     assert!(out.starts_with("bad.md:2: there is no rule push.retry.other"), "{out}");
