@@ -36,7 +36,7 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Judge a server; without more, the reference in this program.
+    /// Judge a server or a client; without more, the reference in this program.
     Check(Box<check::CheckArgs>),
     /// List scenarios, rules, chapters, capabilities or mutants.
     List(list::ListArgs),

@@ -1,8 +1,9 @@
 //! The words of one finding: the same on a terminal and in JUnit.
 
 use super::findings::{Finding, findings};
-use super::text::{Text, Tone, cut};
+use super::text::{Text, Tone};
 use super::{Background, IncompleteStream, Run, diff, unexpanded};
+use crate::tap::redact::cut;
 use fieldsync_schemas::event::{Event, Exchange};
 use serde_json::Value;
 
