@@ -22,6 +22,10 @@ use command_error::CommandError;
 use fieldsync_conformance::report::verdict::ExitStatus;
 use std::process::ExitCode;
 
+/// Much is made in one thread and dropped in another, for which the system's allocator takes locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Judge any sync server or client against the Fieldsync protocol.
 #[derive(Debug, Parser)]
 #[command(
