@@ -196,10 +196,7 @@ pub async fn acted(
     client: Arc<dyn Client>,
     options: &Options,
 ) -> Result<Acted, String> {
-    let profile = match case.scenario.profile.clone() {
-        Some(profile) => profile,
-        None => server.profiles().first().cloned().ok_or("the server hosts no profile")?,
-    };
+    let profile = plan::profiles(case, spec, server.as_ref()).into_iter().next().ok_or("its rules share no profile")?;
     let runner = Runner::new(spec.clone(), server, client, options)?;
     let planned = Planned { case: case.clone(), profile, roles: Roles::All, alone: true, skip: None };
     let devices = runner.client.devices().await.map_err(|error| error.to_string())?;
