@@ -23,6 +23,10 @@ use command_error::CommandError;
 use fieldsync_conformance::report::verdict::ExitStatus;
 use std::process::ExitCode;
 
+/// Much is made in one thread and dropped in another, for which the system's allocator takes locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Judge any sync server or client against the Fieldsync protocol.
 #[derive(Debug, Parser)]
 #[command(
@@ -37,7 +41,7 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Judge a server; without more, the reference in this program.
+    /// Judge a server or a client; without more, the reference in this program.
     Check(Box<check::CheckArgs>),
     /// List scenarios, rules, chapters, capabilities or mutants.
     List(list::ListArgs),
