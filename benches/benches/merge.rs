@@ -18,7 +18,7 @@ use std::time::Instant;
 
 const MERGES: usize = 20_000;
 /// How many states are made ahead of the clock, few enough to stay in the processor's caches.
-const AHEAD: usize = 50;
+const AHEAD: usize = 10;
 const VALUES: usize = 27;
 
 fn main() -> Outcome {
