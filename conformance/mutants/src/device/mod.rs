@@ -6,6 +6,7 @@ mod cycles_order;
 mod cycles_trouble;
 mod deletes;
 mod errors;
+mod groups;
 mod levels;
 mod parents;
 mod pull;
@@ -27,6 +28,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     levels::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,

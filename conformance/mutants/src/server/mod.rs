@@ -5,6 +5,7 @@ mod cycles;
 mod deletes;
 mod discovery;
 mod errors;
+mod groups;
 mod levels;
 mod merge;
 mod parents;
@@ -31,6 +32,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     merge::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     errors::MUTANTS,
