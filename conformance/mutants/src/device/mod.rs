@@ -5,6 +5,7 @@ mod cycles;
 mod cycles_order;
 mod cycles_trouble;
 mod deletes;
+mod epoch;
 mod errors;
 mod levels;
 mod pull;
@@ -24,6 +25,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     records::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    epoch::MUTANTS,
     deletes::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,

@@ -5,6 +5,7 @@ use fieldsync_core::store::{
     Commit, DataSetName, DataSetRow, Head, Loaded, Place, Row, Snapshot, State, Store, StoreError, Touched,
 };
 use fieldsync_schemas::id::{Epoch, FeedName};
+use fieldsync_schemas::problem::EpochCause;
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
@@ -30,7 +31,7 @@ pub trait StorageFault: Send + Sync + 'static {
     /// After a backup was made, up to this batch.
     fn backed_up(&self, _covered: &mut u64) {}
     /// Before an epoch begins.
-    fn begins(&self, _epoch: &mut Epoch) {}
+    fn begins(&self, _data_set: &DataSetName, _cause: &EpochCause) {}
     /// After the role of a user was looked up.
     fn grant(&self, _role: &mut Option<Role>) {}
     /// Whether purges are carried out.
@@ -91,15 +92,13 @@ impl<F: StorageFault> Store for Faulty<F> {
     }
 
     async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
-        let mut epoch = epoch.clone();
-        self.fault.begins(&mut epoch);
-        self.inner.restore(data_set, &epoch).await
+        self.fault.begins(data_set, &EpochCause::Restored);
+        self.inner.restore(data_set, epoch).await
     }
 
     async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError> {
-        let mut epoch = epoch.clone();
-        self.fault.begins(&mut epoch);
-        self.inner.wipe(data_set, &epoch, seeds).await
+        self.fault.begins(data_set, &EpochCause::Wiped);
+        self.inner.wipe(data_set, epoch, seeds).await
     }
 
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
