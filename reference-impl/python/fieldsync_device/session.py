@@ -12,13 +12,13 @@ import random
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from . import messages
+from . import epoch, messages
 from .messages import Check
 from .records import PROTOCOL, encode
 from .store import Store
 from .transport import Answer, NoAnswer, Transport
 
-CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon"})
+CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore"})
 POLICIES = {"reference": "server-only", "transactional": "version-wins", "append": "append-only"}
 
 
@@ -146,7 +146,13 @@ class Line:
             raise SyncFailed("server", f"this device cannot sync the profile {session.profile}")
         self._store.set_meta(session=message, credentials=self._fingerprint())
         self._session = session
+        epoch.heed(self._store, message)
         return session
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that this device knows; another one in the session does not say why it began."""
+        return str(self._store.meta("epoch") or self.session().epoch)
 
     def heed(self, tag: str) -> None:
         """Fetches the session again where an answer carries another tag (`session.tag.refetched`)."""
@@ -182,6 +188,8 @@ class Line:
                 continue
             busy = answer.status in (429, 503) and retry in ("never", "none")
             if retry not in ("after", "same") and not busy:
+                if problem and problem["code"] == "epoch-mismatch" and problem.get("epoch") not in (None, self.epoch):
+                    raise epoch.EpochChanged(problem["epoch"], problem.get("cause"))
                 if problem:
                     raise Refused(problem)
                 raise SyncFailed(cause, detail)
