@@ -2,7 +2,9 @@
 
 use crate::subject::{create, start, start_with};
 use async_trait::async_trait;
-use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Loaded, Snapshot, State, Store, StoreError, Touched};
+use fieldsync_core::store::{
+    Commit, DataSetName, DataSetRow, Grant, Loaded, Snapshot, State, Store, StoreError, Touched,
+};
 use fieldsync_schemas::id::FeedName;
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
@@ -95,8 +97,8 @@ impl Store for FullDisk {
     async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError> {
         self.inner.grant(data_set, user).await
     }
-    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
-        self.inner.put_grant(data_set, user, role).await
+    async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError> {
+        self.inner.put_grants(grants).await
     }
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
         self.inner.secret(name).await
