@@ -5,6 +5,7 @@
 mod adapter;
 mod check;
 mod command_error;
+mod doc;
 mod explain;
 mod list;
 mod mutants;
@@ -58,6 +59,8 @@ enum Command {
     Mutants(mutants::MutantsArgs),
     /// Plug in a client: try its adapter, or be one.
     Adapter(adapter::AdapterArgs),
+    /// Check what is written about the protocol.
+    Doc(doc::DocArgs),
     /// Run the reference server.
     Serve(serve::ServeArgs),
     /// Look after the accounts of the reference server.
@@ -76,6 +79,7 @@ impl Command {
             Command::Trace(args) => trace::run(args),
             Command::Mutants(args) => mutants::run(args),
             Command::Adapter(args) => adapter::run(args),
+            Command::Doc(args) => doc::run(args),
             Command::Serve(args) => serve::run(args),
             Command::User(args) => user::run(args),
         }

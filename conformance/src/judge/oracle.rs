@@ -6,7 +6,7 @@
 use super::conduct;
 use crate::replay::{Acted, Names};
 use crate::subject::cast::Roles;
-use crate::subject::device::{Device, SyncEnd};
+use crate::subject::device::{Device, Shown, Survey, SyncEnd};
 use crate::tap::{Delivered, SeenExchange};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::event::{Actor, Failure};
@@ -98,7 +98,7 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
     nothing_acknowledged_is_lost(&acknowledged, &current, &log, &mut found);
     overridden_once(&acknowledged, &log, &mut found);
     let unequal = if *judged == [Actor::Device] { SHOWS } else { EQUAL_STATES };
-    devices_equal(acted, quiet, &current, &records, unequal, &mut found).await;
+    devices_equal(acted, quiet, &current, &records, &put_off(&acknowledged), unequal, &mut found).await;
     found.failures
 }
 
@@ -332,6 +332,21 @@ fn overridden_once(acknowledged: &[Acknowledged], log: &BTreeMap<RecordId, Confl
     }
 }
 
+/// The records whose last mutation the server put off: they wait for something else.
+fn put_off(acknowledged: &[Acknowledged]) -> BTreeSet<RecordRef> {
+    let last: HashMap<RecordRef, &OutcomeKind> =
+        acknowledged.iter().map(|one| (record_of(&one.mutation), &one.outcome.outcome)).collect();
+    let is_put_off = |outcome: &OutcomeKind| matches!(outcome, OutcomeKind::Held | OutcomeKind::Skipped);
+    last.into_iter().filter(|(_, outcome)| is_put_off(outcome)).map(|(record, _)| record).collect()
+}
+
+/// Whether a record names another one of whose work the device is not rid either.
+fn waits_for_another(shown: &Shown, survey: &Survey) -> bool {
+    let named: Vec<&str> = shown.data.iter().flat_map(|data| data.values()).filter_map(Value::as_str).collect();
+    let unsettled = survey.outbox.iter().chain(survey.quarantine.iter().map(|one| &one.record));
+    unsettled.into_iter().any(|record| named.contains(&record.id.as_str()))
+}
+
 /// Devices without unsettled work hold what a fresh device holds, and an outbox that is not empty has its reasons. Where
 /// it was quiet before, every device has seen everything already.
 async fn devices_equal(
@@ -339,6 +354,7 @@ async fn devices_equal(
     quiet: bool,
     current: &HashMap<RecordRef, Record>,
     records: &BTreeSet<RecordRef>,
+    put_off: &BTreeSet<RecordRef>,
     unequal: &str,
     found: &mut Findings<'_>,
 ) {
@@ -355,11 +371,14 @@ async fn devices_equal(
                 continue;
             }
         };
-        if let Some(record) = survey.outbox.first() {
+        for record in &survey.outbox {
             let status = one.device.status(record).await.ok().flatten();
-            if !matches!(status, Some(Status::Error(ErrorCause::Server | ErrorCause::Rejected))) {
+            let shown = one.device.read(record).await.unwrap_or_default();
+            let waits = put_off.contains(record) || waits_for_another(&shown, &survey);
+            if !matches!(status, Some(Status::Error(ErrorCause::Server | ErrorCause::Rejected))) && !waits {
                 let what = format!("the outbox of {} after everything was synced", one.name);
                 found.add(OUTBOX, None, what, json!([]), json!(survey.outbox));
+                break;
             }
         }
         for (record, shown) in records.iter().zip(survey.records) {

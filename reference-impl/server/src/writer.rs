@@ -121,11 +121,22 @@ impl Task {
         }
     }
 
+    /// A batch that asks who refers to a record sees everything before it stored.
     async fn round(&self, jobs: Vec<Job>) {
-        let touched: Vec<Touched> = jobs
-            .iter()
-            .map(|Job { submission, .. }| submission.batch.touched(&submission.data_set.name, &submission.principal))
-            .collect();
+        let mut together: Vec<(Job, Touched)> = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let Submission { data_set, principal, batch, .. } = &job.submission;
+            let touched = batch.touched(&data_set.name, principal, &data_set.hosted.registry);
+            if !touched.families.heads.is_empty() && !together.is_empty() {
+                self.commit(std::mem::take(&mut together)).await;
+            }
+            together.push((job, touched));
+        }
+        self.commit(together).await;
+    }
+
+    async fn commit(&self, together: Vec<(Job, Touched)>) {
+        let (jobs, touched): (Vec<Job>, Vec<Touched>) = together.into_iter().unzip();
         let answers = match self.store.load(&touched).await {
             Err(error) => Err(internal(&error)),
             Ok(loaded) => {

@@ -7,6 +7,7 @@ mod cycles_trouble;
 mod deletes;
 mod errors;
 mod levels;
+mod parents;
 mod pull;
 mod records;
 mod registry;
@@ -25,6 +26,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     pull::MUTANTS,
     levels::MUTANTS,
     deletes::MUTANTS,
+    parents::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,

@@ -7,6 +7,7 @@ mod discovery;
 mod errors;
 mod levels;
 mod merge;
+mod parents;
 mod pull;
 mod push;
 mod records;
@@ -29,6 +30,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     levels::MUTANTS,
     merge::MUTANTS,
     deletes::MUTANTS,
+    parents::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     errors::MUTANTS,

@@ -7,6 +7,7 @@
 mod account;
 mod commit;
 mod forget;
+mod links;
 mod load;
 mod readers;
 mod rows;
@@ -30,7 +31,7 @@ use writer::Writer;
 /// The name of the database within the directory.
 const FILE: &str = "fieldsync.sqlite";
 const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// The writer's share of memory, in negative KiB: what one commit changes should fit.
 const WRITER_CACHE: i64 = -65_536;
 /// After so many pages the log is written back into the database. A page that changes again and again until then, such
@@ -120,7 +121,10 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
 impl Store for SqliteStore {
     async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError> {
         const DOING: &str = "load what a batch touches";
-        let rows = |one: &Touched| one.records.len() + one.bases.len() + one.mutations.len();
+        let rows = |one: &Touched| {
+            let named = one.records.len() + one.bases.len() + one.mutations.len() + one.parents.len();
+            named + one.families.heads.len() * FEW
+        };
         if touched.iter().map(rows).sum::<usize>() <= FEW {
             return self
                 .readers
