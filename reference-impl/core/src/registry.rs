@@ -211,7 +211,8 @@ mod tests {
                 json!({"name": name, "class": "transactional", "parents": parents, "merge": {"policy": "version-wins"}})
             })
             .collect();
-        serde_json::from_value(json!({"name": "d", "profile": "version-wins", "types": types, "cycles": cycles})).unwrap()
+        serde_json::from_value(json!({"name": "d", "profile": "version-wins", "types": types, "cycles": cycles}))
+            .unwrap()
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Step<'_> {
         if self.machine.state.batch.is_none() {
             if self.run().suspects.len() > 1 {
                 self.give_up_sync();
-            return Ok(());
+                return Ok(());
             }
             self.mark(|marks| marks.recovering = false);
         }
