@@ -40,6 +40,7 @@ pub struct Ground<'a> {
 
 /// Why a pull failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is about to be the answer")]
 pub enum PullError {
     /// The request was at fault.
     #[error(transparent)]
