@@ -141,13 +141,7 @@ impl Shared {
     }
 
     fn told(&self, events: &[Event]) -> String {
-        let background = Background {
-            spec: &self.spec,
-            cases: case_notes(&self.cases),
-            command: "fieldsync check".to_owned(),
-            filtered: true,
-            require_all: false,
-        };
+        let background = Background { spec: &self.spec, cases: case_notes(&self.cases) };
         of_scenario(events, &background, WIDTH).unwrap_or_else(|error| error.to_string())
     }
 }

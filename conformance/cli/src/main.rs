@@ -10,6 +10,7 @@ mod list;
 mod mutants;
 mod new;
 mod output;
+mod report_files;
 mod schemas;
 mod serve;
 mod show;
