@@ -4,12 +4,14 @@
 //! [every value](escape) that is filled in is text. The page says what the events say and stays small whatever they say:
 //! first the [scenarios that show findings](view) are told whole, the others as far as there is room.
 
+mod compare;
 mod diagram;
 pub(crate) mod escape;
 mod frame;
 mod view;
 
-use super::summary::{self, RuleState, Tally};
+use super::compare::Comparison;
+use super::summary::{self, Tally};
 use super::verdict::{ExitStatus, judge};
 use super::{Background, IncompleteStream, Run};
 use askama::Template;
@@ -40,6 +42,7 @@ struct Page<'a> {
     more: Option<String>,
     run: &'a Run<'a>,
     counts: String,
+    found: usize,
     findings: Vec<FindingView<'a>>,
     empty_claims: &'a [String],
     columns: Vec<Verdict>,
@@ -99,7 +102,7 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
         (Verdict::Unsupported, "Not claimed"),
     ];
     let reasons = reasons.map(|(verdict, title)| Reasons { title, all: summary::reasons(&run, verdict) });
-    let (findings, scenarios) = view::of(&run, background);
+    let (found, findings, scenarios) = view::of(&run, background);
     let page = Page {
         frame: Frame::new(format!("{sign} {verdict} · {}", run.header.subject.name)),
         sign,
@@ -108,6 +111,7 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
         more,
         run: &run,
         counts: summary::counts(&run, background.spec),
+        found,
         findings,
         empty_claims: &judgement.empty_claims,
         columns,
@@ -119,6 +123,11 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
         scenarios,
     };
     Ok(page.render()?)
+}
+
+/// Runs beside one another, as a page.
+pub fn render_comparison(comparison: &Comparison<'_>) -> Result<String, WriteHtmlError> {
+    Ok(compare::render(comparison)?)
 }
 
 fn row(name: String, tally: &Tally, columns: &[Verdict]) -> Row {

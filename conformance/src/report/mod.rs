@@ -5,6 +5,7 @@
 
 pub mod badge;
 pub mod bounds;
+pub mod compare;
 mod diff;
 mod finding_text;
 pub mod findings;

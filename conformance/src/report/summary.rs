@@ -129,6 +129,16 @@ impl RuleState {
             RuleState::NotLookedAt => "not looked at",
         }
     }
+
+    /// Its sign, beside the words.
+    pub fn sign(self) -> &'static str {
+        match self {
+            RuleState::Held => "✔",
+            RuleState::Broken => "✘",
+            RuleState::Advice => "▲",
+            RuleState::NotLookedAt => "◌",
+        }
+    }
 }
 
 /// How the rules of the subject's side fared, in the order of the specification.

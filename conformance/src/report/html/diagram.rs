@@ -38,6 +38,24 @@ pub(super) struct Diagram {
     pub marks: Vec<Mark>,
 }
 
+impl Diagram {
+    /// The bytes that it takes, about.
+    pub(super) fn size(&self) -> usize {
+        let marks = self.marks.iter().map(|mark| match mark {
+            Mark::Step { text, .. } => 110 + text.size(),
+            Mark::Arrow { path, text, .. } => 75 + path.len() + text.size(),
+            Mark::Note { text, .. } => 45 + text.size(),
+        });
+        300 + self.label.len() + 50 * self.titles.len() + marks.sum::<usize>()
+    }
+}
+
+impl Words {
+    fn size(&self) -> usize {
+        self.text.len() + self.whole.as_ref().map_or(0, |whole| whole.len() + 15)
+    }
+}
+
 /// The name of a lane.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Title {

@@ -17,16 +17,16 @@
     texts ??= all.map(textOf);
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const verdicts = buttons.filter((one) => one.ariaPressed === "true").map((one) => one.dataset.v);
-    let seen = 0, scenarios = 0;
+    let seen = 0, scenarios = 0, rows = 0;
     all.forEach((one, index) => {
       const isScenario = one.tagName === "DETAILS";
       const fits = words.every((word) => texts[index].includes(word))
         && (!isScenario || !verdicts.length || verdicts.some((verdict) => one.classList.contains(verdict)));
       one.hidden = !fits;
-      if (isScenario) { scenarios += 1; seen += fits; }
+      if (isScenario) { scenarios += 1; seen += fits; } else rows += fits;
     });
     const filtered = words.length || verdicts.length;
-    found.textContent = filtered && scenarios ? seen + " of " + scenarios + " scenarios" : "";
+    found.textContent = !filtered ? "" : scenarios ? seen + " of " + scenarios + " scenarios" : rows + " of " + all.length + " rows";
     const state = new URLSearchParams();
     if (words.length) state.set("q", input.value);
     if (verdicts.length) state.set("v", verdicts.join(" "));

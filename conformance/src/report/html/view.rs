@@ -10,11 +10,13 @@ use crate::spec::{Rule, Spec};
 use fieldsync_schemas::event::{Exchange, Failure, ScenarioEnded, Verdict};
 use serde_json::Value;
 
-/// The bytes that the bodies of all exchanges may take. A page is to stay under five megabytes.
-const BODIES: usize = 1_600_000;
+/// The bytes that the exchanges and diffs of all scenarios may take. A page is to stay under five megabytes.
+const BODIES: usize = 1_300_000;
 /// The bytes that the drawings of all scenarios may take.
-const DRAWINGS: usize = 1_800_000;
-/// The findings that are drawn; the others are where their scenarios stand.
+const DRAWINGS: usize = 1_700_000;
+/// The findings that are told; the others are where their scenarios stand.
+const MOST_FINDINGS: usize = 200;
+/// The findings that have a drawing and an exchange of their own.
 const MOST_DRAWN: usize = 30;
 /// The most bytes of one body.
 const BODY: usize = 6_000;
@@ -71,7 +73,7 @@ pub(super) struct Place<'a> {
 
 /// What was expected and not seen.
 pub(super) struct FailureView<'a> {
-    pub rule: &'a str,
+    pub rule: RuleView<'a>,
     pub what: &'a str,
     pub diff: diff::Told,
 }
@@ -112,75 +114,68 @@ pub(super) struct ChapterView<'a> {
     pub rules: Vec<RuleView<'a>>,
 }
 
-/// The findings and the scenarios.
-pub(super) fn of<'a>(run: &Run<'a>, background: &'a Background<'_>) -> (Vec<FindingView<'a>>, Vec<ScenarioView<'a>>) {
+/// How many findings there are, those that are told, and the scenarios.
+pub(super) fn of<'a>(
+    run: &Run<'a>,
+    background: &'a Background<'_>,
+) -> (usize, Vec<FindingView<'a>>, Vec<ScenarioView<'a>>) {
     let found = findings(run, background.spec);
-    let room = Room::for_the_findings_first(run, &found);
-    let scenarios: Vec<ScenarioView<'a>> = run
-        .scenarios
-        .iter()
-        .enumerate()
-        .map(|(index, ended)| scenario(index, ended, run, room.bodies[index], room.drawings[index]))
-        .collect();
+    let all = run.scenarios.iter().enumerate();
+    let mut scenarios: Vec<ScenarioView<'a>> =
+        all.map(|(index, ended)| scenario(index, ended, run, background.spec)).collect();
+    fit(&mut scenarios, found.iter().map(|finding| number_of(run, finding.shown)));
     let drawn = |index: usize| index < MOST_DRAWN;
-    let findings = found.iter().enumerate().map(|(index, finding)| view(finding, run, background, drawn(index)));
-    (findings.collect(), scenarios)
+    let findings = found
+        .iter()
+        .take(MOST_FINDINGS)
+        .enumerate()
+        .map(|(index, finding)| view(finding, run, background, drawn(index)));
+    (found.len(), findings.collect(), scenarios)
 }
 
-/// Which scenarios are told whole.
-struct Room {
-    bodies: Vec<bool>,
-    drawings: Vec<bool>,
-}
-
-impl Room {
-    fn for_the_findings_first(run: &Run<'_>, found: &[Finding<'_>]) -> Self {
-        let number = |ended: &ScenarioEnded| number_of(run, ended);
-        let shown: Vec<usize> = found.iter().map(|finding| number(finding.shown)).collect();
-        let failed = (0..run.scenarios.len()).filter(|index| run.scenarios[*index].verdict != Verdict::Pass);
-        let mut order: Vec<usize> = shown.into_iter().chain(failed).chain(0..run.scenarios.len()).collect();
-        let mut seen = vec![false; run.scenarios.len()];
-        order.retain(|index| !std::mem::replace(&mut seen[*index], true));
-        let mut room = Self { bodies: vec![false; seen.len()], drawings: vec![false; seen.len()] };
-        let (mut bodies, mut drawings) = (BODIES, DRAWINGS);
-        for index in order {
-            let ended = run.scenarios[index];
-            // Indented, a body is about twice as long.
-            let size: usize =
-                ended.exchanges.iter().map(|one| 2 * (length(&one.sent) + length(&one.answered)) + 300).sum();
-            take(&mut bodies, size, &mut room.bodies[index]);
-            let size = 400 + 130 * ended.steps.len() + 260 * ended.exchanges.len();
-            take(&mut drawings, size, &mut room.drawings[index]);
+/// Leaves out what there is no room for: of the scenarios that show findings last, before them of others that failed, and
+/// of those that passed first.
+fn fit(scenarios: &mut [ScenarioView<'_>], shown: impl Iterator<Item = usize>) {
+    let failed = |index: &usize| scenarios[*index].ended.verdict != Verdict::Pass;
+    let all = 0..scenarios.len();
+    let mut order: Vec<usize> = shown.chain(all.clone().filter(failed)).chain(all).collect();
+    let mut seen = vec![false; scenarios.len()];
+    order.retain(|index| !std::mem::replace(&mut seen[*index], true));
+    let (mut bodies, mut drawings) = (BODIES, DRAWINGS);
+    for index in order {
+        let scenario = &mut scenarios[index];
+        if !take(&mut bodies, scenario.size_of_bodies()) {
+            scenario.exchanges.clear();
+            scenario.failures.iter_mut().for_each(|failure| failure.diff.lines.clear());
+            scenario.is_cut = true;
         }
-        room
+        if !take(&mut drawings, scenario.diagram.as_ref().map_or(0, Diagram::size)) {
+            scenario.diagram = None;
+            scenario.is_cut = true;
+        }
     }
 }
 
-fn take(left: &mut usize, size: usize, fits: &mut bool) {
-    if size <= *left {
+fn take(left: &mut usize, size: usize) -> bool {
+    let fits = size <= *left;
+    if fits {
         *left -= size;
-        *fits = true;
     }
+    fits
 }
 
-fn length(body: &Value) -> usize {
-    if body.is_null() { 0 } else { body.to_string().len().min(BODY / 2) }
+/// The bytes of a text in a page, where some characters are written as several.
+fn size(text: &str) -> usize {
+    text.len() + 5 * text.bytes().filter(|byte| b"\"'&<>".contains(byte)).count()
 }
 
 fn number_of(run: &Run<'_>, ended: &ScenarioEnded) -> usize {
     run.scenarios.iter().position(|one| std::ptr::eq(*one, ended)).unwrap_or_default()
 }
 
-fn scenario<'a>(
-    index: usize,
-    ended: &'a ScenarioEnded,
-    run: &Run<'a>,
-    has_bodies: bool,
-    is_drawn: bool,
-) -> ScenarioView<'a> {
+fn scenario<'a>(index: usize, ended: &'a ScenarioEnded, run: &Run<'a>, spec: &'a Spec) -> ScenarioView<'a> {
     let shown: Vec<u64> = ended.failures.iter().filter_map(|failure| failure.exchange).collect();
-    let tells = has_bodies && ended.verdict != Verdict::Pass;
-    let exchanges = ended.exchanges.iter().enumerate().filter(|_| tells);
+    let exchanges = ended.exchanges.iter().enumerate().filter(|_| ended.verdict != Verdict::Pass);
     let exchanges: Vec<_> =
         exchanges.map(|(index, one)| exchange(index, one, shown.contains(&(index as u64)))).collect();
     ScenarioView {
@@ -188,9 +183,9 @@ fn scenario<'a>(
         ended,
         name: run.name_of(ended),
         rules: ended.covers.iter().map(|rule| id_of(rule.as_str())).collect(),
-        failures: ended.failures.iter().map(failure).collect(),
-        diagram: if is_drawn { diagram::draw(ended) } else { None },
-        is_cut: !is_drawn || (ended.verdict != Verdict::Pass && !tells),
+        failures: ended.failures.iter().map(|one| failure(one, spec)).collect(),
+        diagram: diagram::draw(ended),
+        is_cut: false,
         exchanges,
         reproduce: matches!(ended.verdict, Verdict::Fail | Verdict::Warn | Verdict::Error)
             .then(|| finding_text::reproduce(run, ended)),
@@ -205,10 +200,10 @@ fn view<'a>(finding: &Finding<'a>, run: &Run<'a>, background: &'a Background<'_>
     FindingView {
         rule: rule_view(finding.rule.as_str(), background.spec.rule(finding.rule.as_str()), None),
         is_required: finding.is_required,
-        failure: failure(finding.failure),
+        failure: failure(finding.failure, background.spec),
         harm: background.case(&shown.id).and_then(|case| case.harm.as_deref()),
         shown: place(shown, Some(finding.failure), run, background),
-        exchange: one.map(|(index, one)| exchange(index, one, false)),
+        exchange: one.filter(|_| is_drawn).map(|(index, one)| exchange(index, one, false)),
         diagram: if is_drawn { diagram::draw(shown) } else { None },
         count: finding.scenarios.len(),
         others: others.clone().take(MOST_NAMES).map(|one| place(one, None, run, background)).collect(),
@@ -235,8 +230,9 @@ fn place<'a>(
     }
 }
 
-fn failure(failure: &Failure) -> FailureView<'_> {
-    FailureView { rule: id_of(failure.rule.as_str()), what: &failure.what, diff: diff::tell(failure, ROOM) }
+fn failure<'a>(failure: &'a Failure, spec: &'a Spec) -> FailureView<'a> {
+    let rule = rule_view(failure.rule.as_str(), spec.rule(failure.rule.as_str()), None);
+    FailureView { rule, what: &failure.what, diff: diff::tell(failure, ROOM) }
 }
 
 fn exchange(index: usize, exchange: &Exchange, is_shown: bool) -> ExchangeView<'_> {
@@ -273,7 +269,8 @@ pub(super) fn chapters<'a>(run: &Run<'_>, spec: &'a Spec) -> Vec<ChapterView<'a>
     chapters
 }
 
-fn rule_view<'a>(id: &'a str, rule: Option<&'a Rule>, state: Option<RuleState>) -> RuleView<'a> {
+/// A rule, or what is to be said of one that is not known.
+pub(super) fn rule_view<'a>(id: &'a str, rule: Option<&'a Rule>, state: Option<RuleState>) -> RuleView<'a> {
     RuleView {
         id: id_of(id),
         strength: rule.map_or("", |rule| rule.strength.as_str()),
@@ -295,6 +292,15 @@ fn id_of(rule: &str) -> &str {
 }
 
 impl ScenarioView<'_> {
+    /// The bytes that its exchanges and diffs take.
+    fn size_of_bodies(&self) -> usize {
+        let exchanges = self.exchanges.iter().map(|one| {
+            300 + size(&one.sent) + size(&one.answered) + size(&one.exchange.request) + size(&one.exchange.by)
+        });
+        let diffs = self.failures.iter().flat_map(|failure| &failure.diff.lines).map(|line| 25 + size(&line.words));
+        exchanges.chain(diffs).sum()
+    }
+
     /// The step at which it failed, in words.
     pub fn failed_at(&self) -> Option<String> {
         let step = failed_step(self.ended)?;

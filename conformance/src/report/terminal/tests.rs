@@ -163,3 +163,14 @@ fn colour_adds_nothing_but_colour() {
     }
     assert_eq!(bare, text.plain());
 }
+
+#[test]
+fn what_a_hostile_stream_says_is_text() {
+    let spec = runs::spec();
+    let mut events = runs::hostile(100_000);
+    events.iter_mut().for_each(crate::report::bounds::bound);
+    let told = render(&events, &runs::background(&spec), 80).unwrap().plain();
+    assert!(told.len() < 100_000, "{}", told.len());
+    assert!(told.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "what a terminal obeys");
+    assert!(told.contains("<script>") && told.contains("\\u{202e}"), "it is told");
+}
