@@ -37,9 +37,9 @@ pub struct Header {
     pub seed: u64,
     /// How many scenarios were selected, expanded ones counted singly.
     pub selected: u64,
-    /// The command that was run, without its filters. With `--scenario` it runs one scenario again.
+    /// The command that runs one scenario again, up to its name: `fieldsync check server --url http://host --scenario`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub command: String,
+    pub again: String,
     /// Only some of the scenarios were selected, so that the run proves no conformance.
     #[serde(default, skip_serializing_if = "is_false")]
     pub filtered: bool,

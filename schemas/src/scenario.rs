@@ -40,9 +40,9 @@ pub struct Scenario {
     /// The protocol version in which it first stood.
     #[serde(default = "since_first")]
     pub since: String,
-    /// The profile whose policy it asserts; runs under each claimed profile where absent.
+    /// The profiles whose policies it asserts. Where absent it runs under each claimed profile that its rules belong to.
     #[serde(default)]
-    pub profile: Option<Profile>,
+    pub profile: Profiles,
     /// What the subject must offer.
     #[serde(default)]
     pub needs: Needs,
@@ -62,6 +62,32 @@ pub struct Scenario {
 
 fn since_first() -> String {
     crate::PROTOCOL_VERSION.to_owned()
+}
+
+/// The profiles of a scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Profiles {
+    /// This one.
+    One(Profile),
+    /// Each of these; every one where there are none.
+    Each(Vec<Profile>),
+}
+
+impl Default for Profiles {
+    fn default() -> Self {
+        Profiles::Each(Vec::new())
+    }
+}
+
+impl Profiles {
+    /// Those that are named.
+    pub fn named(&self) -> &[Profile] {
+        match self {
+            Profiles::One(profile) => std::slice::from_ref(profile),
+            Profiles::Each(profiles) => profiles,
+        }
+    }
 }
 
 /// What a subject must offer for a scenario to run.

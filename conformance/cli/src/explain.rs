@@ -54,9 +54,12 @@ pub fn run(args: ExplainArgs) -> Result<ExitStatus, CommandError> {
 
 fn level(rule: &Rule) -> String {
     let level = rule.capability.as_ref().map_or(CORE, |capability| capability.as_str());
-    match &rule.profile {
-        None => level.to_owned(),
-        Some(profile) => format!("{level}, profile {profile}"),
+    match rule.profiles.as_slice() {
+        [] => level.to_owned(),
+        profiles => {
+            let names: Vec<&str> = profiles.iter().map(|profile| profile.as_str()).collect();
+            format!("{level}, profile {}", names.join(" or "))
+        }
     }
 }
 

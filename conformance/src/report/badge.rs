@@ -1,9 +1,10 @@
 //! The run as a badge: one line of SVG for a README.
 
 use super::summary::{RuleState, plural, rule_states};
-use super::text::{cut, visible};
+use super::text::visible;
 use super::verdict::{ExitStatus, Judgement, judge};
 use super::{Background, IncompleteStream, Run};
+use crate::tap::redact::cut;
 use fieldsync_schemas::event::Event;
 
 const LABEL: &str = "fieldsync";

@@ -1,8 +1,7 @@
 //! How much of a subject's words a report takes in. Events are bounded where they come into being and where they are
 //! read, so that no renderer meets a string of ten megabytes.
 
-use super::text::cut;
-use crate::tap::redact::{Limits, shortened};
+use crate::tap::redact::{Limits, bounded, shortened};
 use fieldsync_schemas::event::{Event, Exchange, Failure, ScenarioEnded, StepTaken};
 use fieldsync_schemas::registry::Profile;
 
@@ -31,7 +30,7 @@ pub fn bound(event: &mut Event) {
             for text in [&mut header.suite, &mut header.protocol] {
                 shorten(text, NAME);
             }
-            shorten(&mut header.command, TEXT);
+            shorten(&mut header.again, TEXT);
             shorten(&mut subject.name, LINE);
             names(&mut subject.capabilities);
             names(&mut subject.control);
@@ -105,8 +104,8 @@ fn names(all: &mut Vec<String>) {
 
 /// A little more than the limit is left, so that a text that was cut before is not cut again.
 fn shorten(text: &mut String, most: usize) {
-    if text.len() > most && text.chars().count() > most + Limits::SLACK {
-        *text = cut(text, most);
+    if text.len() > most {
+        *text = bounded(text, most);
     }
 }
 

@@ -1,8 +1,9 @@
 //! The words of one finding: the same on a terminal and in JUnit.
 
 use super::findings::{Finding, findings};
-use super::text::{Text, Tone, cut};
+use super::text::{Text, Tone};
 use super::{Background, IncompleteStream, Run, diff, unexpanded};
+use crate::tap::redact::cut;
 use fieldsync_schemas::event::{Event, Exchange, ScenarioEnded};
 use serde_json::Value;
 
@@ -145,13 +146,13 @@ fn write_scenario(out: &mut Text, finding: &Finding<'_>, run: &Run<'_>, backgrou
 
 /// The line that runs a scenario again.
 pub(super) fn reproduce(run: &Run<'_>, scenario: &ScenarioEnded) -> String {
-    let command = if run.header.command.is_empty() { "fieldsync check" } else { &run.header.command };
-    format!("{command} --scenario {}", quoted(&scenario.id))
+    let again = if run.header.again.is_empty() { "fieldsync check --scenario" } else { &run.header.again };
+    format!("{again} {}", quoted(&scenario.id))
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte)) {
+pub fn quoted(word: &str) -> String {
+    if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.:=".contains(&byte)) {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', "'\\''"))

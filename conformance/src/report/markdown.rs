@@ -5,9 +5,10 @@
 
 use super::findings::{Finding, findings};
 use super::summary::{self, Tally, plural};
-use super::text::{Tone, cut, visible};
+use super::text::{Tone, visible};
 use super::verdict::judge;
 use super::{Background, IncompleteStream, Run, diff, finding_text, unexpanded};
+use crate::tap::redact::cut;
 use fieldsync_schemas::event::{Event, Verdict};
 use std::fmt::Write;
 

@@ -22,7 +22,7 @@ pub(crate) mod test_runs;
 pub mod text;
 pub mod verdict;
 
-pub use finding_text::of_scenario;
+pub use finding_text::{of_scenario, quoted};
 pub use run::{IncompleteStream, Run};
 pub use summary::{RuleState, rule_states};
 

@@ -58,7 +58,7 @@ pub fn of(scenarios: Vec<Event>) -> Vec<Event> {
         },
         seed: 7,
         selected: scenarios.len() as u64,
-        command: "fieldsync check server --url http://localhost:8080".to_owned(),
+        again: "fieldsync check server --url http://localhost:8080 --scenario".to_owned(),
         filtered: false,
         require_all: false,
     };
@@ -234,7 +234,7 @@ pub fn hostile(length: usize) -> Vec<Event> {
     let header = header(&mut events);
     header.suite = text();
     header.protocol = text();
-    header.command = text();
+    header.again = text();
     header.subject = SubjectDescription {
         name: text(),
         profiles: vec![Profile::Other(text())],

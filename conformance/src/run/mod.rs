@@ -49,8 +49,8 @@ pub struct Options {
     pub pace: Option<Pace>,
     /// Deletes, after the run, the records that it made.
     pub cleanup: bool,
-    /// The command that asks for the run, without its filters; for the header.
-    pub command: String,
+    /// The command that runs one scenario again, up to its name; for the header.
+    pub again: String,
     /// Only some of the scenarios were selected; for the header.
     pub filtered: bool,
     /// What was not tested makes the run red; for the header.
@@ -70,7 +70,7 @@ impl Default for Options {
             ca_cert: None,
             pace: None,
             cleanup: false,
-            command: String::new(),
+            again: String::new(),
             filtered: false,
             require_all: false,
         }
@@ -179,7 +179,7 @@ fn header(subject: SubjectDescription, options: &Options, selected: u64) -> Head
         subject,
         seed: options.seed,
         selected,
-        command: options.command.clone(),
+        again: options.again.clone(),
         filtered: options.filtered,
         require_all: options.require_all,
     }
@@ -213,10 +213,7 @@ pub async fn acted(
     client: Arc<dyn Client>,
     options: &Options,
 ) -> Result<Acted, String> {
-    let profile = match case.scenario.profile.clone() {
-        Some(profile) => profile,
-        None => server.profiles().first().cloned().ok_or("the server hosts no profile")?,
-    };
+    let profile = plan::profiles(case, spec, server.as_ref()).into_iter().next().ok_or("its rules share no profile")?;
     let runner = Runner::new(spec.clone(), server, client, options)?;
     let planned = Planned { case: case.clone(), profile, roles: Roles::All, alone: true, skip: None };
     let devices = runner.client.devices().await.map_err(|error| error.to_string())?;

@@ -40,11 +40,7 @@ pub(super) fn plan(
         if !concerns {
             continue;
         }
-        let profiles = match &scenario.profile {
-            Some(profile) => vec![profile.clone()],
-            None => server.profiles(),
-        };
-        for profile in profiles {
+        for profile in profiles(case, spec, server) {
             let verbs = case.needed_verbs();
             let reaches_server = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
             // Where all share one data set, the pages of such a device would be filled by its neighbours.
@@ -58,6 +54,21 @@ pub(super) fn plan(
         }
     }
     planned
+}
+
+/// The profiles under which a scenario runs: the claimed ones among those that it names, or that all its rules belong
+/// to. One that is not claimed where none is, so that this is told.
+pub(super) fn profiles(case: &Case, spec: &Spec, server: &dyn Server) -> Vec<Profile> {
+    let rules: Vec<_> = case.scenario.covers.iter().filter_map(|rule| spec.rule(rule.as_str())).collect();
+    let belongs =
+        |profile: &&Profile| rules.iter().all(|rule| rule.profiles.is_empty() || rule.profiles.contains(profile));
+    let wanted: Vec<Profile> = match case.scenario.profile.named() {
+        [] => Profile::KNOWN.iter().filter(belongs).cloned().collect(),
+        named => named.to_vec(),
+    };
+    let claimed = server.profiles();
+    let runs: Vec<Profile> = wanted.iter().filter(|profile| claimed.contains(profile)).cloned().collect();
+    if runs.is_empty() { wanted.into_iter().take(1).collect() } else { runs }
 }
 
 fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Option<(Verdict, String)> {

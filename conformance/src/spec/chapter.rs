@@ -93,7 +93,7 @@ fn read_rule(chapter: &str, file: &str, line: u32, head: &str, words: &str) -> R
         strength,
         sentence: words,
         capability: note.capability,
-        profile: note.profile,
+        profiles: note.profiles,
         since: note.since,
         untested: note.untested,
         file: file.to_owned(),

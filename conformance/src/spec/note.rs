@@ -9,14 +9,14 @@ use fieldsync_schemas::registry::Profile;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Note {
     pub capability: Option<Capability>,
-    pub profile: Option<Profile>,
+    pub profiles: Vec<Profile>,
     pub since: String,
     pub untested: Option<String>,
 }
 
 /// Reads what follows a rule's id on its line; nothing is an empty note.
 pub(super) fn read(text: &str) -> Result<Note, String> {
-    let mut note = Note { capability: None, profile: None, since: PROTOCOL_VERSION.to_owned(), untested: None };
+    let mut note = Note { capability: None, profiles: Vec::new(), since: PROTOCOL_VERSION.to_owned(), untested: None };
     let text = text.trim();
     if text.is_empty() {
         return Ok(note);
@@ -53,7 +53,7 @@ fn read_part(part: &str, note: &mut Note) -> Result<(), String> {
     }
     let profile = Profile::from(part);
     if Profile::KNOWN.contains(&profile) {
-        note.profile = Some(profile);
+        note.profiles.push(profile);
         return Ok(());
     }
     if CAPABILITIES.contains(&part) || is_of_clients(part) {
@@ -82,9 +82,10 @@ mod tests {
 
     #[test]
     fn a_note_has_parts_in_any_order() {
-        let note = read("(since 2027-01-01; version-wins; `password-login`; untested: no one; sees (it))").unwrap();
+        let note = read("(since 2027-01-01; version-wins; `password-login`; field-merge; untested: no one; sees (it))")
+            .unwrap();
         assert_eq!(note.capability.unwrap().as_str(), "password-login");
-        assert_eq!(note.profile, Some(Profile::VersionWins));
+        assert_eq!(note.profiles, [Profile::VersionWins, Profile::FieldMerge]);
         assert_eq!(note.since, "2027-01-01");
         assert_eq!(note.untested.as_deref(), Some("no one; sees (it)"));
     }
@@ -93,7 +94,7 @@ mod tests {
     fn no_note_is_the_core_of_the_first_version() {
         for text in ["", "(core)"] {
             let note = read(text).unwrap();
-            assert_eq!((note.capability, note.profile, note.since.as_str()), (None, None, PROTOCOL_VERSION));
+            assert_eq!((note.capability, note.profiles, note.since.as_str()), (None, Vec::new(), PROTOCOL_VERSION));
         }
     }
 

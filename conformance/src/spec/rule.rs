@@ -22,8 +22,8 @@ pub struct Rule {
     pub sentence: String,
     /// The capability that it belongs to; the core where absent.
     pub capability: Option<Capability>,
-    /// The profile that it belongs to; every one where absent.
-    pub profile: Option<Profile>,
+    /// The profiles that it belongs to; every one where there are none.
+    pub profiles: Vec<Profile>,
     /// The protocol version in which it first stood.
     pub since: String,
     /// Why no scenario shows it.

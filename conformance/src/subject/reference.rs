@@ -40,10 +40,12 @@ pub type DeviceFault = Arc<dyn Fn(DeviceParts) -> DeviceParts + Send + Sync>;
 
 /// The domains that the suite's own subjects host.
 pub fn domains() -> Vec<Domain> {
-    [include_str!("../../../fixtures/domain/version-wins.yaml")]
-        .into_iter()
-        .map(|text| domain_from_yaml(text).expect("the suite's own domains can be served"))
-        .collect()
+    let texts = [
+        include_str!("../../../fixtures/domain/version-wins.yaml"),
+        include_str!("../../../fixtures/domain/field-merge.yaml"),
+        include_str!("../../../fixtures/domain/entity-queue.yaml"),
+    ];
+    texts.into_iter().map(|text| domain_from_yaml(text).expect("the suite's own domains can be served")).collect()
 }
 
 /// Why the embedded server did not start.
@@ -91,7 +93,7 @@ impl EmbeddedServer {
 
 async fn launch(folder: &Path, fault: &ServerFault, listener: TcpListener) -> Result<Running, EmbeddedError> {
     let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
-    let store = SqliteStore::open(folder).map_err(|error| told(&error))?;
+    let store = SqliteStore::open_for_a_while(folder).map_err(|error| told(&error))?;
     let parts = fault(Parts::standard(Arc::new(store)));
     let settings = Settings { control: true, password_cost: PasswordCost::LEAST, ..Settings::new(domains()) };
     Server::start(settings, parts, listener).await.map_err(|error| told(&error))
@@ -165,7 +167,7 @@ pub fn description() -> AdapterDescription {
     AdapterDescription {
         name: "fieldsync reference device".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        profiles: vec![Profile::VersionWins],
+        profiles: Profile::KNOWN.to_vec(),
         capabilities: AdapterCapability::KNOWN.to_vec(),
     }
 }

@@ -113,7 +113,7 @@ fn text(bytes: &[u8], length: u64) -> String {
 fn shown(json: &Value, limits: Limits, left: &mut usize) -> Value {
     *left = left.saturating_sub(1);
     match json {
-        Value::String(text) => Value::String(cut(text, limits.text)),
+        Value::String(text) => Value::String(bounded(text, limits.text)),
         Value::Array(items) => {
             let mut told = Vec::new();
             for item in items.iter().take(most(items.len(), limits)) {
@@ -135,7 +135,7 @@ fn shown(json: &Value, limits: Limits, left: &mut usize) -> Value {
                     break;
                 }
                 let value = if SECRETS.contains(&name.as_str()) { json!(HIDDEN) } else { shown(value, limits, left) };
-                told.insert(cut(name, limits.text), value);
+                told.insert(bounded(name, limits.text), value);
             }
             let left_out = members.len().saturating_sub(told.len());
             if left_out > 0 {
@@ -152,12 +152,19 @@ fn most(length: usize, limits: Limits) -> usize {
     if length <= limits.items + 1 { length } else { limits.items }
 }
 
-fn cut(text: &str, most: usize) -> String {
+/// At most so many characters of a text, or a few more, so that what was bounded before stays as it is.
+pub fn bounded(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most + Limits::SLACK) {
+        Some(_) => cut(text, most),
+        None => text.to_owned(),
+    }
+}
+
+/// At most so many characters of a text, and how long it is where that is not all.
+pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
-        Some((end, _)) if text.chars().count() > most + Limits::SLACK => {
-            format!("{}… ({} characters)", &text[..end], text.chars().count())
-        }
-        _ => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
+        None => text.to_owned(),
     }
 }
 
@@ -179,6 +186,12 @@ mod tests {
             json!({"user": "ada", "password": "***", "nested": [{"access_token": "***", "refresh_token": "***"}]})
         );
         assert_eq!(of(r#"{"password": "pw"#), json!("(16 bytes with a secret)"));
+    }
+
+    #[test]
+    fn a_cut_text_says_so() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "abc… (4 characters)");
     }
 
     #[test]

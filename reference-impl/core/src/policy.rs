@@ -47,6 +47,8 @@ pub enum Ruling {
     Duplicate,
     /// The current state stays and the pushed one is logged.
     Supersede,
+    /// The device has to merge with the current state first; the server keeps nothing of the pushed one.
+    Stale,
     /// It is refused for good.
     Reject(ProblemCode),
 }
@@ -63,6 +65,8 @@ impl PolicyTable {
     pub fn standard() -> Self {
         Self(BTreeMap::from([
             (MergePolicy::VersionWins, version_wins as Policy),
+            (MergePolicy::FieldMerge, field_merge),
+            (MergePolicy::ArrivalWins, arrival_wins),
             (MergePolicy::AppendOnly, append_only as Policy),
             (MergePolicy::ServerOnly, server_only as Policy),
         ]))
@@ -100,6 +104,38 @@ pub fn version_wins(contest: &Contest) -> Ruling {
     }
     // After a tie two different states would carry one version, so the winner counts one further.
     Ruling::Apply(if pushed.version == current.version { current.version.next() } else { pushed.version })
+}
+
+/// What was not made on the current state goes back to its device, which merges.
+pub fn field_merge(contest: &Contest) -> Ruling {
+    let Contest { op, pushed, current, base_is_current } = contest;
+    let Some(current) = current else { return Ruling::Apply(pushed.version) };
+    if *base_is_current {
+        return Ruling::Apply(pushed.version);
+    }
+    let is_equal = match op {
+        MutationOp::Create => !current.deleted && pushed.content == current.content,
+        MutationOp::Delete => current.deleted,
+        _ => false,
+    };
+    if is_equal && pushed.version <= current.version { Ruling::Duplicate } else { Ruling::Stale }
+}
+
+/// The last accepted write replaces; the state that it did not see is logged.
+pub fn arrival_wins(contest: &Contest) -> Ruling {
+    let Contest { op, pushed, current, base_is_current } = contest;
+    let Some(current) = current else { return Ruling::Apply(pushed.version) };
+    if *base_is_current {
+        return Ruling::Apply(pushed.version);
+    }
+    if pushed.content == current.content && pushed.deleted == current.deleted && pushed.version <= current.version {
+        return Ruling::Duplicate;
+    }
+    // Whoever creates over a tombstone without naming it did not know that the record was deleted.
+    if *op == MutationOp::Create && current.deleted {
+        return Ruling::Supersede;
+    }
+    Ruling::Apply(pushed.version.max(current.version.next()))
 }
 
 /// The same id with the same content is a duplicate, with other content an error.

@@ -1,8 +1,9 @@
 //! Runs beside one another, on a terminal.
 
 use super::{Changes, Column, Comparison, Meaning, RuleState, ToldChange, counted, picked, rest};
-use crate::report::text::{Text, Tone, cut};
+use crate::report::text::{Text, Tone};
 use crate::report::verdict::ExitStatus;
+use crate::tap::redact::cut;
 
 /// The most changes of a kind that are listed.
 const MOST_CHANGES: usize = 60;

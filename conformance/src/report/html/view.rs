@@ -4,9 +4,9 @@ use super::Diagram;
 use super::diagram::{self, failed_step};
 use crate::report::findings::{Finding, findings};
 use crate::report::summary::{RuleState, rule_states};
-use crate::report::text::cut;
 use crate::report::{Background, Run, diff, finding_text, unexpanded};
 use crate::spec::{Rule, Spec};
+use crate::tap::redact::cut;
 use fieldsync_schemas::event::{Exchange, Failure, ScenarioEnded, Verdict};
 use serde_json::Value;
 

@@ -37,13 +37,16 @@ pub enum Phase {
     Push,
     /// All feeds are pulled, page by page.
     Pull,
+    /// What the server made of what was pushed is pulled.
+    PullResults,
 }
 
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
-        Profile::VersionWins => Some(&[Phase::Settle, Phase::Push, Phase::Pull]),
-        _ => None,
+        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull]),
+        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults]),
+        Profile::Other(_) => None,
     }
 }
 
@@ -149,6 +152,8 @@ pub(super) struct Run {
     pub(super) first_send: bool,
     /// The server took a batch in this sync.
     pub(super) took_a_batch: bool,
+    /// The server took a batch, and nothing was pulled since.
+    pub(super) pushed_since_pull: bool,
     /// Failures of the server over batches while it has taken none.
     pub(super) failed_batches: u32,
     /// Mutations over which the server failed, each alone, while nothing shows that it would not fail over any.
@@ -193,6 +198,7 @@ impl Step<'_> {
                 Some(Phase::Settle) => self.settle(),
                 Some(Phase::Push) => self.push(),
                 Some(Phase::Pull) => self.pull()?,
+                Some(Phase::PullResults) => self.pull_results()?,
             };
             match flow {
                 Flow::Do(next) => return Ok(next),
@@ -360,7 +366,9 @@ impl Step<'_> {
                 let policy = &entry.merge.policy;
                 let is_known = match entry.class {
                     TypeClass::Reference => *policy == MergePolicy::ServerOnly,
-                    TypeClass::Transactional => *policy == MergePolicy::VersionWins,
+                    TypeClass::Transactional => {
+                        matches!(policy, MergePolicy::VersionWins | MergePolicy::FieldMerge | MergePolicy::ArrivalWins)
+                    }
                     TypeClass::Append => *policy == MergePolicy::AppendOnly,
                     TypeClass::Other(_) => false,
                 };

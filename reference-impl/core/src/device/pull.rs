@@ -44,6 +44,7 @@ impl Step<'_> {
                 feeds,
             };
             let body = serde_json::to_string(&request).expect("a pull is plain JSON");
+            self.run().pushed_since_pull = false;
             return Ok(Flow::Do(self.send(CallKind::Pull, "/pull", Some(body))));
         }
         if !self.machine.state.marks.forgotten.is_empty() && self.machine.state.resyncs.is_empty() {
@@ -55,6 +56,16 @@ impl Step<'_> {
             return Ok(Flow::At(Phase::Push));
         }
         Ok(Flow::Over)
+    }
+
+    /// What the server made of what was pushed. Where nothing was, everything was pulled already, unless the answer is
+    /// to show that the server lives.
+    pub(super) fn pull_results(&mut self) -> Result<Flow, DeviceError> {
+        let run = self.run();
+        if run.pushed_since_pull || run.suspects.len() == 1 {
+            self.run().pulled_all = false;
+        }
+        self.pull()
     }
 
     /// The feeds that this device pulls: those of the registry and their partitions, without types that are left out.

@@ -256,7 +256,9 @@ impl Step<'_> {
 
     /// The server takes batches: what it failed over, alone, it fails over for a reason.
     fn took_a_batch(&mut self) {
-        self.run().took_a_batch = true;
+        let run = self.run();
+        run.took_a_batch = true;
+        run.pushed_since_pull = true;
         self.give_up_suspects();
     }
 

@@ -113,7 +113,11 @@ impl<'a> Court<'a> {
             }
             Err(refusal) => rejected(&read.mutation_id, refusal.clone()),
         };
+        let outcome_is_kept = outcome.outcome != OutcomeKind::Stale;
         let outcome = raw(&outcome);
+        if !outcome_is_kept {
+            return outcome;
+        }
         let decided = Decided {
             mutation_id: read.mutation_id.clone(),
             feed: self.feed_of(read),
@@ -201,7 +205,11 @@ impl<'a> Court<'a> {
                     ..empty(mutation_id, OutcomeKind::Superseded)
                 })
             }
-            (Ruling::Duplicate | Ruling::Supersede | Ruling::Reject(_), _) => {
+            (Ruling::Stale, Some(current)) => {
+                let record = RawValue::from_string(current.json.to_string()).expect("the server wrote it");
+                Ok(Outcome { record: Some(record), ..empty(mutation_id, OutcomeKind::Stale) })
+            }
+            (Ruling::Duplicate | Ruling::Supersede | Ruling::Stale | Ruling::Reject(_), _) => {
                 unreachable!("a policy sets a pushed state against a current one")
             }
         }
