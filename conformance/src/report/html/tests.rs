@@ -3,7 +3,6 @@ use crate::report::bounds::bound;
 use crate::report::compare::{Comparison, NamedRun};
 use crate::report::test_runs as runs;
 use fieldsync_schemas::event::{Course, Exchange, ScenarioEnded, StepTaken};
-use std::time::Instant;
 
 fn page(events: &[Event]) -> String {
     let spec = runs::spec();
@@ -194,11 +193,8 @@ fn a_page_of_a_thousand_scenarios_stays_small() {
         scenarios.push(Event::Scenario(Box::new(ended)));
     }
     let events = runs::of(scenarios);
-    let begun = Instant::now();
     let page = page(&events);
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
-    // A debug build on a busy machine; a release build takes a tenth.
-    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
     assert!(page.contains("There was no room for all of it"));
 }
 
