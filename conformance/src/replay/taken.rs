@@ -74,7 +74,12 @@ fn members(value: &Value) -> String {
 }
 
 fn joined(members: &[(String, String)]) -> String {
-    members.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
+    let told = members.iter().map(|(name, value)| match value.as_str() {
+        // `kill: true` is a kill.
+        "true" => name.clone(),
+        value => format!("{name}: {value}"),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn told(value: &Value) -> Vec<(String, String)> {
@@ -127,6 +132,7 @@ mod tests {
             "drop: push, at: after_answer, of: tablet",
         );
         said(json!({"release": "tablet"}), "release", "tablet");
+        said(json!({"server": {"kill": true}}), "server", "kill");
         said(
             json!({"request": {"path": "/push", "as": "reader", "body": {}, "expect": {"status": 403}}}),
             "request",

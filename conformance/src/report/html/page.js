@@ -63,6 +63,7 @@
   buttons.forEach((one) => one.addEventListener("click", () => {
     one.ariaPressed = String(one.ariaPressed !== "true");
     filter();
+    document.getElementById("scenarios")?.scrollIntoView();
   }));
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
