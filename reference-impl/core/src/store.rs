@@ -4,6 +4,7 @@
 //! so [`Store::load`] and [`Store::commit`] are never interleaved; pages are read beside them, each answer at one
 //! [`Snapshot`].
 
+use crate::epoch::Epochs;
 use async_trait::async_trait;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{
@@ -236,6 +237,8 @@ pub struct Commit {
     pub links: Vec<Link>,
     /// The mutations that were decided.
     pub decided: Vec<Decided>,
+    /// The place of the batch among all that the data set took in.
+    pub accepted_seq: u64,
     /// The replica with its new answer.
     pub replica: ReplicaRow,
 }
@@ -267,10 +270,22 @@ pub struct DataSetRow {
     pub name: DataSetName,
     /// What it hosts.
     pub domain: Domain,
-    /// The identity of its data.
-    pub epoch: Epoch,
+    /// The identities of its data.
+    pub epochs: Epochs,
+    /// The place of the last batch that it took in.
+    pub accepted_seq: u64,
+    /// Every batch up to this one is in the newest backup.
+    pub backed_up_seq: u64,
     /// How far its clock is ahead of the machine's, in milliseconds.
     pub clock_offset_ms: i64,
+}
+
+impl DataSetRow {
+    /// A data set in its first epoch.
+    pub fn new(name: DataSetName, domain: Domain, epoch: Epoch) -> Self {
+        let epochs = Epochs::first(epoch);
+        Self { name, domain, epochs, accepted_seq: 0, backed_up_seq: 0, clock_offset_ms: 0 }
+    }
 }
 
 /// The role of a user in a data set.
@@ -311,6 +326,16 @@ pub trait Store: Send + Sync {
     /// Purges the tombstones of this feed that were accepted before `before`, and with them earlier states and the
     /// outcomes of the feed's mutations decided before it. The greatest purged place becomes the feed's horizon.
     async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError>;
+
+    /// Makes a backup of everything; the newest one of this data set is what [`Store::restore`] takes. Returns the place
+    /// of the last batch that is in it.
+    async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError>;
+
+    /// Puts the newest backup in the place of a data set's data, in a new epoch. The data set as it is then comes back.
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError>;
+
+    /// Forgets all that a data set has and had, but for who may use it, and begins a new epoch with these states.
+    async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError>;
 
     /// Every data set.
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError>;

@@ -5,6 +5,7 @@ mod cycles;
 mod cycles_order;
 mod cycles_trouble;
 mod deletes;
+mod epoch;
 mod errors;
 mod levels;
 mod parents;
@@ -25,6 +26,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     records::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    epoch::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
     conflicts::MUTANTS,

@@ -4,6 +4,7 @@ mod conflicts;
 mod cycles;
 mod deletes;
 mod discovery;
+mod epoch;
 mod errors;
 mod levels;
 mod merge;
@@ -28,6 +29,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     push::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    epoch::MUTANTS,
     merge::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,

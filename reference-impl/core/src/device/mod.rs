@@ -7,6 +7,7 @@
 
 pub mod call;
 pub mod cycle;
+mod epoch;
 mod local;
 mod login;
 pub mod memory;

@@ -7,7 +7,7 @@ use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
 use super::outbox::{Entry, Progress};
 use super::store::{FrozenBatch, Reason, StoreError};
 use super::{DeviceError, Next, Step, Write};
-use fieldsync_schemas::id::{Epoch, FeedName};
+use fieldsync_schemas::id::FeedName;
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
 use fieldsync_schemas::push::{PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
@@ -20,19 +20,20 @@ const FAILURES: u32 = 3;
 const ENVELOPE: u64 = 1024;
 
 impl Step<'_> {
-    /// A batch without an answer comes before anything else.
-    pub(super) fn settle(&mut self) -> Flow {
-        match self.send_batch() {
+    /// A batch without an answer comes before anything else; after a restore, what was kept.
+    pub(super) fn settle(&mut self) -> Result<Flow, StoreError> {
+        self.recover()?;
+        Ok(match self.send_batch() {
             Some(next) => Flow::Do(next),
             None => Flow::Over,
-        }
+        })
     }
 
     pub(super) fn push(&mut self) -> Result<Flow, StoreError> {
         if self.machine.state.batch.is_none() && self.run().refusal.is_none() {
             self.freeze()?;
         }
-        Ok(self.settle())
+        self.settle()
     }
 
     fn send_batch(&mut self) -> Option<Next> {
@@ -44,7 +45,7 @@ impl Step<'_> {
 
     /// Makes the next batch, if anything waits: its bytes and their place in the replica's row are stored before they
     /// are sent.
-    fn freeze(&mut self) -> Result<(), StoreError> {
+    pub(super) fn freeze(&mut self) -> Result<(), StoreError> {
         self.drop_discarded();
         let chosen = loop {
             let Some(part) = self.machine.state.marks.parts.first().cloned() else { break self.waiting(None)? };
@@ -118,6 +119,7 @@ impl Step<'_> {
                 replica.seq = batch.seq.next();
                 replica.previous = Some(answer.token.clone());
                 self.write(Write::Replica(replica));
+                self.heard_accepted_seq(answer.accepted_seq);
                 self.outcomes(&batch, &answer)?;
                 self.heard_session_tag(&answer.session);
                 self.go_on()
@@ -129,12 +131,7 @@ impl Step<'_> {
     fn on_push_problem(&mut self, batch: FrozenBatch, problem: &Problem, status: u16) -> Result<Next, DeviceError> {
         let failure = Failure::of(problem);
         if Self::is_epoch_mismatch(problem) {
-            let epoch = problem.epoch.clone().expect("it was looked at a moment ago");
-            self.run().session_is_old = true;
-            return match self.enter_epoch(epoch) {
-                Ok(()) => self.go_on(),
-                Err(next) => Ok(next),
-            };
+            return self.on_epoch_mismatch(problem);
         }
         let is_expired = problem.code == ProblemCode::OutcomeExpired;
         match &problem.retry {
@@ -191,7 +188,12 @@ impl Step<'_> {
         self.write(Write::Batch(None));
         self.mark(|marks| marks.parts.insert(0, batch.mutations));
         self.run().refusal = Some(failure);
-        self.go_to(Phase::Pull);
+        if self.machine.state.marks.recovering {
+            // What is kept comes before anything that is pulled.
+            self.give_up_sync();
+        } else {
+            self.go_to(Phase::Pull);
+        }
     }
 
     /// The server failed over the batch once more. Whether it was taken apart.
@@ -249,28 +251,6 @@ impl Step<'_> {
         for suspect in std::mem::take(&mut self.run().suspects) {
             self.give_up(&suspect, Reason::Server("the server fails over this change, and answers others".to_owned()));
         }
-    }
-
-    /// The data has another identity: nothing that the server said before counts, and unsettled work stays.
-    pub(super) fn enter_epoch(&mut self, epoch: Epoch) -> Result<(), Next> {
-        let known = self.machine.state.marks.epoch.clone();
-        if known.as_ref() == Some(&epoch) {
-            return Ok(());
-        }
-        self.mark(|marks| marks.epoch = Some(epoch));
-        if known.is_none() {
-            return Ok(());
-        }
-        self.write(Write::Batch(None));
-        self.become_new_replica();
-        self.mark(|marks| {
-            marks.parts.clear();
-            marks.forgotten.clear();
-        });
-        let feeds = self.feeds();
-        self.resync(feeds)?;
-        self.go_to(Phase::Settle);
-        Ok(())
     }
 
     /// Fails the sync, because what the server says does not lead on.

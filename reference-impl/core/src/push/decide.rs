@@ -20,8 +20,10 @@ use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Decides a batch: whether it is the replica's next one, and what becomes of each of its mutations.
+/// Decides a batch: whether it is meant for these data, whether it is the replica's next one, and what becomes of each
+/// of its mutations.
 pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<Decision, Trouble> {
+    ground.epochs.check(batch.epoch.as_ref())?;
     if let Some(answer) = fence(batch, loaded.replica.as_ref())? {
         return Ok(Decision::Replay(answer));
     }
@@ -42,8 +44,9 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
     let answer = PushAnswer::<Box<RawValue>> {
         token: token.clone(),
         replayed: false,
-        epoch: ground.epoch.clone(),
+        epoch: ground.epochs.current().clone(),
         session: ground.session.clone(),
+        accepted_seq: Some(ground.accepted_seq),
         outcomes,
     };
     let answer = Arc::from(serde_json::to_string(&answer).expect("an answer is plain JSON"));
@@ -54,6 +57,7 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         states,
         links: kin.into_links(),
         decided,
+        accepted_seq: ground.accepted_seq,
         replica: ReplicaRow { replica: batch.replica.clone(), seq: batch.seq, token, body: batch.body, answer },
     }))
 }

@@ -12,6 +12,7 @@ pub use parents::{Reference, TAKEN_ALONG, references};
 pub use read::read;
 
 use crate::clock::Ids;
+use crate::epoch::Epochs;
 use crate::policy::PolicyTable;
 use crate::store::{Commit, DataSetName, Hash, Touched};
 use fieldsync_schemas::id::{BatchToken, Epoch, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version};
@@ -38,6 +39,8 @@ pub struct Batch {
     pub seq: Seq,
     /// The token of the answer before.
     pub previous: Option<BatchToken>,
+    /// The epoch that the device knows.
+    pub epoch: Option<Epoch>,
     /// The hash of the decoded body.
     pub body: Hash,
     /// The mutations, in order.
@@ -83,8 +86,10 @@ pub struct Asked {
 pub struct Ground<'a> {
     /// The data set.
     pub data_set: &'a DataSetName,
-    /// Its epoch.
-    pub epoch: &'a Epoch,
+    /// Its epochs.
+    pub epochs: &'a Epochs,
+    /// The place that this batch takes among all that the data set took in.
+    pub accepted_seq: u64,
     /// Who pushes.
     pub principal: &'a Principal,
     /// The tag of the principal's session.

@@ -39,6 +39,7 @@ pub fn read(body: &[u8], limits: &Limits, registry: &Registry) -> Result<Batch, 
         replica: request.replica,
         seq: request.seq,
         previous: request.previous,
+        epoch: request.epoch,
         body: Sha256::digest(body).into(),
         mutations,
     })

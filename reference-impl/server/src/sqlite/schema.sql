@@ -3,9 +3,23 @@ CREATE TABLE data_sets (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     domain TEXT NOT NULL,
-    epoch TEXT NOT NULL,
+    accepted_seq INTEGER NOT NULL,
+    backed_up_seq INTEGER NOT NULL,
     clock_offset_ms INTEGER NOT NULL
 );
+-- The epochs of each data set, in order. The first has no cause.
+CREATE TABLE epochs (
+    data_set INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    epoch TEXT NOT NULL,
+    cause TEXT,
+    PRIMARY KEY (data_set, number)
+) WITHOUT ROWID;
+-- The backups that were restored here. In a backup, itself, which is not restored.
+CREATE TABLE backups (
+    id TEXT PRIMARY KEY,
+    restored INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE feeds (
     id INTEGER PRIMARY KEY,
     data_set INTEGER NOT NULL,

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use fieldsync_core::store::{
     Commit, DataSetName, DataSetRow, Grant, Loaded, Snapshot, State, Store, StoreError, Touched,
 };
-use fieldsync_schemas::id::FeedName;
+use fieldsync_schemas::id::{Epoch, FeedName};
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
@@ -81,6 +81,15 @@ impl Store for FullDisk {
     }
     async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError> {
         self.inner.forget(data_set, feed, before).await
+    }
+    async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError> {
+        self.inner.back_up(data_set).await
+    }
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
+        self.inner.restore(data_set, epoch).await
+    }
+    async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError> {
+        self.inner.wipe(data_set, epoch, seeds).await
     }
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
         self.inner.data_sets().await
