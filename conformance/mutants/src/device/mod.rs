@@ -5,6 +5,7 @@ mod cycles;
 mod cycles_order;
 mod cycles_trouble;
 mod deletes;
+mod digest;
 mod epoch;
 mod errors;
 mod levels;
@@ -26,6 +27,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     pull::MUTANTS,
     levels::MUTANTS,
     epoch::MUTANTS,
+    digest::MUTANTS,
     deletes::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,

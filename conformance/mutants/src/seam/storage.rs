@@ -1,10 +1,11 @@
 //! The storage trait: what is loaded, committed and paged, changed on its way.
 
 use async_trait::async_trait;
+use fieldsync_core::digest::Buckets;
 use fieldsync_core::store::{
     Commit, DataSetName, DataSetRow, Head, Loaded, Place, Row, Snapshot, State, Store, StoreError, Touched,
 };
-use fieldsync_schemas::id::{Epoch, FeedName};
+use fieldsync_schemas::id::{Epoch, FeedName, RecordId};
 use fieldsync_schemas::problem::EpochCause;
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
@@ -143,6 +144,20 @@ impl<F: StorageFault> Snapshot for FaultySnapshot<F> {
         let mut heads = self.inner.heads().await?;
         self.fault.heads(&mut heads);
         Ok(heads)
+    }
+
+    async fn digest(&mut self, feed: &FeedName) -> Result<Buckets, StoreError> {
+        self.inner.digest(feed).await
+    }
+
+    async fn bucket(
+        &mut self,
+        feed: &FeedName,
+        bucket: u8,
+        after: Option<&RecordId>,
+        limit: u64,
+    ) -> Result<Vec<Arc<str>>, StoreError> {
+        self.inner.bucket(feed, bucket, after, limit).await
     }
 
     async fn page(&mut self, feed: &FeedName, after: Place, limit: u64) -> Result<Vec<Row>, StoreError> {
