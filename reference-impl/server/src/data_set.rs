@@ -101,9 +101,9 @@ impl DataSet {
         self.accepted_seq.store(seq, Ordering::Relaxed);
     }
 
-    /// A backup has every batch up to this one.
+    /// A backup has every batch up to this one. Within an epoch that only grows, whatever was read earlier.
     pub(crate) fn backed_up(&self, seq: u64) {
-        if self.backed_up_seq.swap(seq, Ordering::Relaxed) != seq {
+        if self.backed_up_seq.fetch_max(seq, Ordering::Relaxed) < seq {
             self.forget_tags();
         }
     }

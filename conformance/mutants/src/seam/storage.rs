@@ -29,7 +29,7 @@ pub trait StorageFault: Send + Sync + 'static {
     fn page(&self, _feed: &FeedName, _after: &mut Place, _limit: &mut u64) {}
     /// After a page was read.
     fn rows(&self, _feed: &FeedName, _rows: &mut Vec<Row>) {}
-    /// After a backup was made, up to this batch.
+    /// After it was told what is in a backup: every batch up to this one.
     fn backed_up(&self, _covered: &mut u64) {}
     /// Before an epoch begins.
     fn begins(&self, _data_set: &DataSetName, _cause: &EpochCause) {}
@@ -103,7 +103,9 @@ impl<F: StorageFault> Store for Faulty<F> {
     }
 
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
-        self.inner.data_sets().await
+        let mut rows = self.inner.data_sets().await?;
+        rows.iter_mut().for_each(|row| self.fault.backed_up(&mut row.backed_up_seq));
+        Ok(rows)
     }
 
     async fn put_data_set(&self, row: &DataSetRow, seeds: Vec<State>) -> Result<(), StoreError> {
