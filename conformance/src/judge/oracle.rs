@@ -6,7 +6,7 @@
 use super::conduct;
 use crate::replay::{Acted, Names};
 use crate::subject::cast::Roles;
-use crate::subject::device::{Device, SyncEnd};
+use crate::subject::device::{Device, Shown, Survey, SyncEnd};
 use crate::tap::{Delivered, SeenExchange};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::event::{Actor, Failure};
@@ -101,7 +101,7 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
     nothing_acknowledged_is_lost(&acknowledged, epoch.as_ref(), &current, &log, &mut found);
     overridden_once(&acknowledged, &log, &mut found);
     let unequal = if *judged == [Actor::Device] { SHOWS } else { EQUAL_STATES };
-    devices_equal(acted, quiet, &current, &records, unequal, &mut found).await;
+    devices_equal(acted, quiet, &current, &records, &put_off(&acknowledged), unequal, &mut found).await;
     found.failures
 }
 
@@ -224,15 +224,16 @@ fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
     }
 }
 
-/// Every device syncs until nothing moves any more, twice at most; whether nothing does. A device that cannot sync is
-/// none of the oracle's business: the scenario has said so.
+/// Every device syncs, and once more where one of them had something to push, which the others may not have seen;
+/// whether all have seen everything then. A device that cannot sync is none of the oracle's business: the scenario has
+/// said so.
 async fn quiesce(acted: &Acted, found: &mut Findings<'_>) -> bool {
     for _ in 0..2 {
         let mut quiet = true;
         for one in &acted.devices {
             let before = one.port.begun();
             match one.device.sync().await {
-                Ok(end) => quiet &= end == SyncEnd::Ok && moved_nothing(&one.port.exchanges_from(before)),
+                Ok(end) => quiet &= end == SyncEnd::Ok && only_pulled(&one.port.exchanges_from(before)),
                 Err(error) => {
                     quiet = false;
                     let what = format!("a sync of {}", one.name);
@@ -247,17 +248,13 @@ async fn quiesce(acted: &Acted, found: &mut Findings<'_>) -> bool {
     false
 }
 
-/// Whether a sync was nothing but pulls without news.
-fn moved_nothing(exchanges: &[SeenExchange]) -> bool {
-    let no_news = |seen: &SeenExchange| {
-        let answer = match &seen.delivered {
-            Delivered::Whole(answer) if seen.kind == CallKind::Pull && answer.status.is_success() => answer,
-            _ => return false,
-        };
-        serde_json::from_slice::<PullAnswer>(&answer.body.bytes)
-            .is_ok_and(|answer| answer.feeds.iter().all(|page| page.changes.is_empty() && !page.more))
+/// Whether a sync pulled and pushed nothing, and all of it went well: then there is nothing in it for others.
+fn only_pulled(exchanges: &[SeenExchange]) -> bool {
+    let went_well = |seen: &SeenExchange| match &seen.delivered {
+        Delivered::Whole(answer) => seen.kind != CallKind::Push && answer.status.is_success(),
+        _ => false,
     };
-    !exchanges.is_empty() && exchanges.iter().all(no_news)
+    exchanges.iter().any(|seen| seen.kind == CallKind::Pull) && exchanges.iter().all(went_well)
 }
 
 /// The epoch of the last page that anybody got.
@@ -353,6 +350,21 @@ fn overridden_once(acknowledged: &[Acknowledged], log: &BTreeMap<RecordId, Confl
     }
 }
 
+/// The records whose last mutation the server put off: they wait for something else.
+fn put_off(acknowledged: &[Acknowledged]) -> BTreeSet<RecordRef> {
+    let last: HashMap<RecordRef, &OutcomeKind> =
+        acknowledged.iter().map(|one| (record_of(&one.mutation), &one.outcome.outcome)).collect();
+    let is_put_off = |outcome: &OutcomeKind| matches!(outcome, OutcomeKind::Held | OutcomeKind::Skipped);
+    last.into_iter().filter(|(_, outcome)| is_put_off(outcome)).map(|(record, _)| record).collect()
+}
+
+/// Whether a record names another one of whose work the device is not rid either.
+fn waits_for_another(shown: &Shown, survey: &Survey) -> bool {
+    let named: Vec<&str> = shown.data.iter().flat_map(|data| data.values()).filter_map(Value::as_str).collect();
+    let unsettled = survey.outbox.iter().chain(survey.quarantine.iter().map(|one| &one.record));
+    unsettled.into_iter().any(|record| named.contains(&record.id.as_str()))
+}
+
 /// Devices without unsettled work hold what a fresh device holds, and an outbox that is not empty has its reasons. Where
 /// it was quiet before, every device has seen everything already.
 async fn devices_equal(
@@ -360,6 +372,7 @@ async fn devices_equal(
     quiet: bool,
     current: &HashMap<RecordRef, Record>,
     records: &BTreeSet<RecordRef>,
+    put_off: &BTreeSet<RecordRef>,
     unequal: &str,
     found: &mut Findings<'_>,
 ) {
@@ -376,11 +389,14 @@ async fn devices_equal(
                 continue;
             }
         };
-        if let Some(record) = survey.outbox.first() {
+        for record in &survey.outbox {
             let status = one.device.status(record).await.ok().flatten();
-            if !matches!(status, Some(Status::Error(ErrorCause::Server | ErrorCause::Rejected))) {
+            let shown = one.device.read(record).await.unwrap_or_default();
+            let waits = put_off.contains(record) || waits_for_another(&shown, &survey);
+            if !matches!(status, Some(Status::Error(ErrorCause::Server | ErrorCause::Rejected))) && !waits {
                 let what = format!("the outbox of {} after everything was synced", one.name);
                 found.add(OUTBOX, None, what, json!([]), json!(survey.outbox));
+                break;
             }
         }
         for (record, shown) in records.iter().zip(survey.records) {

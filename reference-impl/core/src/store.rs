@@ -9,14 +9,14 @@ use crate::epoch::Epochs;
 use async_trait::async_trait;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{
-    BatchToken, Epoch, FeedName, MutationId, Principal, RecordId, ReplicaId, Rev, Seq, Version,
+    BatchToken, Epoch, FeedName, MutationId, Principal, RecordId, ReplicaId, Rev, Seq, TypeName, Version,
 };
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::value::RawValue;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A place in a feed: counted up at commit, so that a later commit never gets a lower place.
@@ -120,6 +120,37 @@ pub struct Decided {
     pub outcome: Arc<str>,
 }
 
+/// How a record stands to which another one refers; one that the server never had does not stand at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there.
+    Live,
+    /// It was deleted.
+    Deleted,
+}
+
+/// A live record refers to another, its parent, or does so no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The record referred to.
+    pub parent: RecordRef,
+    /// The record that refers to it.
+    pub child: RecordRef,
+    /// Whether it does.
+    pub is_there: bool,
+}
+
+/// Records whose live children are to be loaded.
+#[derive(Debug, Clone, Default)]
+pub struct Families {
+    /// The records.
+    pub heads: Vec<RecordRef>,
+    /// The types whose records take their children along: of these the children's states are loaded, and theirs in turn.
+    pub takes_along: BTreeSet<TypeName>,
+    /// The most records that are loaded below one head.
+    pub most: usize,
+}
+
 /// What a batch touches.
 #[derive(Debug, Clone)]
 pub struct Touched {
@@ -135,6 +166,10 @@ pub struct Touched {
     pub records: Vec<RecordRef>,
     /// The states that they were made on.
     pub bases: Vec<Rev>,
+    /// The records that they refer to.
+    pub parents: Vec<RecordRef>,
+    /// Those that they delete, where others may refer to them.
+    pub families: Families,
 }
 
 /// What the store knows of what a batch touches.
@@ -148,10 +183,15 @@ pub struct Loaded {
     pub bases: HashMap<Rev, State>,
     /// The mutations that are decided.
     pub decided: HashMap<MutationId, Decided>,
+    /// How the records stand that are referred to.
+    pub parents: HashMap<RecordRef, Standing>,
+    /// The live children of the heads of families, and of those that they take along.
+    pub children: HashMap<RecordRef, Vec<RecordRef>>,
 }
 
 impl Loaded {
-    /// Takes in the commits that were decided before this batch and are not stored yet.
+    /// Takes in the commits that were decided before this batch and are not stored yet. Who refers to whom is not in
+    /// them as it is in the storage: a batch that asks for families is loaded after all before it are stored.
     pub fn absorb(&mut self, touched: &Touched, commits: &[Commit]) {
         let mut commits = commits.iter().filter(|commit| commit.data_set == touched.data_set).peekable();
         if commits.peek().is_none() {
@@ -159,7 +199,12 @@ impl Loaded {
         }
         let records: HashSet<&RecordRef> = touched.records.iter().collect();
         let mutations: HashSet<&MutationId> = touched.mutations.iter().collect();
+        let parents: HashSet<&RecordRef> = touched.parents.iter().collect();
         for commit in commits {
+            for state in commit.states.iter().filter(|state| parents.contains(&state.record)) {
+                let standing = if state.deleted { Standing::Deleted } else { Standing::Live };
+                self.parents.insert(state.record.clone(), standing);
+            }
             for state in commit.states.iter().filter(|state| records.contains(&state.record)) {
                 if let Some(before) = self.states.insert(state.record.clone(), state.clone()) {
                     self.bases.insert(before.rev.clone(), before);
@@ -189,6 +234,8 @@ pub struct Commit {
     pub at: Timestamp,
     /// The new states, in the order in which they take their places. The state before, if any, is kept by its rev.
     pub states: Vec<State>,
+    /// What changed in who refers to whom, in order.
+    pub links: Vec<Link>,
     /// The mutations that were decided.
     pub decided: Vec<Decided>,
     /// The place of the batch among all that the data set took in.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import epoch, messages
+from .order import in_order
 from .outbox import BATCH, EXPIRED, NEW, SENT, Mutation, Outbox, data_of
 from .records import encode, new_id, timestamp
 from .session import Line, Limits, Refused, SyncFailed
@@ -77,8 +78,9 @@ class Push:
         most = min(session.batch_mutations, self._limits.batch or session.batch_mutations)
         with self._store.transaction():
             skip = self._later | self._suspects
-            ready = [mutation for mutation in self._outbox.sendable()
-                     if mutation.n not in skip and mutation.type not in session.left_out]
+            ready = in_order([mutation for mutation in self._outbox.sendable()
+                              if mutation.n not in skip and mutation.type not in session.left_out],
+                             self._outbox, session)
             chosen: list[Mutation] = []
             while self._halves and not chosen:
                 half = self._halves.pop(0)

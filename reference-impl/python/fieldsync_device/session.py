@@ -76,7 +76,11 @@ class Session:
         self.feeds: dict[str, str] = {}
         self.left_out: set[str] = set()
         self.left_out_feeds: set[str] = set()
+        self._ranks: dict[str, int] = {}
+        self.parents: dict[str, list[tuple[str, str]]] = {}
         for entry in message["registry"]["types"]:
+            self._ranks[entry["name"]] = len(self._ranks)
+            self.parents[entry["name"]] = [(parent["field"], parent["type"]) for parent in entry.get("parents") or ()]
             feed = entry.get("feed") or entry["name"]
             if self._can_sync(entry):
                 self.feeds[entry["name"]] = feed
@@ -89,6 +93,10 @@ class Session:
         """A type that asks for what this device does not know is left out, and all others are synced."""
         return POLICIES.get(entry["class"]) == entry["merge"]["policy"] and not entry.get("partition") \
             and CAPABILITIES.issuperset(entry.get("requires") or ())
+
+    def rank(self, kind: str) -> int:
+        """The place of a type in the registry, behind those that it refers to."""
+        return self._ranks.get(kind, len(self._ranks))
 
     def feed_of(self, kind: str) -> str:
         """The feed that carries a type."""

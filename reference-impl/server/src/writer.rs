@@ -122,7 +122,22 @@ impl Task {
         }
     }
 
+    /// A batch that asks who refers to a record sees everything before it stored.
     async fn round(&self, jobs: Vec<Job>) {
+        let mut together: Vec<(Job, Touched)> = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let Submission { data_set, principal, batch, .. } = &job.submission;
+            let touched = batch.touched(&data_set.name, principal, &data_set.hosted.registry);
+            if !touched.families.heads.is_empty() && !together.is_empty() {
+                self.commit(std::mem::take(&mut together)).await;
+            }
+            together.push((job, touched));
+        }
+        self.commit(together).await;
+    }
+
+    async fn commit(&self, together: Vec<(Job, Touched)>) {
+        let (jobs, touched): (Vec<Job>, Vec<Touched>) = together.into_iter().unzip();
         // No data set begins another epoch between the first look at it and the commit.
         let data_sets: BTreeMap<&DataSetName, &Arc<DataSet>> =
             jobs.iter().map(|job| (&job.submission.data_set.name, &job.submission.data_set)).collect();
@@ -131,10 +146,6 @@ impl Task {
         for data_set in &gates {
             held.push(data_set.gate.read().await);
         }
-        let touched: Vec<Touched> = jobs
-            .iter()
-            .map(|Job { submission, .. }| submission.batch.touched(&submission.data_set.name, &submission.principal))
-            .collect();
         let answers = match self.store.load(&touched).await {
             Err(error) => Err(internal(&error)),
             Ok(loaded) => {

@@ -9,6 +9,7 @@ mod digest;
 mod epoch;
 mod errors;
 mod levels;
+mod parents;
 mod pull;
 mod records;
 mod registry;
@@ -29,6 +30,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     epoch::MUTANTS,
     digest::MUTANTS,
     deletes::MUTANTS,
+    parents::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,

@@ -9,6 +9,7 @@ mod epoch;
 mod errors;
 mod levels;
 mod merge;
+mod parents;
 mod pull;
 mod push;
 mod records;
@@ -33,6 +34,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     digest::MUTANTS,
     merge::MUTANTS,
     deletes::MUTANTS,
+    parents::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     errors::MUTANTS,

@@ -203,8 +203,8 @@ impl Step<'_> {
             };
             let flow = match phases.get(self.run().phase) {
                 None => return Ok(self.finish()),
-                Some(Phase::Settle) => self.settle(),
-                Some(Phase::Push) => self.push(),
+                Some(Phase::Settle) => self.settle()?,
+                Some(Phase::Push) => self.push()?,
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
                 Some(Phase::Compare) => {

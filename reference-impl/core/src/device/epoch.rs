@@ -91,20 +91,23 @@ impl Step<'_> {
     }
 
     /// Sends what was kept, batch by batch; nothing, once all of it went or the sync cannot go on.
-    pub(super) fn recover(&mut self) {
+    pub(super) fn recover(&mut self) -> Result<(), StoreError> {
         if self.machine.state.batch.is_some() || !self.machine.state.marks.recovering {
-            return;
+            return Ok(());
         }
         if self.run().refusal.is_some() {
-            return self.give_up_sync();
+            self.give_up_sync();
+            return Ok(());
         }
-        self.freeze();
+        self.freeze()?;
         if self.machine.state.batch.is_none() {
             if self.run().suspects.len() > 1 {
-                return self.give_up_sync();
+                self.give_up_sync();
+                return Ok(());
             }
             self.mark(|marks| marks.recovering = false);
         }
+        Ok(())
     }
 
     /// Past the last phase: whatever stopped it is told.

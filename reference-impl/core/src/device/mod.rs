@@ -15,6 +15,7 @@ pub mod memory;
 pub mod outbox;
 mod pull;
 mod push;
+mod queue;
 mod settle;
 pub mod store;
 #[cfg(test)]

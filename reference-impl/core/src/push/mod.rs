@@ -4,9 +4,11 @@
 //! is decided against what it touches, one batch after another.
 
 mod decide;
+mod parents;
 mod read;
 
 pub use decide::decide;
+pub use parents::{Reference, TAKEN_ALONG, references};
 pub use read::read;
 
 use crate::clock::Ids;
@@ -52,6 +54,8 @@ pub struct ReadMutation {
     pub mutation_id: MutationId,
     /// The hash of its content, base apart.
     pub content: Hash,
+    /// The record that it creates, where it does.
+    pub creates: Option<RecordRef>,
     /// What it asks for, or why it is refused whatever is stored.
     pub asked: Result<Asked, Refusal>,
 }
@@ -73,6 +77,8 @@ pub struct Asked {
     pub data: Option<Box<RawValue>>,
     /// The hash of the record's content.
     pub content: Hash,
+    /// The records that it refers to.
+    pub references: Vec<Reference>,
 }
 
 /// What a batch is decided with, besides what it touches.
@@ -108,7 +114,8 @@ pub enum Decision {
 }
 impl Batch {
     /// What has to be loaded before the batch can be decided.
-    pub fn touched(&self, data_set: &DataSetName, principal: &Principal) -> Touched {
+    pub fn touched(&self, data_set: &DataSetName, principal: &Principal, registry: &Registry) -> Touched {
+        let deletes = self.deletes().map(|asked| &asked.record);
         let asked = || self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
         Touched {
             data_set: data_set.clone(),
@@ -117,7 +124,14 @@ impl Batch {
             mutations: self.mutations.iter().map(|read| read.mutation_id.clone()).collect(),
             records: asked().map(|asked| asked.record.clone()).collect(),
             bases: asked().filter_map(|asked| asked.base.clone()).collect(),
+            parents: asked().flat_map(|asked| &asked.references).map(|one| one.parent.clone()).collect(),
+            families: parents::families(registry, deletes, self.mutations.len()),
         }
+    }
+
+    fn deletes(&self) -> impl Iterator<Item = &Asked> {
+        let asked = self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        asked.filter(|asked| asked.op == MutationOp::Delete)
     }
 }
 fn refuse(code: ProblemCode, mut detail: String) -> Refusal {

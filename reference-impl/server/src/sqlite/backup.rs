@@ -5,7 +5,7 @@
 //! needed for those of before.
 
 use super::commit::{Places, put_seeds};
-use super::{FILE, Failure, connect, prepare, rows};
+use super::{FILE, Failure, SAFE, connect, prepare, rows};
 use crate::machine::RandomIds;
 use fieldsync_core::clock::Ids;
 use fieldsync_core::epoch::Epochs;
@@ -79,7 +79,7 @@ pub fn restore(dir: &Path, backup: &Path) -> Result<Restored, BackupError> {
         let id = id.ok_or("it is no backup; `fieldsync backup` makes one")?;
         std::fs::create_dir_all(dir)?;
         let mut live = connect(&dir.join(FILE))?;
-        prepare(&mut live)?;
+        prepare(&mut live, SAFE)?;
         let live = live.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let known = live.query_row("SELECT 1 FROM backups WHERE id = ?1", [&id], |_| Ok(())).optional()?;
         if known.is_some() {
@@ -111,7 +111,7 @@ pub(super) fn back_up_one(database: &Path, to: &Path, name: &DataSetName) -> Res
     let view = live.unchecked_transaction()?;
     let row = one(&view, name)?;
     let mut copy = connect(&part)?;
-    prepare(&mut copy)?;
+    prepare(&mut copy, SAFE)?;
     let copied = copy.transaction()?;
     let row = DataSetRow { backed_up_seq: row.accepted_seq, ..row };
     super::commit::put_data_set(&copied, &row, &[])?;
@@ -194,7 +194,7 @@ fn covered(connection: &Connection) -> Result<Vec<(DataSetName, u64)>, Failure> 
 }
 
 fn clear(connection: &Connection, data_set: i64) -> Result<(), Failure> {
-    for table in ["rows", "history", "replicas", "decided", "feeds"] {
+    for table in ["rows", "history", "links", "replicas", "decided", "feeds"] {
         connection.execute(&format!("DELETE FROM {table} WHERE data_set = ?1"), [data_set])?;
     }
     Ok(())
@@ -238,6 +238,7 @@ fn copy_data(from: &Connection, to: &Connection, name: &DataSetName) -> Result<(
     copy_rows(from, to, "SELECT * FROM decided WHERE data_set = ?1", source, "decided", (0, target), &mut fed)?;
     let mut same = |_: usize, value| Ok(value);
     copy_rows(from, to, "SELECT * FROM replicas WHERE data_set = ?1", source, "replicas", (0, target), &mut same)?;
+    copy_rows(from, to, "SELECT * FROM links WHERE data_set = ?1", source, "links", (0, target), &mut same)?;
     to.execute(
         "UPDATE feeds SET last = (SELECT COALESCE(MAX(place), 0) FROM rows WHERE rows.feed = feeds.id) WHERE data_set = ?1",
         [target],

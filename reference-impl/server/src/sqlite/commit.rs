@@ -1,6 +1,6 @@
 //! Stores what was decided: states at new places, outcomes, and the replica's answer, in one transaction.
 
-use super::{Failure, rows};
+use super::{Failure, links, rows};
 use fieldsync_core::store::{Commit, DataSetRow, Decided, State};
 use fieldsync_schemas::id::{FeedName, ReplicaId};
 use rusqlite::{Connection, OptionalExtension};
@@ -13,6 +13,7 @@ pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), 
         let mut feeds = Feeds { connection, data_set, known: HashMap::new() };
         put_states(connection, data_set, &mut feeds, &mut places, &commit.states)?;
         feeds.move_heads()?;
+        links::put(connection, data_set, &commit.links)?;
         put_decided(connection, data_set, &mut feeds, commit)?;
         put_replica(connection, data_set, commit)?;
         connection
@@ -24,12 +25,15 @@ pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), 
 
 /// Adds a data set with its first states, or changes the domain and clock of one that is known.
 pub(super) fn put_data_set(connection: &Connection, row: &DataSetRow, seeds: &[State]) -> Result<(), Failure> {
-    let known: Option<i64> = connection
-        .prepare_cached("SELECT id FROM data_sets WHERE name = ?1")?
-        .query_row([&row.name.0], |row| row.get(0))
+    let known: Option<(i64, String)> = connection
+        .prepare_cached("SELECT id, domain FROM data_sets WHERE name = ?1")?
+        .query_row([&row.name.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let domain = serde_json::to_string(&row.domain)?;
-    if let Some(id) = known {
+    if let Some((id, before)) = known {
+        if before != domain {
+            links::rebuild(connection, id, &row.domain)?;
+        }
         connection
             .prepare_cached("UPDATE data_sets SET domain = ?2, clock_offset_ms = ?3 WHERE id = ?1")?
             .execute((id, domain, row.clock_offset_ms))?;

@@ -8,6 +8,7 @@ mod account;
 pub mod backup;
 mod commit;
 mod forget;
+mod links;
 mod load;
 mod readers;
 mod rows;
@@ -59,15 +60,25 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the database in this directory, and makes both where they are missing.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let path = dir.join(FILE);
-        Self::open_file(dir, &path).map_err(|source| OpenError { path, source })
+        Self::open_with(dir, SAFE)
     }
 
-    fn open_file(dir: &Path, path: &Path) -> Result<Self, Failure> {
+    /// The same for a database that is thrown away in the end: what it commits survives the end of the process, not that
+    /// of the machine.
+    pub fn open_for_a_while(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_with(dir, "OFF")
+    }
+
+    fn open_with(dir: &Path, synchronous: &str) -> Result<Self, OpenError> {
+        let path = dir.join(FILE);
+        Self::open_file(dir, &path, synchronous).map_err(|source| OpenError { path, source })
+    }
+
+    fn open_file(dir: &Path, path: &Path, synchronous: &str) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir)?;
         let mut connection = connect(path)?;
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
-        prepare(&mut connection)?;
+        prepare(&mut connection, synchronous)?;
         let readers = Readers::open(|| {
             let connection = connect(path)?;
             connection.pragma_update(None, "query_only", true)?;
@@ -92,10 +103,13 @@ fn connect(path: &Path) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
+/// What is committed survives the end of the machine.
+const SAFE: &str = "FULL";
+
 /// Makes a connection one that writes, and the tables where they are missing.
-fn prepare(connection: &mut Connection) -> Result<(), Failure> {
+fn prepare(connection: &mut Connection, synchronous: &str) -> Result<(), Failure> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     prepare_schema(connection)
 }
@@ -120,7 +134,10 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
 impl Store for SqliteStore {
     async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError> {
         const DOING: &str = "load what a batch touches";
-        let rows = |one: &Touched| one.records.len() + one.bases.len() + one.mutations.len();
+        let rows = |one: &Touched| {
+            let named = one.records.len() + one.bases.len() + one.mutations.len() + one.parents.len();
+            named + one.families.heads.len() * FEW
+        };
         if touched.iter().map(rows).sum::<usize>() <= FEW {
             return self
                 .readers

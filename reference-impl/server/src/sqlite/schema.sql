@@ -69,6 +69,16 @@ CREATE TABLE history (
 CREATE UNIQUE INDEX history_by_rev ON history (data_set, rev);
 CREATE INDEX history_by_age ON history (feed, accepted_at);
 
+-- Which live record refers to which. Only those of types with parents stand here.
+CREATE TABLE links (
+    data_set INTEGER NOT NULL,
+    parent_type TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (data_set, parent_type, parent, type, id)
+) WITHOUT ROWID;
+
 CREATE TABLE replicas (
     data_set INTEGER NOT NULL,
     principal TEXT NOT NULL,

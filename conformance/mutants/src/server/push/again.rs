@@ -35,6 +35,7 @@ pub(super) fn repetitions(
         let row = loaded.replica.clone();
         Ok(match (decide(batch, loaded, ground)?, row) {
             (Decision::Replay(answer), Some(row)) => Decision::Commit(Commit {
+                links: Vec::new(),
                 data_set: ground.data_set.clone(),
                 principal: ground.principal.clone(),
                 at: ground.now,
