@@ -118,7 +118,7 @@ pub async fn answer(
 }
 
 /// Where each named feed goes on, or why it cannot.
-fn points(
+pub(crate) fn points(
     request: &PullRequest,
     ground: Ground<'_>,
     heads: &HashMap<FeedName, Head>,

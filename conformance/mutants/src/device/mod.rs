@@ -5,6 +5,7 @@ mod cycles;
 mod cycles_order;
 mod cycles_trouble;
 mod deletes;
+mod digest;
 mod epoch;
 mod errors;
 mod levels;
@@ -27,6 +28,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     pull::MUTANTS,
     levels::MUTANTS,
     epoch::MUTANTS,
+    digest::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
     conflicts::MUTANTS,
