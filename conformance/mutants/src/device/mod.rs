@@ -5,6 +5,7 @@ mod cycles;
 mod cycles_order;
 mod cycles_trouble;
 mod deletes;
+mod digest;
 mod epoch;
 mod errors;
 mod groups;
@@ -28,6 +29,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     pull::MUTANTS,
     levels::MUTANTS,
     epoch::MUTANTS,
+    digest::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
     groups::MUTANTS,

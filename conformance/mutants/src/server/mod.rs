@@ -3,6 +3,7 @@
 mod conflicts;
 mod cycles;
 mod deletes;
+mod digest;
 mod discovery;
 mod epoch;
 mod errors;
@@ -31,6 +32,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     pull::MUTANTS,
     levels::MUTANTS,
     epoch::MUTANTS,
+    digest::MUTANTS,
     merge::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,

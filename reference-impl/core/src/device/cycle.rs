@@ -4,6 +4,7 @@
 //! restart leads back to the same call.
 
 use super::call::{self, Answer, Call, Reading};
+use super::digest::Comparison;
 use super::store::LastFailure;
 use super::{DeviceError, Next, Step};
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
@@ -39,13 +40,15 @@ pub enum Phase {
     Pull,
     /// What the server made of what was pushed is pulled.
     PullResults,
+    /// What the device holds is compared with what the server has, where it is asked to.
+    Compare,
 }
 
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
-        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull]),
-        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults]),
+        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare]),
+        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Compare]),
         Profile::Other(_) => None,
     }
 }
@@ -167,6 +170,8 @@ pub(super) struct Run {
     /// The server refused a push as a whole; the sync pulls, then fails.
     pub(super) refusal: Option<Failure>,
     pub(super) counts: Counts,
+    /// The device compares in this sync.
+    pub(super) comparison: Option<Comparison>,
 }
 
 impl Step<'_> {
@@ -174,7 +179,8 @@ impl Step<'_> {
         if self.machine.run.is_some() {
             return Ok(Next::Idle);
         }
-        self.machine.run = Some(Run { session_is_old: self.is_another_login(), ..Run::default() });
+        let comparison = std::mem::take(&mut self.machine.compares_next).then(Comparison::default);
+        self.machine.run = Some(Run { session_is_old: self.is_another_login(), comparison, ..Run::default() });
         self.go_on()
     }
 
@@ -201,6 +207,13 @@ impl Step<'_> {
                 Some(Phase::Push) => self.push()?,
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
+                Some(Phase::Compare) => {
+                    // The comparison reads what is stored.
+                    if !self.writes.is_empty() {
+                        return Ok(Next::Proceed);
+                    }
+                    self.compare()
+                }
             };
             match flow {
                 Flow::Do(next) => return Ok(next),
@@ -223,6 +236,8 @@ impl Step<'_> {
             CallKind::Session => self.on_session(answer),
             CallKind::Push => self.on_push(answer),
             CallKind::Pull => self.on_pull(answer),
+            CallKind::Digest => self.on_digest(answer),
+            CallKind::Bucket => self.on_bucket(answer),
             CallKind::Discovery | CallKind::Any => Ok(Next::Idle),
         }
     }

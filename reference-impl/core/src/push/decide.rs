@@ -80,6 +80,7 @@ pub(super) struct Court<'a> {
 }
 
 /// What was found about a mutation.
+#[expect(clippy::large_enum_variant, reason = "it lives as long as one mutation, or one group, is decided")]
 pub(super) enum Heard {
     /// It was decided before, or its id was: this is the outcome, as JSON.
     Before(Box<RawValue>),

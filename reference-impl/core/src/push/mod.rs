@@ -112,12 +112,14 @@ pub struct Ground<'a> {
 
 /// What becomes of a batch.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Decision {
     /// It was answered before: this answer goes out once more, and nothing changes.
     Replay(Arc<str>),
     /// This is to be committed; its answer is the replica's.
     Commit(Commit),
 }
+
 impl Batch {
     /// What has to be loaded before the batch can be decided.
     pub fn touched(&self, data_set: &DataSetName, principal: &Principal, registry: &Registry) -> Touched {
