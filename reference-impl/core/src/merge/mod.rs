@@ -18,12 +18,18 @@
 //!
 //! Trees are taken to hold their members in the order of the names, as `serde_json` has them.
 
+#[cfg(test)]
+mod arrival;
 mod equal;
+#[cfg(test)]
+mod laws;
 mod list;
 mod members;
 mod patch;
 mod push;
 mod rules;
+#[cfg(test)]
+mod vectors;
 
 pub use equal::{equal, equal_data};
 pub use patch::{apply, difference};
