@@ -7,6 +7,7 @@ use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
 use super::outbox::{Entry, Progress};
 use super::store::{FrozenBatch, Reason};
 use super::{DeviceError, Next, Step, Write};
+use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::id::{Epoch, FeedName, MutationId, TypeName};
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
 use fieldsync_schemas::push::{MutationOp, PushAnswer, PushRequest};
@@ -60,8 +61,12 @@ impl Step<'_> {
         let most = limits.batch_mutations.min(self.machine.settings.batch_limit.unwrap_or(u32::MAX)).max(1) as usize;
         let mut bytes = ENVELOPE;
         let (mut mutations, mut entries) = (Vec::new(), Vec::new());
-        for entry in chosen.into_iter().take(most) {
-            let text = serde_json::value::to_raw_value(&entry.mutation).expect("a mutation is plain JSON");
+        for entry in chosen {
+            if entries.len() == most {
+                break;
+            }
+            let Some(mutation) = self.as_pushed(&entry) else { continue };
+            let text = serde_json::value::to_raw_value(&mutation).expect("a mutation is plain JSON");
             bytes += text.get().len() as u64 + 1;
             if bytes > limits.body_bytes && !entries.is_empty() {
                 break;
@@ -96,7 +101,7 @@ impl Step<'_> {
     }
 
     /// What can be sent now, of a part or of everything: the first mutation of each record; creates and updates with
-    /// parents first, then deletes with children first.
+    /// parents first, then deletes with children first, and conflict entries after everything else.
     fn waiting(&mut self, part: Option<&[MutationId]>) -> Vec<Entry> {
         let left_out: HashSet<TypeName> = self.left_out().into_iter().collect();
         let run = self.machine.run.get_or_insert_default();
@@ -119,7 +124,8 @@ impl Step<'_> {
         entries.sort_by_key(|entry| {
             let index = order.get(&entry.mutation.type_name).copied().unwrap_or(i64::MAX);
             let is_delete = entry.mutation.op == MutationOp::Delete;
-            (is_delete, if is_delete { -index } else { index }, entry.place)
+            let is_conflict = entry.mutation.type_name.as_str() == CONFLICT_TYPE;
+            (is_conflict, is_delete, if is_delete { -index } else { index }, entry.place)
         });
         entries
     }
