@@ -144,10 +144,19 @@ impl Shared {
         let background = Background {
             spec: &self.spec,
             cases: case_notes(&self.cases),
-            command: "fieldsync check".to_owned(),
+            again: again(),
             filtered: true,
             require_all: false,
         };
         of_scenario(events, &background, WIDTH).unwrap_or_else(|error| error.to_string())
     }
+}
+
+/// The command that runs a test of this program again, up to its name: Cargo tells its package to what it runs, and puts
+/// a hash behind its name.
+fn again() -> String {
+    let package = std::env::var("CARGO_PKG_NAME").map(|name| format!(" -p {name}"));
+    let program = std::env::current_exe().ok().and_then(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+    let test = program.as_deref().and_then(|name| name.rsplit_once('-')).map(|(name, _)| format!(" --test {name}"));
+    format!("cargo test{}{}", package.unwrap_or_default(), test.unwrap_or_default())
 }

@@ -81,6 +81,14 @@ impl Operation {
     }
 }
 
+/// The messages of a request and of its answer, by the method and by the path below the base URL, such as `/push`.
+/// Nothing where there is no such request; a message is absent where the body is.
+pub fn messages_of(method: &str, path: &str) -> Option<(Option<&'static str>, Option<&'static str>)> {
+    let path = if path.is_empty() { "/" } else { path };
+    let operation = operations().into_iter().find(|one| one.method.eq_ignore_ascii_case(method) && one.path == path)?;
+    Some((operation.body, operation.answer))
+}
+
 fn operations() -> Vec<Operation> {
     use ProblemCode::{
         BatchTooLarge, CursorExpired, InvalidCursor, OutcomeExpired, ReplicaFenced, Unauthenticated, UnknownFeed,

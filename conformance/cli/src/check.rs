@@ -8,7 +8,7 @@ use fieldsync_conformance::broken;
 use fieldsync_conformance::pace::Pace;
 use fieldsync_conformance::report::progress::Progress;
 use fieldsync_conformance::report::verdict::{ExitStatus, judge};
-use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, junit, terminal};
+use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, junit, quoted, terminal};
 use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::Case;
 use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
@@ -19,7 +19,7 @@ use fieldsync_schemas::event::{Actor, Blocked, Event, Verdict};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -168,7 +168,7 @@ pub fn run(args: CheckArgs) -> Result<ExitStatus, CommandError> {
     let background = Background {
         spec: &suite.spec,
         cases: case_notes(&suite.cases),
-        command: command_line(&args),
+        again: again(&args),
         filtered: is_filtered(&args),
         require_all: args.run.require_all,
     };
@@ -347,23 +347,30 @@ fn is_filtered(args: &CheckArgs) -> bool {
     args.run.last_failed || [chapter, rule, scenario, capability].iter().any(|filter| !filter.is_empty())
 }
 
-/// The command that was run, without its filters.
-fn command_line(args: &CheckArgs) -> String {
+/// The command that was run, with one scenario in place of its filters. What a header says may be a secret.
+fn again(args: &CheckArgs) -> String {
+    let option = |name: &str, value: &str| format!("--{name} {}", quoted(value));
+    let path = |name: &str, path: &Path| option(name, &path.display().to_string());
     let mut words = vec!["fieldsync check".to_owned()];
     if let Some(Subject::Client(client)) = &args.subject {
         words.push("client".to_owned());
-        words.extend(client.command.iter().map(|command| format!("--command '{command}'")));
+        words.extend(client.command.iter().map(|command| option("command", command)));
     }
     if let Some(Subject::Server(server)) = &args.subject {
         words.push("server".to_owned());
-        words.extend(server.url.iter().map(|url| format!("--url {url}")));
-        words.extend(server.serve.iter().map(|command| format!("--serve '{command}'")));
-        words.extend(server.control.iter().map(|url| format!("--control {url}")));
-        words.extend(server.accounts.iter().map(|path| format!("--accounts {}", path.display())));
+        words.extend(server.url.iter().map(|url| option("url", url)));
+        words.extend(server.serve.iter().map(|command| option("serve", command)));
+        words.extend(server.control.iter().map(|url| option("control", url)));
+        words.extend(server.domain.iter().map(|file| path("domain", file)));
+        words.extend(server.accounts.iter().map(|file| path("accounts", file)));
+        words.extend(server.header.iter().map(|(name, _)| option("header", &format!("{name}: …"))));
+        words.extend(server.ca_cert.iter().map(|file| path("ca-cert", file)));
         words.extend(server.rate.map(|rate| format!("--rate {rate}")));
         words.extend(server.cleanup.then(|| "--cleanup".to_owned()));
     }
-    words.extend(args.suite.fixtures.iter().map(|path| format!("--fixtures {}", path.display())));
+    words.extend(args.suite.fixtures.iter().map(|folder| path("fixtures", folder)));
+    words.extend(args.suite.spec.iter().map(|folder| path("spec", folder)));
+    words.push("--scenario".to_owned());
     words.join(" ")
 }
 

@@ -5,6 +5,7 @@
 mod adapter;
 mod check;
 mod command_error;
+mod doc;
 mod explain;
 mod list;
 mod mutants;
@@ -22,6 +23,10 @@ use command_error::CommandError;
 use fieldsync_conformance::report::verdict::ExitStatus;
 use std::process::ExitCode;
 
+/// Much is made in one thread and dropped in another, for which the system's allocator takes locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Judge any sync server or client against the Fieldsync protocol.
 #[derive(Debug, Parser)]
 #[command(
@@ -36,7 +41,7 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Judge a server; without more, the reference in this program.
+    /// Judge a server or a client; without more, the reference in this program.
     Check(Box<check::CheckArgs>),
     /// List scenarios, rules, chapters, capabilities or mutants.
     List(list::ListArgs),
@@ -54,6 +59,8 @@ enum Command {
     Mutants(mutants::MutantsArgs),
     /// Plug in a client: try its adapter, or be one.
     Adapter(adapter::AdapterArgs),
+    /// Check what is written about the protocol.
+    Doc(doc::DocArgs),
     /// Run the reference server.
     Serve(serve::ServeArgs),
     /// Look after the accounts of the reference server.
@@ -72,6 +79,7 @@ impl Command {
             Command::Trace(args) => trace::run(args),
             Command::Mutants(args) => mutants::run(args),
             Command::Adapter(args) => adapter::run(args),
+            Command::Doc(args) => doc::run(args),
             Command::Serve(args) => serve::run(args),
             Command::User(args) => user::run(args),
         }

@@ -146,3 +146,17 @@ fn schemas_are_written_and_checked() {
     let (status, out, _) = house.run(&["schemas", "--check"]);
     assert!(status == 1 && out.contains("record.json: differs"), "{out}");
 }
+
+#[test]
+fn doc_check_names_each_flaw_with_its_line() {
+    let house = House::new();
+    house.write("good.md", "It keeps `push.retry.same-outcome`.\n\n```json\n{}\n```\n");
+    let (status, out, _) = house.run_here(&["doc", "check", "good.md"]);
+    assert_eq!((status, out.as_str()), (0, "1 file without a flaw\n"));
+    house.write("bad.md", "It keeps\n`push.retry.other`.\n\n```json\n{]\n```\n");
+    let (status, out, _) = house.run_here(&["doc", "check", "good.md", "bad.md"]);
+    assert_eq!(status, 1);
+    assert!(out.starts_with("bad.md:2: there is no rule push.retry.other"), "{out}");
+    assert!(out.contains("bad.md:5: this is not JSON") && out.ends_with("2 flaws\n"), "{out}");
+    assert_eq!(house.run_here(&["doc", "check", "none.md"]).0, 2);
+}

@@ -219,15 +219,16 @@ fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
     }
 }
 
-/// Every device syncs until nothing moves any more, twice at most; whether nothing does. A device that cannot sync is
-/// none of the oracle's business: the scenario has said so.
+/// Every device syncs, and once more where one of them had something to push, which the others may not have seen;
+/// whether all have seen everything then. A device that cannot sync is none of the oracle's business: the scenario has
+/// said so.
 async fn quiesce(acted: &Acted, found: &mut Findings<'_>) -> bool {
     for _ in 0..2 {
         let mut quiet = true;
         for one in &acted.devices {
             let before = one.port.begun();
             match one.device.sync().await {
-                Ok(end) => quiet &= end == SyncEnd::Ok && moved_nothing(&one.port.exchanges_from(before)),
+                Ok(end) => quiet &= end == SyncEnd::Ok && only_pulled(&one.port.exchanges_from(before)),
                 Err(error) => {
                     quiet = false;
                     let what = format!("a sync of {}", one.name);
@@ -242,17 +243,13 @@ async fn quiesce(acted: &Acted, found: &mut Findings<'_>) -> bool {
     false
 }
 
-/// Whether a sync was nothing but pulls without news.
-fn moved_nothing(exchanges: &[SeenExchange]) -> bool {
-    let no_news = |seen: &SeenExchange| {
-        let answer = match &seen.delivered {
-            Delivered::Whole(answer) if seen.kind == CallKind::Pull && answer.status.is_success() => answer,
-            _ => return false,
-        };
-        serde_json::from_slice::<PullAnswer>(&answer.body.bytes)
-            .is_ok_and(|answer| answer.feeds.iter().all(|page| page.changes.is_empty() && !page.more))
+/// Whether a sync pulled and pushed nothing, and all of it went well: then there is nothing in it for others.
+fn only_pulled(exchanges: &[SeenExchange]) -> bool {
+    let went_well = |seen: &SeenExchange| match &seen.delivered {
+        Delivered::Whole(answer) => seen.kind != CallKind::Push && answer.status.is_success(),
+        _ => false,
     };
-    !exchanges.is_empty() && exchanges.iter().all(no_news)
+    exchanges.iter().any(|seen| seen.kind == CallKind::Pull) && exchanges.iter().all(went_well)
 }
 
 /// What became a state is the current one, the base of an accepted one, or logged as overridden; what was superseded

@@ -1,7 +1,8 @@
 //! Expected against got: side by side where both fit on a line, else the first difference and a diff around it.
 
 use super::findings::first_difference;
-use super::text::{Text, Tone, cut};
+use super::text::{Text, Tone};
+use crate::tap::redact::cut;
 use fieldsync_schemas::event::Failure;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
@@ -52,7 +53,7 @@ fn around(text: &str, place: usize, most: usize) -> String {
     }
     let start = place.saturating_sub(most / 2).min(length);
     let tail: String = text.chars().skip(start).collect();
-    let tail = if tail.chars().count() > most { cut(&tail, most) } else { tail };
+    let tail = cut(&tail, most);
     if start == 0 { tail } else { format!("…{tail}") }
 }
 

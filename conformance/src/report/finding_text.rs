@@ -1,8 +1,9 @@
 //! The words of one finding: the same on a terminal and in JUnit.
 
 use super::findings::{Finding, findings};
-use super::text::{Text, Tone, cut};
+use super::text::{Text, Tone};
 use super::{Background, IncompleteStream, Run, diff, unexpanded};
+use crate::tap::redact::cut;
 use fieldsync_schemas::event::{Event, Exchange};
 use serde_json::Value;
 
@@ -133,15 +134,12 @@ fn write_scenario(out: &mut Text, finding: &Finding<'_>, run: &Run<'_>, backgrou
         out.folded(Tone::Faint, "  its log   ", &last, width);
     }
     // Not wrapped: it is there to be copied.
-    out.spans([
-        (Tone::Faint, "  run       "),
-        (Tone::Plain, &format!("{} --scenario {}", background.command, quoted(id))),
-    ]);
+    out.spans([(Tone::Faint, "  run       "), (Tone::Plain, &format!("{} {}", background.again, quoted(id)))]);
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte)) {
+pub fn quoted(word: &str) -> String {
+    if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.:=".contains(&byte)) {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', "'\\''"))

@@ -16,7 +16,7 @@ pub(crate) mod test_runs;
 pub mod text;
 pub mod verdict;
 
-pub use finding_text::of_scenario;
+pub use finding_text::{of_scenario, quoted};
 pub use run::{IncompleteStream, Run};
 
 use crate::scenario::Case;
@@ -30,8 +30,8 @@ pub struct Background<'a> {
     pub spec: &'a Spec,
     /// What is known of each scenario, by its id without `[name=value]`.
     pub cases: BTreeMap<String, CaseNote>,
-    /// The command that was run, without its filters: `fieldsync check server --url http://localhost:8080`.
-    pub command: String,
+    /// The command that runs one scenario again, up to its name: `fieldsync check server --url http://host --scenario`.
+    pub again: String,
     /// Only some of the scenarios were selected, so that the run proves no conformance.
     pub filtered: bool,
     /// What was not tested makes the run red.

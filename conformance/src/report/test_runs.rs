@@ -29,7 +29,7 @@ pub fn background(spec: &Spec) -> Background<'_> {
     Background {
         spec,
         cases: BTreeMap::from([("push/lost-answer".to_owned(), lost)]),
-        command: "fieldsync check server --url http://localhost:8080".to_owned(),
+        again: "fieldsync check server --url http://localhost:8080 --scenario".to_owned(),
         filtered: false,
         require_all: false,
     }

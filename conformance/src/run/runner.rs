@@ -22,6 +22,10 @@ use std::time::{Duration, Instant};
 /// The devices of the oracle.
 const READERS: [&str; 2] = ["follower", "fresh"];
 
+/// A subject that hangs and a machine that is too busy look alike.
+const OUT_OF_TIME: &str = "no end: the subject hangs, goes on without end, or had too little of the machine; a longer \
+     --timeout and fewer --jobs (under cargo test, fewer --test-threads) tell which";
+
 /// What every scenario of a run needs.
 pub(super) struct Runner {
     pub(super) spec: Arc<Spec>,
@@ -131,9 +135,9 @@ impl Runner {
                 ended.failures = vec![Failure {
                     rule: planned.case.scenario.covers[0].clone(),
                     line: 0,
-                    what: "the time that the scenario took".to_owned(),
-                    expected: format!("at most {} s", self.timeout.as_secs()).into(),
-                    got: "no end".into(),
+                    what: "the end of the scenario, without which its rules are not shown".to_owned(),
+                    expected: format!("within {} s", self.timeout.as_secs()).into(),
+                    got: OUT_OF_TIME.into(),
                     exchange: None,
                 }];
             }

@@ -23,6 +23,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The line of the deepest part of a JSON text that this pointer leads to, from 1; nothing where the text is no JSON.
+pub(crate) fn line_of(text: &str, pointer: &str) -> Option<u32> {
+    yaml::line_of(text, pointer)
+}
+
 /// One scenario that can run: a fixture, or one combination of its `each`.
 #[derive(Debug, Clone)]
 pub struct Case {

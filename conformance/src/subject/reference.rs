@@ -93,7 +93,7 @@ impl EmbeddedServer {
 
 async fn launch(folder: &Path, fault: &ServerFault, listener: TcpListener) -> Result<Running, EmbeddedError> {
     let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
-    let store = SqliteStore::open(folder).map_err(|error| told(&error))?;
+    let store = SqliteStore::open_for_a_while(folder).map_err(|error| told(&error))?;
     let parts = fault(Parts::standard(Arc::new(store)));
     let settings = Settings { control: true, password_cost: PasswordCost::LEAST, ..Settings::new(domains()) };
     Server::start(settings, parts, listener).await.map_err(|error| told(&error))

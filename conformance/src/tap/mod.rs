@@ -24,6 +24,7 @@ mod trouble;
 mod upstream;
 pub mod wire;
 
+pub(crate) use coding::gzip;
 pub use exchange::{Answer, Body, Caller, Delivered, KEPT, SeenExchange};
 pub use fault::{Fault, FaultAction, InvalidFault, KillPlace, Part};
 pub use made::Made;

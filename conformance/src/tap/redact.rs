@@ -85,7 +85,8 @@ fn shown(json: Value) -> Value {
     }
 }
 
-fn cut(text: &str, most: usize) -> String {
+/// At most so many characters of a text, and how long it is where that is not all.
+pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
         None => text.to_owned(),
@@ -110,6 +111,12 @@ mod tests {
             json!({"user": "ada", "password": "***", "nested": [{"access_token": "***", "refresh_token": "***"}]})
         );
         assert_eq!(of(r#"{"password": "pw"#), json!("(16 bytes with a secret)"));
+    }
+
+    #[test]
+    fn a_cut_text_says_so() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "abc… (4 characters)");
     }
 
     #[test]

@@ -137,12 +137,12 @@ fn equal_values(one: Option<&Value>, other: Option<&Value>) -> bool {
     }
 }
 
+/// A member or item by its name, and what it is on each side.
+type Part<'a, const N: usize> = (String, &'a Node, [Option<&'a Value>; N]);
+
 /// The parts of some values at one place that are merged apart: members of objects, items of keyed lists. None where
 /// one of them is one whole.
-fn parts<'a, const N: usize>(
-    node: &'a Node,
-    values: [Option<&'a Value>; N],
-) -> Option<Vec<(String, &'a Node, [Option<&'a Value>; N])>> {
+fn parts<'a, const N: usize>(node: &'a Node, values: [Option<&'a Value>; N]) -> Option<Vec<Part<'a, N>>> {
     match &node.rule {
         None => {
             let mut objects = [None; N];
@@ -239,7 +239,7 @@ fn whole(data: &Data) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_result_is_at_rest([base, local, server] in sides(), rules in rules(true)) {

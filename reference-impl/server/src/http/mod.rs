@@ -38,8 +38,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-/// Below this, compression costs more than it saves.
-const WORTH_COMPRESSING: u64 = 1024;
+/// What fits one packet is not sent any sooner for being smaller.
+const WORTH_COMPRESSING: u64 = 1400;
 
 /// What every route works with.
 pub(crate) struct App {

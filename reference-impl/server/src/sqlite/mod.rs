@@ -57,15 +57,25 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the database in this directory, and makes both where they are missing.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let path = dir.join(FILE);
-        Self::open_file(dir, &path).map_err(|source| OpenError { path, source })
+        Self::open_with(dir, "FULL")
     }
 
-    fn open_file(dir: &Path, path: &Path) -> Result<Self, Failure> {
+    /// The same for a database that is thrown away in the end: what it commits survives the end of the process, not that
+    /// of the machine.
+    pub fn open_for_a_while(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_with(dir, "OFF")
+    }
+
+    fn open_with(dir: &Path, synchronous: &str) -> Result<Self, OpenError> {
+        let path = dir.join(FILE);
+        Self::open_file(dir, &path, synchronous).map_err(|source| OpenError { path, source })
+    }
+
+    fn open_file(dir: &Path, path: &Path, synchronous: &str) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir)?;
         let mut connection = connect(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
         prepare_schema(&mut connection)?;
