@@ -7,6 +7,9 @@ mod cycles_trouble;
 mod deletes;
 mod errors;
 mod levels;
+mod merge;
+mod merge_items;
+mod merging;
 mod pull;
 mod records;
 mod registry;
@@ -24,10 +27,13 @@ pub const MUTANTS: &[&[Mutant]] = &[
     records::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    merge::MUTANTS,
+    merge_items::MUTANTS,
     deletes::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,
     cycles_trouble::MUTANTS,
+    merging::MUTANTS,
     errors::MUTANTS,
 ];

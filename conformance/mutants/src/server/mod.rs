@@ -5,6 +5,7 @@ mod cycles;
 mod deletes;
 mod discovery;
 mod errors;
+mod fields;
 mod levels;
 mod merge;
 mod pull;
@@ -28,6 +29,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     pull::MUTANTS,
     levels::MUTANTS,
     merge::MUTANTS,
+    fields::MUTANTS,
     deletes::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,

@@ -105,7 +105,11 @@ fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, R
 /// A conflict entry holds up to three values, each of which may be as large as a record.
 fn limits_of(mutation: &Mutation, limits: &Limits) -> Limits {
     match mutation.type_name.as_str() {
-        CONFLICT_TYPE => Limits { record_bytes: 4 * limits.record_bytes, nesting: limits.nesting + 1, ..*limits },
+        CONFLICT_TYPE => Limits {
+            record_bytes: limits.record_bytes.saturating_mul(4),
+            nesting: limits.nesting.saturating_add(1),
+            ..*limits
+        },
         _ => *limits,
     }
 }
