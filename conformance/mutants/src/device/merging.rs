@@ -2,8 +2,8 @@
 
 use crate::Mutant;
 use crate::seam::device_wire::{answers, calls, twice};
-use crate::seam::effects::{around_events, merges, reactions};
-use fieldsync_core::device::{Event, LocalChange, Write};
+use crate::seam::effects::{merges, reactions};
+use fieldsync_core::device::Write;
 use fieldsync_core::merge::{Merged, Overridden, Rules, Side, merge};
 use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::record::Data;
@@ -169,23 +169,10 @@ pub const MUTANTS: &[Mutant] = &[
         },
     ),
     Mutant::device(
-        "an-override-stays-on-the-device",
+        "an-override-is-forgotten",
         "conflicts.device.pushed",
-        "A device keeps the entries of its merges to itself.",
-        |parts| {
-            around_events(parts, |machine, event, context, rules| {
-                let mut reaction = rules.handle(machine, event, context)?;
-                for write in reaction.writes.clone() {
-                    if let Write::Entry(entry) = &write
-                        && is_entry_to_push(&write)
-                    {
-                        let discard = Event::Local(LocalChange::Discard { record: entry.record() });
-                        reaction.writes.extend(rules.handle(machine, discard, context)?.writes);
-                    }
-                }
-                Ok(reaction)
-            })
-        },
+        "A device tells nobody what its merges override.",
+        |parts| merges(parts, overrides_in_silence),
     ),
 ];
 
@@ -214,6 +201,10 @@ fn first_override_alone(base: Option<&Data>, local: Option<Data>, server: Option
     let mut merged = merge(base, local, server, rules);
     merged.overridden.truncate(1);
     merged
+}
+
+fn overrides_in_silence(base: Option<&Data>, local: Option<Data>, server: Option<Data>, rules: &Rules) -> Merged {
+    Merged { overridden: Vec::new(), ..merge(base, local, server, rules) }
 }
 
 fn overrides_without_base(base: Option<&Data>, local: Option<Data>, server: Option<Data>, rules: &Rules) -> Merged {
