@@ -72,7 +72,7 @@ messages! {
     "control-new-data-set-answer", control::NewDataSetAnswer, "Answer to new_data_set";
     "control-accounts", control::Accounts, "Control: accounts";
     "control-clock", control::ClockShift, "Control: clock";
-    "control-data-set", control::DataSetRef, "Control: horizon, hold_commit, release_commit";
+    "control-data-set", control::DataSetRef, "Control: horizon, hold_commit, release_commit, backup, restore, wipe";
     "control-done", control::Done, "Answer to a control verb";
     "adapter-request", adapter::AdapterRequest, "A line to an adapter";
     "adapter-answer", adapter::AdapterAnswer, "A line from an adapter";

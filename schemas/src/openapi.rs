@@ -152,6 +152,9 @@ fn control(verb: &Verb) -> Operation {
             .gives("control-done"),
         Verb::Horizon => of_data_set("Purges every tombstone of a data set"),
         Verb::HoldCommit => of_data_set("Holds the next commit of a data set"),
+        Verb::Backup => of_data_set("Makes a backup of a data set"),
+        Verb::Restore => of_data_set("Puts the last backup in the place of a data set's data"),
+        Verb::Wipe => of_data_set("Empties a data set on purpose"),
         Verb::ReleaseCommit => of_data_set("Lets the held commit go"),
         Verb::Kill => begun("Ends the server's process at once")
             .told("Where the verb is offered, the process ends without an answer."),

@@ -100,10 +100,10 @@ impl Play<'_> {
         if let Some(create) = &step.create {
             let (type_name, alias) = create.named.iter().next().expect("the lint checked that there is one");
             let record = self.names.create(type_name, alias);
-            device.create(&record, create.data.clone()).await.map_err(broke(name))?;
+            device.create(&record, self.names.fill_data(&create.data)).await.map_err(broke(name))?;
         }
         for (alias, changes) in step.edit.iter().flatten() {
-            device.edit(&self.names.record(alias), changes.clone()).await.map_err(broke(name))?;
+            device.edit(&self.names.record(alias), self.names.fill_data(changes)).await.map_err(broke(name))?;
         }
         if let Some(alias) = &step.delete {
             device.delete(&self.names.record(alias)).await.map_err(broke(name))?;
@@ -263,7 +263,7 @@ impl Play<'_> {
     }
 
     fn told(&self, entry: &ConflictExpectation) -> Value {
-        let mut told = json!(entry);
+        let mut told = self.names.fill(&json!(entry));
         told["record"] = json!(self.names.record(&entry.record).id);
         let members = told.as_object_mut().expect("an expectation is an object");
         members.retain(|_, value| !value.is_null());

@@ -230,9 +230,14 @@ fn server(lint: &Lint<'_>, step: &ServerStep, path: &Path) -> Result<(), LoadErr
         ("horizon", step.horizon.is_some()),
         ("hold_commit", step.hold_commit.is_some()),
         ("release_commit", step.release_commit.is_some()),
+        ("backup", step.backup.is_some()),
+        ("restore", step.restore.is_some()),
+        ("wipe", step.wipe.is_some()),
     ];
     exactly_one(lint, path, "action", &members)?;
-    if [step.kill, step.horizon, step.hold_commit, step.release_commit].contains(&Some(false)) {
+    let of_words =
+        [step.kill, step.horizon, step.hold_commit, step.release_commit, step.backup, step.restore, step.wipe];
+    if of_words.contains(&Some(false)) {
         return Err(lint.wrong(&path.key(set(&members)[0]), "false does nothing: write true, or take the step out"));
     }
     Ok(())

@@ -8,6 +8,7 @@ pub mod conflict;
 pub mod cursor;
 pub mod data;
 pub mod device;
+pub mod epoch;
 pub mod merge;
 pub mod policy;
 pub mod problem;

@@ -5,11 +5,13 @@ mod cycles;
 mod cycles_order;
 mod cycles_trouble;
 mod deletes;
+mod epoch;
 mod errors;
 mod levels;
 mod merge;
 mod merge_items;
 mod merging;
+mod parents;
 mod pull;
 mod records;
 mod registry;
@@ -29,7 +31,9 @@ pub const MUTANTS: &[&[Mutant]] = &[
     levels::MUTANTS,
     merge::MUTANTS,
     merge_items::MUTANTS,
+    epoch::MUTANTS,
     deletes::MUTANTS,
+    parents::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,

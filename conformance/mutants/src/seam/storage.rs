@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use fieldsync_core::store::{
     Commit, DataSetName, DataSetRow, Head, Loaded, Place, Row, Snapshot, State, Store, StoreError, Touched,
 };
-use fieldsync_schemas::id::FeedName;
+use fieldsync_schemas::id::{Epoch, FeedName};
+use fieldsync_schemas::problem::EpochCause;
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
@@ -27,6 +28,10 @@ pub trait StorageFault: Send + Sync + 'static {
     fn page(&self, _feed: &FeedName, _after: &mut Place, _limit: &mut u64) {}
     /// After a page was read.
     fn rows(&self, _feed: &FeedName, _rows: &mut Vec<Row>) {}
+    /// After a backup was made, up to this batch.
+    fn backed_up(&self, _covered: &mut u64) {}
+    /// Before an epoch begins.
+    fn begins(&self, _data_set: &DataSetName, _cause: &EpochCause) {}
     /// After the role of a user was looked up.
     fn grant(&self, _role: &mut Option<Role>) {}
     /// Whether purges are carried out.
@@ -77,6 +82,23 @@ impl<F: StorageFault> Store for Faulty<F> {
 
     async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError> {
         if self.fault.forgets() { self.inner.forget(data_set, feed, before).await } else { Ok(()) }
+    }
+
+    async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError> {
+        self.catch_up().await?;
+        let mut covered = self.inner.back_up(data_set).await?;
+        self.fault.backed_up(&mut covered);
+        Ok(covered)
+    }
+
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
+        self.fault.begins(data_set, &EpochCause::Restored);
+        self.inner.restore(data_set, epoch).await
+    }
+
+    async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError> {
+        self.fault.begins(data_set, &EpochCause::Wiped);
+        self.inner.wipe(data_set, epoch, seeds).await
     }
 
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {

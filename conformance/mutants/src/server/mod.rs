@@ -4,10 +4,12 @@ mod conflicts;
 mod cycles;
 mod deletes;
 mod discovery;
+mod epoch;
 mod errors;
 mod fields;
 mod levels;
 mod merge;
+mod parents;
 mod pull;
 mod push;
 mod records;
@@ -28,9 +30,11 @@ pub const MUTANTS: &[&[Mutant]] = &[
     push::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    epoch::MUTANTS,
     merge::MUTANTS,
     fields::MUTANTS,
     deletes::MUTANTS,
+    parents::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     errors::MUTANTS,

@@ -8,7 +8,7 @@ use super::store::LastFailure;
 use super::{DeviceError, Next, Step};
 use crate::merge::Rules;
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
-use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
+use fieldsync_schemas::problem::{Problem, Retry};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
@@ -155,6 +155,8 @@ pub(super) struct Run {
     pub(super) took_a_batch: bool,
     /// The server took a batch, and nothing was pulled since.
     pub(super) pushed_since_pull: bool,
+    /// The place of the last batch that was answered, where the server says it.
+    pub(super) accepted_seq: Option<u64>,
     /// Failures of the server over batches while it has taken none.
     pub(super) failed_batches: u32,
     /// Mutations over which the server failed, each alone, while nothing shows that it would not fail over any.
@@ -196,8 +198,8 @@ impl Step<'_> {
             };
             let flow = match phases.get(self.run().phase) {
                 None => return Ok(self.finish()),
-                Some(Phase::Settle) => self.settle(),
-                Some(Phase::Push) => self.push(),
+                Some(Phase::Settle) => self.settle()?,
+                Some(Phase::Push) => self.push()?,
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
             };
@@ -326,11 +328,6 @@ impl Step<'_> {
         let whole = FIRST_WAIT * 2u32.pow(failures.saturating_sub(1).min(8));
         let chance = Sha256::digest(self.context.ids.unique())[0];
         whole / 2 + whole.mul_f64(f64::from(chance) / 510.0)
-    }
-
-    /// A problem that the calls do not treat on their own.
-    pub(super) fn is_epoch_mismatch(problem: &Problem) -> bool {
-        problem.code == ProblemCode::EpochMismatch && problem.epoch.is_some()
     }
 
     pub(super) fn fail(&mut self, failure: Failure) -> Next {

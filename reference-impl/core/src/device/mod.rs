@@ -7,12 +7,14 @@
 
 pub mod call;
 pub mod cycle;
+mod epoch;
 mod local;
 mod login;
 pub mod memory;
 pub mod outbox;
 mod pull;
 mod push;
+mod queue;
 mod rebase;
 mod settle;
 pub mod store;

@@ -62,16 +62,15 @@ impl Step<'_> {
     /// merged, and goes again in this sync, but not for ever.
     pub(super) fn stale(&mut self, mut entry: Entry, told: Record) -> Result<(), StoreError> {
         let record = entry.record();
-        let known = self.context.store.record(&record)?.and_then(|stored| stored.server).map(|copy| copy.record);
         // A stored answer may be older than what was pulled since.
-        let current = known.filter(|known| known.version >= told.version).unwrap_or(told);
+        let current = self.known_since(&told)?.map_or(told, |known| known.record);
         self.take_server_copy(current.clone())?;
         if entry.progress == Progress::Discarded {
             self.write(Write::EntryGone(entry.place));
             self.meet(&current);
             return Ok(());
         }
-        if let Some(waiting) = self.second(&record) {
+        while let Some(waiting) = self.second(&record) {
             self.write(Write::EntryGone(waiting.place));
             match joined(&entry.mutation, &waiting.mutation) {
                 Some(both) => entry.mutation = both,

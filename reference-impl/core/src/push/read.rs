@@ -1,6 +1,6 @@
 //! Reading a batch: everything that can be said of its mutations without looking at anything stored.
 
-use super::{Asked, Batch, ReadMutation, refuse};
+use super::{Asked, Batch, ReadMutation, Reference, parents, refuse};
 use crate::data::{self, Checked};
 use crate::problem::Trouble;
 use crate::store::Hash;
@@ -42,6 +42,7 @@ pub fn read(body: &[u8], limits: &Limits, registry: &Registry) -> Result<Batch, 
         replica: request.replica,
         seq: request.seq,
         previous: request.previous,
+        epoch: request.epoch,
         body: Sha256::digest(body).into(),
         mutations,
         limits: *limits,
@@ -57,8 +58,10 @@ fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Regis
     match serde_json::from_str::<Mutation>(raw.get()) {
         Ok(mutation) => {
             let mutation_id = mutation.mutation_id.clone();
+            let record = RecordRef { type_name: mutation.type_name.clone(), id: mutation.id.clone() };
+            let creates = (mutation.op == MutationOp::Create).then_some(record);
             let (content, asked) = examine(mutation, limits, registry);
-            Ok(ReadMutation { mutation_id, content, asked })
+            Ok(ReadMutation { mutation_id, content, creates, asked })
         }
         Err(error) => {
             let Ok(OnlyId { mutation_id }) = serde_json::from_str(raw.get()) else {
@@ -67,7 +70,8 @@ fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Regis
                 return Err(trouble);
             };
             let refusal = refuse(ProblemCode::Malformed, format!("the mutation cannot be read: {error}"));
-            Ok(ReadMutation { mutation_id, content: Sha256::digest(raw.get()).into(), asked: Err(refusal) })
+            let content = Sha256::digest(raw.get()).into();
+            Ok(ReadMutation { mutation_id, content, creates: None, asked: Err(refusal) })
         }
     }
 }
@@ -82,6 +86,12 @@ fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, R
         Err(refusal) => (Err(refusal), None),
     };
     let patch = mutation.patch.as_deref().map(|patch| data::check_patch(patch, &limits)).transpose();
+    let entry = registry.entry(&mutation.type_name).filter(|entry| !entry.parents.is_empty());
+    let references = match (&tree, &patch, entry) {
+        (_, Ok(Some(patch)), Some(entry)) => parents::references(entry, &set_by(patch)),
+        (Some(tree), _, Some(entry)) => parents::references(entry, tree),
+        _ => Ok(Vec::new()),
+    };
     let record_content = match (&cleaned, &patch) {
         (Ok(_), Ok(Some(patch))) => data::content_hash_of_tree(Some(Value::Object(patch.clone())), &[]),
         (Ok(_), Ok(None)) => data::content_hash_of_tree(tree, &mutation.attachments),
@@ -99,7 +109,14 @@ fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, R
         hash.update("patch");
     }
     let content = hash.finalize().into();
-    (content, ask(mutation, cleaned, patch, record_content, registry))
+    (content, ask(mutation, cleaned, patch, references, record_content, registry))
+}
+
+/// The members that a patch sets; what it clears refers to nothing.
+fn set_by(patch: &Data) -> Value {
+    Value::Object(
+        patch.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())).collect(),
+    )
 }
 
 /// A conflict entry holds up to three values, each of which may be as large as a record.
@@ -118,6 +135,7 @@ fn ask(
     mutation: Mutation,
     cleaned: Result<Option<Box<RawValue>>, Refusal>,
     patch: Result<Option<Data>, Refusal>,
+    references: Result<Vec<Reference>, Refusal>,
     content: Hash,
     registry: &Registry,
 ) -> Result<Asked, Refusal> {
@@ -163,6 +181,7 @@ fn ask(
         version: mutation.version.ok_or_else(|| missing("version"))?,
         modified_at: mutation.modified_at.ok_or_else(|| missing("modified_at"))?,
         content,
+        references: references?,
         op: mutation.op,
         record: RecordRef { type_name: mutation.type_name, id: mutation.id },
         base: mutation.base,

@@ -67,6 +67,9 @@ pub(super) async fn verb(
             app.writer.release(data_set.name.clone()).await?;
             done()
         }
+        Verb::Backup => backup(&app, read(request).await?).await,
+        Verb::Restore => restore(&app, read(request).await?).await,
+        Verb::Wipe => wipe(&app, read(request).await?).await,
         Verb::Kill => {
             (control.kill)();
             // Nobody answers any more; this request dies with the server.
@@ -106,12 +109,7 @@ async fn new_data_set(app: &App, control: &Control, asked: NewDataSet) -> Result
             break DataSetName(name);
         }
     };
-    let row = DataSetRow {
-        name: name.clone(),
-        domain: (*hosted.domain).clone(),
-        epoch: Epoch::new(parts.ids.unique()).expect("ids are visible ASCII"),
-        clock_offset_ms: 0,
-    };
+    let row = DataSetRow::new(name.clone(), (*hosted.domain).clone(), new_epoch(app));
     let seeds = hosted.seeds(&*parts.ids, parts.clock.now());
     // All at once, so that they share one wait for the disk.
     let mut writes: JoinSet<Result<(), StoreError>> = JoinSet::new();
@@ -123,6 +121,31 @@ async fn new_data_set(app: &App, control: &Control, asked: NewDataSet) -> Result
     written(writes).await?;
     app.data_sets.insert(DataSet::new(&row, hosted.clone(), parts.clock.clone()));
     Ok(NewDataSetAnswer { base: format!("/{}", name.0), data_set: name.0 })
+}
+
+fn new_epoch(app: &App) -> Epoch {
+    Epoch::new(app.parts.ids.unique()).expect("ids are visible ASCII")
+}
+
+async fn backup(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
+    let data_set = named(app, asked.data_set)?;
+    data_set.backed_up(app.parts.store.back_up(&data_set.name).await?);
+    done()
+}
+
+async fn restore(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
+    let data_set = named(app, asked.data_set)?;
+    let _gate = data_set.gate.write().await;
+    data_set.begin_epoch(&app.parts.store.restore(&data_set.name, &new_epoch(app)).await?);
+    done()
+}
+
+async fn wipe(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
+    let data_set = named(app, asked.data_set)?;
+    let _gate = data_set.gate.write().await;
+    let seeds = data_set.hosted.seeds(&*app.parts.ids, data_set.now());
+    data_set.begin_epoch(&app.parts.store.wipe(&data_set.name, &new_epoch(app), seeds).await?);
+    done()
 }
 
 async fn written(mut writes: JoinSet<Result<(), StoreError>>) -> Result<(), Fault> {
