@@ -9,6 +9,7 @@ use fieldsync_conformance::subject::device::{
 use fieldsync_conformance::subject::mortal::MortalStore;
 use fieldsync_conformance::subject::reference::{DeviceParts, ReferenceDevices};
 use fieldsync_schemas::adapter::AdapterCapability;
+use fieldsync_schemas::adapter::Damage;
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
@@ -247,6 +248,10 @@ impl Device for MortalDevice {
 
     async fn restart(&self) -> Result<(), DeviceError> {
         self.inner().restart().await
+    }
+
+    async fn damage(&self, damage: Damage) -> Result<(), DeviceError> {
+        self.inner().damage(damage).await
     }
 
     async fn become_clone_of(&self, other: &dyn Device) -> Result<(), DeviceError> {
