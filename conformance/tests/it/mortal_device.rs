@@ -8,10 +8,9 @@ use fieldsync_conformance::subject::device::{
 };
 use fieldsync_conformance::subject::mortal::MortalStore;
 use fieldsync_conformance::subject::reference::{DeviceParts, ReferenceDevices};
-use fieldsync_schemas::adapter::AdapterCapability;
-use fieldsync_schemas::adapter::Damage;
+use fieldsync_schemas::adapter::{AdapterCapability, Damage};
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Profile;
@@ -169,10 +168,10 @@ impl MortalDevice {
 
 #[async_trait]
 impl Device for MortalDevice {
-    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
-        let done = self.inner().create(record, data.clone()).await;
+    async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError> {
+        let done = self.inner().create(record, data.clone(), group.clone()).await;
         if self.again(done, record, |shown| shown.data.as_ref() == Some(&data)).await? {
-            self.inner().create(record, data).await?;
+            self.inner().create(record, data, group).await?;
         }
         Ok(())
     }
@@ -241,6 +240,10 @@ impl Device for MortalDevice {
         self.inner().set_online(online).await
     }
 
+    async fn damage(&self, damage: Damage) -> Result<(), DeviceError> {
+        self.inner().damage(damage).await
+    }
+
     async fn kill(&self) {
         self.seen.kills.fetch_add(1, Ordering::SeqCst);
         self.inner().kill().await;
@@ -248,10 +251,6 @@ impl Device for MortalDevice {
 
     async fn restart(&self) -> Result<(), DeviceError> {
         self.inner().restart().await
-    }
-
-    async fn damage(&self, damage: Damage) -> Result<(), DeviceError> {
-        self.inner().damage(damage).await
     }
 
     async fn become_clone_of(&self, other: &dyn Device) -> Result<(), DeviceError> {
