@@ -80,6 +80,7 @@ pub(super) struct Court<'a> {
 }
 
 /// What was found about a mutation.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
 pub(super) enum Heard {
     /// It was decided before, or its id was: this is the outcome, as JSON.
     Before(Box<RawValue>),
