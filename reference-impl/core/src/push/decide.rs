@@ -85,7 +85,7 @@ pub(super) struct Court<'a> {
 }
 
 /// What was found about a mutation.
-#[expect(clippy::large_enum_variant, reason = "there is one for each mutation of a group, for a moment")]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
 pub(super) enum Heard {
     /// It was decided before, or its id was: this is the outcome, as JSON.
     Before(Box<RawValue>),
