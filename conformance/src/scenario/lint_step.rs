@@ -68,6 +68,7 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
         ("online", step.online.is_some()),
         ("asks", step.asks.is_some()),
         ("clone_of", step.clone_of.is_some()),
+        ("damage", step.damage.is_some()),
         ("requests", step.requests.is_some()),
     ];
     exactly_one(lint, path, "action", &members)?;
@@ -80,7 +81,7 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
             );
             return Err(lint.wrong(&member, message));
         }
-        seen.aliases.extend(create.named.values().cloned());
+        seen.aliases.extend(create.named.values().flat_map(|alias| create.aliases(alias)));
     }
     if step.restart == Some(false) {
         return Err(lint.wrong(&member, "false does nothing: write true, or take the step out"));
@@ -89,6 +90,9 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
         lint.use_device(name, &member, seen)?;
     }
     for alias in [&step.delete, &step.discard].into_iter().flatten() {
+        lint.use_alias(alias, &member, seen)?;
+    }
+    for alias in step.damage.iter().flat_map(|damage| damage.loses.iter().chain(damage.alters.keys())) {
         lint.use_alias(alias, &member, seen)?;
     }
     let named = step.edit.iter().flat_map(|all| all.keys());

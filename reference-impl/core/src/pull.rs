@@ -40,6 +40,7 @@ pub struct Ground<'a> {
 
 /// Why a pull failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(clippy::large_enum_variant, reason = "it is made where a pull fails, and told at once")]
 pub enum PullError {
     /// The request was at fault.
     #[error(transparent)]
@@ -117,7 +118,7 @@ pub async fn answer(
 }
 
 /// Where each named feed goes on, or why it cannot.
-fn points(
+pub(crate) fn points(
     request: &PullRequest,
     ground: Ground<'_>,
     heads: &HashMap<FeedName, Head>,

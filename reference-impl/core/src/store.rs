@@ -4,11 +4,12 @@
 //! so [`Store::load`] and [`Store::commit`] are never interleaved; pages are read beside them, each answer at one
 //! [`Snapshot`].
 
+use crate::digest::Buckets;
 use crate::epoch::Epochs;
 use async_trait::async_trait;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{
-    BatchToken, Epoch, FeedName, MutationId, Principal, ReplicaId, Rev, Seq, TypeName, Version,
+    BatchToken, Epoch, FeedName, MutationId, Principal, RecordId, ReplicaId, Rev, Seq, TypeName, Version,
 };
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
@@ -288,6 +289,17 @@ impl DataSetRow {
     }
 }
 
+/// The role of a user in a data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    /// The data set. It need not be there yet.
+    pub data_set: DataSetName,
+    /// The name of the account.
+    pub user: String,
+    /// The role.
+    pub role: Role,
+}
+
 /// Why storage failed: what was being done, and what the storage said.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {doing}: {source}")]
@@ -341,8 +353,8 @@ pub trait Store: Send + Sync {
     /// The role of a user in a data set.
     async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError>;
 
-    /// Gives a user a role in a data set.
-    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError>;
+    /// Gives users their roles in data sets, all together.
+    async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError>;
 
     /// The secret of this name, made at its first use and kept for good.
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError>;
@@ -353,6 +365,19 @@ pub trait Store: Send + Sync {
 pub trait Snapshot: Send {
     /// Where every feed stands.
     async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError>;
+
+    /// What the live records of a feed come to.
+    async fn digest(&mut self, feed: &FeedName) -> Result<Buckets, StoreError>;
+
+    /// The live records of a bucket of a feed after this id, in the order of their ids, at most `limit`, as they are
+    /// published, JSON.
+    async fn bucket(
+        &mut self,
+        feed: &FeedName,
+        bucket: u8,
+        after: Option<&RecordId>,
+        limit: u64,
+    ) -> Result<Vec<Arc<str>>, StoreError>;
 
     /// The next rows of a feed after this place, in the order of their places, at most `limit`.
     async fn page(&mut self, feed: &FeedName, after: Place, limit: u64) -> Result<Vec<Row>, StoreError>;

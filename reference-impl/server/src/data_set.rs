@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What this server can do besides the core.
-const CAPABILITIES: &[&str] = &["password-login", "token-refresh", "roles", "parents", "horizon", "restore"];
+const CAPABILITIES: &[&str] =
+    &["password-login", "token-refresh", "roles", "parents", "groups", "horizon", "restore", "digest"];
 
 /// A domain with all that is made from it; shared by the data sets that host it.
 #[derive(Clone)]
@@ -101,9 +102,9 @@ impl DataSet {
         self.accepted_seq.store(seq, Ordering::Relaxed);
     }
 
-    /// A backup has every batch up to this one.
+    /// A backup has every batch up to this one. Within an epoch that only grows, whatever was read earlier.
     pub(crate) fn backed_up(&self, seq: u64) {
-        if self.backed_up_seq.swap(seq, Ordering::Relaxed) != seq {
+        if self.backed_up_seq.fetch_max(seq, Ordering::Relaxed) < seq {
             self.forget_tags();
         }
     }

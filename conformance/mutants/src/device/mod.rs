@@ -5,8 +5,10 @@ mod cycles;
 mod cycles_order;
 mod cycles_trouble;
 mod deletes;
+mod digest;
 mod epoch;
 mod errors;
+mod groups;
 mod levels;
 mod merge;
 mod merge_items;
@@ -32,8 +34,10 @@ pub const MUTANTS: &[&[Mutant]] = &[
     merge::MUTANTS,
     merge_items::MUTANTS,
     epoch::MUTANTS,
+    digest::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,

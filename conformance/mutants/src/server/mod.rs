@@ -3,10 +3,12 @@
 mod conflicts;
 mod cycles;
 mod deletes;
+mod digest;
 mod discovery;
 mod epoch;
 mod errors;
 mod fields;
+mod groups;
 mod levels;
 mod merge;
 mod parents;
@@ -31,10 +33,12 @@ pub const MUTANTS: &[&[Mutant]] = &[
     pull::MUTANTS,
     levels::MUTANTS,
     epoch::MUTANTS,
+    digest::MUTANTS,
     merge::MUTANTS,
     fields::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     errors::MUTANTS,

@@ -4,11 +4,11 @@ use super::lease::Hosted;
 use crate::subject::device::{Credentials, Device, DeviceError, Quarantined, Shown, Survey, SyncEnd};
 use async_trait::async_trait;
 use fieldsync_schemas::adapter::{
-    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Create, Edit, OfDevice, OfRecord,
+    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Create, Damage, Edit, OfDevice, OfRecord,
     QuarantinedRecord, Read, Set, ShownRecord, SyncOutcomeWord,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{FailureCause, Status};
@@ -79,9 +79,9 @@ fn quarantined(told: Vec<QuarantinedRecord>) -> Vec<Quarantined> {
 
 #[async_trait]
 impl Device for AdapterDevice {
-    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
+    async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError> {
         let record = record.clone();
-        self.done("create", |id, device| AdapterRequest::Create(Create { id, device, record, data })).await
+        self.done("create", |id, device| AdapterRequest::Create(Create { id, device, record, data, group })).await
     }
 
     async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError> {
@@ -167,9 +167,7 @@ impl Device for AdapterDevice {
         if let Some(open) = self.hosted.devices().get_mut(&self.name) {
             open.offset_ms = offset_ms;
         }
-        let request = |id, device| {
-            AdapterRequest::Set(Set { id, device, offset_ms: Some(offset_ms), online: None, credentials: None })
-        };
+        let request = |id, device| AdapterRequest::Set(Set { offset_ms: Some(offset_ms), ..Set::of(id, device) });
         self.done("set", request).await
     }
 
@@ -178,9 +176,7 @@ impl Device for AdapterDevice {
         if let Some(open) = self.hosted.devices().get_mut(&self.name) {
             open.credentials = credentials.clone();
         }
-        let request = |id, device| {
-            AdapterRequest::Set(Set { id, device, offset_ms: None, online: None, credentials: Some(credentials) })
-        };
+        let request = |id, device| AdapterRequest::Set(Set { credentials: Some(credentials), ..Set::of(id, device) });
         self.done("set", request).await
     }
 
@@ -188,9 +184,12 @@ impl Device for AdapterDevice {
         if let Some(triggers) = self.hosted.devices().get_mut(&self.name).and_then(|open| open.triggers.as_mut()) {
             triggers.online = online;
         }
-        let request = |id, device| {
-            AdapterRequest::Set(Set { id, device, offset_ms: None, online: Some(online), credentials: None })
-        };
+        let request = |id, device| AdapterRequest::Set(Set { online: Some(online), ..Set::of(id, device) });
+        self.done("set", request).await
+    }
+
+    async fn damage(&self, damage: Damage) -> Result<(), DeviceError> {
+        let request = |id, device| AdapterRequest::Set(Set { damage: Some(damage), ..Set::of(id, device) });
         self.done("set", request).await
     }
 

@@ -4,6 +4,7 @@
 //! restart leads back to the same call.
 
 use super::call::{self, Answer, Call, Reading};
+use super::digest::Comparison;
 use super::store::LastFailure;
 use super::{DeviceError, Next, Step};
 use crate::merge::Rules;
@@ -40,13 +41,15 @@ pub enum Phase {
     Pull,
     /// What the server made of what was pushed is pulled.
     PullResults,
+    /// What the device holds is compared with what the server has, where it is asked to.
+    Compare,
 }
 
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
-        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull]),
-        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults]),
+        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare]),
+        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Compare]),
         Profile::Other(_) => None,
     }
 }
@@ -168,6 +171,8 @@ pub(super) struct Run {
     /// The server refused a push as a whole; the sync pulls, then fails.
     pub(super) refusal: Option<Failure>,
     pub(super) counts: Counts,
+    /// The device compares in this sync.
+    pub(super) comparison: Option<Comparison>,
 }
 
 impl Step<'_> {
@@ -175,7 +180,8 @@ impl Step<'_> {
         if self.machine.run.is_some() {
             return Ok(Next::Idle);
         }
-        self.machine.run = Some(Run { session_is_old: self.is_another_login(), ..Run::default() });
+        let comparison = std::mem::take(&mut self.machine.compares_next).then(Comparison::default);
+        self.machine.run = Some(Run { session_is_old: self.is_another_login(), comparison, ..Run::default() });
         self.go_on()
     }
 
@@ -202,6 +208,13 @@ impl Step<'_> {
                 Some(Phase::Push) => self.push()?,
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
+                Some(Phase::Compare) => {
+                    // The comparison reads what is stored.
+                    if !self.writes.is_empty() {
+                        return Ok(Next::Proceed);
+                    }
+                    self.compare()
+                }
             };
             match flow {
                 Flow::Do(next) => return Ok(next),
@@ -224,6 +237,8 @@ impl Step<'_> {
             CallKind::Session => self.on_session(answer),
             CallKind::Push => self.on_push(answer),
             CallKind::Pull => self.on_pull(answer),
+            CallKind::Digest => self.on_digest(answer),
+            CallKind::Bucket => self.on_bucket(answer),
             CallKind::Discovery | CallKind::Any => Ok(Next::Idle),
         }
     }
@@ -348,9 +363,10 @@ impl Step<'_> {
 
     fn end(&mut self, outcome: SyncOutcome, last_failure: Option<LastFailure>) -> Next {
         let run = self.machine.run.take().unwrap_or_default();
+        let suspects = self.pieces(&run.suspects);
         self.mark(|marks| {
             marks.last_failure = last_failure;
-            marks.parts.extend(run.suspects.into_iter().map(|suspect| vec![suspect]));
+            marks.parts.extend(suspects);
         });
         Next::Finished(SyncReport { outcome, left_out: self.left_out(), counts: run.counts })
     }
