@@ -76,6 +76,22 @@ pub const MUTANTS: &[Mutant] = &[
         },
     ),
     Mutant::device(
+        "a-late-value-is-taken-for-anothers-change",
+        "merge.late.keeps-local-changes",
+        "A device takes a value that the server computed afterwards for a change of somebody else.",
+        |parts| {
+            answers(parts, CallKind::Pull, |_, _, body| {
+                each(body, "feeds", |page| {
+                    each(page, "changes", |change| {
+                        if let Some(rev) = change["record"]["rev"].as_str() {
+                            change["record"]["rev"] = json!(format!("{rev}-late"));
+                        }
+                    });
+                });
+            })
+        },
+    ),
+    Mutant::device(
         "a-patch-names-what-is-as-it-was",
         "cycles.patch.only-changes",
         "A device clears in each patch a member that the record does not have.",

@@ -12,7 +12,7 @@ use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::push::{MutationOp, OutcomeKind, PushAnswer, Refusal};
 use fieldsync_schemas::record::Data;
-use fieldsync_schemas::registry::{FieldRuleKind, MergePolicy};
+use fieldsync_schemas::registry::{FieldRuleKind, MergePolicy, Registry};
 use fieldsync_schemas::session::Limits;
 use fieldsync_server::Parts;
 use serde_json::value::to_raw_value;
@@ -102,6 +102,24 @@ pub const MUTANTS: &[Mutant] = &[
         "merge.server-set.ignored",
         "A member that is the server's alone is taken from a push.",
         |parts| without_rule(parts, FieldRuleKind::ServerSet),
+    ),
+    Mutant::server(
+        "derived-members-are-left-alone",
+        "merge.derived.computed",
+        "A server stores what devices push of derived members, and computes nothing.",
+        |parts| without_rule(parts, FieldRuleKind::Derived),
+    ),
+    Mutant::server(
+        "a-derived-member-is-computed-with-every-change",
+        "merge.derived.override-stays",
+        "A derived member is computed whatever changes, and so takes back what a person set.",
+        |parts| {
+            with_registry(parts, |registry| {
+                for field in registry.types.iter_mut().flat_map(|entry| entry.merge.fields.values_mut()) {
+                    field.inputs.push("/advice".to_owned());
+                }
+            })
+        },
     ),
     Mutant::server(
         "stale-comes-without-the-record",
@@ -213,14 +231,21 @@ fn bases_are_current(parts: Parts, is_taken: impl Fn(i64) -> bool + Send + Sync 
     })
 }
 
-/// Decides as if no member had this rule.
-fn without_rule(parts: Parts, rule: FieldRuleKind) -> Parts {
+/// Decides as if the registry were another one.
+fn with_registry(parts: Parts, change: impl Fn(&mut Registry) + Send + Sync + 'static) -> Parts {
     around_decide(parts, move |batch, loaded, ground, decide| {
         let mut registry = ground.registry.clone();
+        change(&mut registry);
+        decide(batch, loaded, fieldsync_core::push::Ground { registry: &registry, ..ground })
+    })
+}
+
+/// Decides as if no member had this rule.
+fn without_rule(parts: Parts, rule: FieldRuleKind) -> Parts {
+    with_registry(parts, move |registry| {
         for entry in &mut registry.types {
             entry.merge.fields.retain(|_, field| field.rule != rule);
         }
-        decide(batch, loaded, fieldsync_core::push::Ground { registry: &registry, ..ground })
     })
 }
 

@@ -1,8 +1,9 @@
 //! Fields: what a mutation makes of the current state, by the rules for single members of its type.
 //!
-//! Chapter: merge. A patch is applied, `server-set` members stay the server's, and an `immutable` member cannot be
-//! changed. Nothing of this looks at who was first: that is the policy's.
+//! Chapter: merge. A patch is applied, `server-set` members stay the server's, `derived` ones are computed, and an
+//! `immutable` one cannot be changed. Nothing of this looks at who was first: that is the policy's.
 
+use super::derive::derive;
 use super::{Asked, refuse};
 use crate::data;
 use crate::merge::{self, Rules};
@@ -55,6 +56,7 @@ pub(super) fn pushed<'a>(
     if has_rules {
         let rules = Rules::compile(&entry.merge).expect("the domain was checked for rules that can be followed");
         rules.keep_server_set(before.as_ref(), &mut tree);
+        derive(entry, before.as_ref(), &mut tree);
         let change = before.as_ref().and_then(|before| rules.immutable_change(before, &tree));
         if let Some(path) = change.filter(|_| base_is_current && entry.merge.policy == MergePolicy::FieldMerge) {
             let detail = format!("{path} was set when the record was made, and is never changed");

@@ -4,6 +4,7 @@
 //! is decided against what it touches, one batch after another.
 
 mod decide;
+mod derive;
 mod fence;
 mod fields;
 mod groups;
@@ -11,6 +12,7 @@ mod parents;
 mod read;
 
 pub use decide::decide;
+pub(crate) use derive::member;
 pub use parents::{Reference, TAKEN_ALONG, references};
 pub use read::read;
 
