@@ -48,6 +48,14 @@ pub enum DomainError {
         /// The types, each of which refers to the next; the first stands last once more.
         path: Vec<TypeName>,
     },
+    /// A type that the server alone writes refers to one that devices write.
+    #[error("the reference type {child} refers to {parent}, which devices write and which comes after it")]
+    ReferenceToWritten {
+        /// The referring type.
+        child: TypeName,
+        /// The type referred to.
+        parent: TypeName,
+    },
     /// A type stands before the type it refers to.
     #[error("type {child} refers to {parent}, which does not stand before it; put {parent} first")]
     Order {
@@ -147,6 +155,15 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
             if !seen.contains(&parent.type_name) && !in_cycle {
                 return Err(misplaced(domain, entry, &parent.type_name));
             }
+        }
+        let is_written = |name: &TypeName| {
+            domain.types.iter().any(|other| other.name == *name && other.class != TypeClass::Reference)
+        };
+        if entry.class == TypeClass::Reference
+            && let Some(parent) = entry.parents.iter().find(|parent| is_written(&parent.type_name))
+        {
+            let (child, parent) = (entry.name.clone(), parent.type_name.clone());
+            return Err(DomainError::ReferenceToWritten { child, parent });
         }
         if !seen.insert(entry.name.clone()) {
             return Err(DomainError::TypeTwice(entry.name.clone()));
@@ -261,5 +278,9 @@ mod tests {
         assert!(matches!(error, DomainError::Order { .. }), "{error}");
         let error = registry(&domain(&[("member", &["household"])], &[])).unwrap_err();
         assert!(matches!(error, DomainError::NoParent { .. }), "{error}");
+        let mut types = domain(&[("household", &[]), ("member", &["household"])], &[]);
+        types.types[1].class = TypeClass::Reference;
+        let error = registry(&types).unwrap_err();
+        assert!(matches!(error, DomainError::ReferenceToWritten { .. }), "{error}");
     }
 }
