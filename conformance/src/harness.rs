@@ -45,7 +45,7 @@ pub fn judge_server<E: Display>(start: impl Future<Output = Result<ServerAddress
         let server = HttpServer::connect(address)
             .await
             .map_err(|blocked| format!("cannot {}: {}", blocked.doing, blocked.reason))?;
-        let options = Options { judged: vec![Actor::Server], ..Options::default() };
+        let options = Options { judged: vec![Actor::Server], again: again(), filtered: true, ..Options::default() };
         Ok(Subject { server: Arc::new(server), client: Arc::new(ReferenceDevices::default()), options })
     })
 }
@@ -57,7 +57,13 @@ pub fn judge_client<E: Display>(start: impl Future<Output = Result<Arc<dyn Clien
         let client = start.await.map_err(|error| error.to_string())?;
         let embedded = EmbeddedServer::start().await.map_err(|error| error.to_string())?;
         let server = embedded.connect().await.map_err(|blocked| blocked.reason)?;
-        let options = Options { judged: vec![Actor::Device], each_role: true, ..Options::default() };
+        let options = Options {
+            judged: vec![Actor::Device],
+            each_role: true,
+            again: again(),
+            filtered: true,
+            ..Options::default()
+        };
         Ok(Subject { server: Arc::new(server), client, options })
     })
 }
@@ -141,13 +147,7 @@ impl Shared {
     }
 
     fn told(&self, events: &[Event]) -> String {
-        let background = Background {
-            spec: &self.spec,
-            cases: case_notes(&self.cases),
-            again: again(),
-            filtered: true,
-            require_all: false,
-        };
+        let background = Background { spec: &self.spec, cases: case_notes(&self.cases) };
         of_scenario(events, &background, WIDTH).unwrap_or_else(|error| error.to_string())
     }
 }

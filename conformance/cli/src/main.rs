@@ -12,6 +12,8 @@ mod list;
 mod mutants;
 mod new;
 mod output;
+mod report;
+mod report_files;
 mod schemas;
 mod serve;
 mod show;
@@ -44,6 +46,8 @@ struct Program {
 enum Command {
     /// Judge a server or a client; without more, the reference in this program.
     Check(Box<check::CheckArgs>),
+    /// Tell a stored run anew, or put several beside one another.
+    Report(Box<report::ReportArgs>),
     /// List scenarios, rules, chapters, capabilities or mutants.
     List(list::ListArgs),
     /// Show a scenario with the sentences that it covers.
@@ -74,6 +78,7 @@ impl Command {
     fn run(self) -> Result<ExitStatus, CommandError> {
         match self {
             Command::Check(args) => check::run(*args),
+            Command::Report(args) => report::run(*args),
             Command::List(args) => list::run(args),
             Command::Show(args) => show::run(args),
             Command::Explain(args) => explain::run(args),
@@ -119,6 +124,9 @@ mod tests {
             "fieldsync check server --url http://a --url http://b --control http://c --header X:1 --scenario push/x",
             "fieldsync check server --serve run --junit out.xml",
             "fieldsync check client",
+            "fieldsync check --html page.html --markdown - --badge badge.svg --jsonl run.jsonl",
+            "fieldsync report a.jsonl --html page.html --junit out.xml",
+            "fieldsync report a.jsonl b.jsonl c.jsonl --markdown -",
             "fieldsync check client --command run --scenario push/x",
             "fieldsync adapter serve",
             "fieldsync mutants adapter some-fault",
@@ -135,6 +143,7 @@ mod tests {
             "fieldsync check server --control http://c",
             "fieldsync check server --url http://a --serve run",
             "fieldsync check --jobs 0",
+            "fieldsync report",
             "fieldsync check server --url http://a --header nothing",
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",

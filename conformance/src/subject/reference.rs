@@ -15,7 +15,7 @@ use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription, Altered,
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Profile;
@@ -150,10 +150,10 @@ impl Default for ReferenceDevices {
 impl ReferenceDevices {
     /// Makes devices with their parts changed.
     pub fn with(fault: DeviceFault) -> Self {
-        Self {
-            fault,
-            http: fieldsync_client::transport::http_client().expect("the defaults of an HTTP client are sound"),
-        }
+        // They reach nothing but the tap, on loopback: reading this machine's certificates would take longer than most
+        // scenarios, at each start of an adapter.
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().tls_certs_only([]);
+        Self { fault, http: http.build().expect("what an HTTP client is told here is sound") }
     }
 
     /// Devices with other changes of their parts, over the same connections.
@@ -385,9 +385,8 @@ impl Ids for SeededIds {
 
 #[async_trait]
 impl Device for ReferenceDevice {
-    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
-        let id = Some(record.id.clone());
-        self.device()?.create(record.type_name.clone(), id, data).map(drop).map_err(told)
+    async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError> {
+        self.device()?.create_in(group, record.clone(), data).map_err(told)
     }
 
     async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError> {

@@ -40,6 +40,7 @@ pub struct Ground<'a> {
 
 /// Why a pull failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(clippy::large_enum_variant, reason = "it is made where a pull fails, and told at once")]
 pub enum PullError {
     /// The request was at fault.
     #[error(transparent)]

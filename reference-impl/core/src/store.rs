@@ -289,6 +289,17 @@ impl DataSetRow {
     }
 }
 
+/// The role of a user in a data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    /// The data set. It need not be there yet.
+    pub data_set: DataSetName,
+    /// The name of the account.
+    pub user: String,
+    /// The role.
+    pub role: Role,
+}
+
 /// Why storage failed: what was being done, and what the storage said.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {doing}: {source}")]
@@ -342,8 +353,8 @@ pub trait Store: Send + Sync {
     /// The role of a user in a data set.
     async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError>;
 
-    /// Gives a user a role in a data set.
-    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError>;
+    /// Gives users their roles in data sets, all together.
+    async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError>;
 
     /// The secret of this name, made at its first use and kept for good.
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError>;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use fieldsync_core::digest::Buckets;
 use fieldsync_core::store::{
-    Commit, DataSetName, DataSetRow, Head, Loaded, Place, Row, Snapshot, State, Store, StoreError, Touched,
+    Commit, DataSetName, DataSetRow, Grant, Head, Loaded, Place, Row, Snapshot, State, Store, StoreError, Touched,
 };
 use fieldsync_schemas::id::{Epoch, FeedName, RecordId};
 use fieldsync_schemas::problem::EpochCause;
@@ -126,8 +126,8 @@ impl<F: StorageFault> Store for Faulty<F> {
         Ok(role)
     }
 
-    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
-        self.inner.put_grant(data_set, user, role).await
+    async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError> {
+        self.inner.put_grants(grants).await
     }
 
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {

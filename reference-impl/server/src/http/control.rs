@@ -8,7 +8,7 @@ use crate::data_set::{DataSet, Hosted};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use fieldsync_core::store::{DataSetName, DataSetRow, StoreError};
+use fieldsync_core::store::{DataSetName, DataSetRow, Grant, StoreError};
 use fieldsync_schemas::control::{
     Accounts, ClockShift, ControlDescription, DataSetRef, Done, NewDataSet, NewDataSetAnswer, Reach, Verb,
     VerbDescription,
@@ -111,14 +111,10 @@ async fn new_data_set(app: &App, control: &Control, asked: NewDataSet) -> Result
     };
     let row = DataSetRow::new(name.clone(), (*hosted.domain).clone(), new_epoch(app));
     let seeds = hosted.seeds(&*parts.ids, parts.clock.now());
-    // All at once, so that they share one wait for the disk.
-    let mut writes: JoinSet<Result<(), StoreError>> = JoinSet::new();
-    for grant in asked.grants {
-        let (store, name) = (parts.store.clone(), name.clone());
-        writes.spawn(async move { store.put_grant(&name, &grant.user, &grant.role).await });
-    }
-    parts.store.put_data_set(&row, seeds).await?;
-    written(writes).await?;
+    let grants = asked.grants.into_iter();
+    let grants = grants.map(|grant| Grant { data_set: name.clone(), user: grant.user, role: grant.role }).collect();
+    // Both at once, so that they share one wait for the disk.
+    tokio::try_join!(parts.store.put_data_set(&row, seeds), parts.store.put_grants(grants))?;
     app.data_sets.insert(DataSet::new(&row, hosted.clone(), parts.clock.clone()));
     Ok(NewDataSetAnswer { base: format!("/{}", name.0), data_set: name.0 })
 }
@@ -148,13 +144,6 @@ async fn wipe(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
     done()
 }
 
-async fn written(mut writes: JoinSet<Result<(), StoreError>>) -> Result<(), Fault> {
-    while let Some(write) = writes.join_next().await {
-        write.map_err(|error| StoreError { doing: "write what a verb asked for", source: error.into() })??;
-    }
-    Ok(())
-}
-
 async fn accounts(app: &App, asked: Accounts) -> Result<Response, Fault> {
     for account in &asked.accounts {
         let fits = Principal::new(account.user.as_str()).is_ok() && (1..=1024).contains(&account.password.len());
@@ -182,11 +171,14 @@ async fn horizon(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
     let data_set = named(app, asked.data_set)?;
     // What was accepted in this very millisecond is purged, too.
     let before = data_set.now().plus(Duration::from_millis(1));
-    let mut writes = JoinSet::new();
+    // All at once, so that they share one wait for the disk.
+    let mut writes: JoinSet<Result<(), StoreError>> = JoinSet::new();
     for entry in &data_set.hosted.registry.types {
         let (store, name, feed) = (app.parts.store.clone(), data_set.name.clone(), entry.feed_name());
         writes.spawn(async move { store.forget(&name, &feed, before).await });
     }
-    written(writes).await?;
+    while let Some(write) = writes.join_next().await {
+        write.map_err(|error| StoreError { doing: "purge tombstones", source: error.into() })??;
+    }
     done()
 }

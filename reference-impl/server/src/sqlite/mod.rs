@@ -16,7 +16,9 @@ mod snapshot;
 mod writer;
 
 use async_trait::async_trait;
-use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Loaded, Snapshot, State, Store, StoreError, Touched};
+use fieldsync_core::store::{
+    Commit, DataSetName, DataSetRow, Grant, Loaded, Snapshot, State, Store, StoreError, Touched,
+};
 use fieldsync_schemas::id::{Epoch, FeedName};
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
@@ -211,11 +213,8 @@ impl Store for SqliteStore {
         self.readers.few("read a grant", |connection| account::grant(connection, data_set, user)).await
     }
 
-    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
-        let (data_set, user, role) = (data_set.clone(), user.to_owned(), role.clone());
-        self.writer
-            .run("store a grant", move |connection| account::put_grant(connection, &data_set, &user, &role))
-            .await
+    async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError> {
+        self.writer.run("store grants", move |connection| account::put_grants(connection, &grants)).await
     }
 
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
