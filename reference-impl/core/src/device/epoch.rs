@@ -114,7 +114,7 @@ impl Step<'_> {
 
     /// Past the last phase: whatever stopped it is told.
     pub(super) fn give_up_sync(&mut self) {
-        self.run().phase = usize::MAX;
+        self.run().phase = usize::from(u8::MAX);
     }
 
     /// Keeps an acknowledged mutation until a backup has it.
