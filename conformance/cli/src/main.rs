@@ -3,6 +3,7 @@
 //! One module a command. Nothing heavy happens before the command line is understood, so that `--help` is quick.
 
 mod adapter;
+mod backup;
 mod check;
 mod command_error;
 mod doc;
@@ -67,6 +68,8 @@ enum Command {
     Doc(doc::DocArgs),
     /// Run the reference server.
     Serve(serve::ServeArgs),
+    /// Make a backup of the reference server's data, also while it serves.
+    Backup(backup::BackupArgs),
     /// Look after the accounts of the reference server.
     User(user::UserArgs),
 }
@@ -86,6 +89,7 @@ impl Command {
             Command::Adapter(args) => adapter::run(args),
             Command::Doc(args) => doc::run(args),
             Command::Serve(args) => serve::run(args),
+            Command::Backup(args) => backup::run(&args),
             Command::User(args) => user::run(args),
         }
     }
@@ -127,6 +131,8 @@ mod tests {
             "fieldsync adapter serve",
             "fieldsync mutants adapter some-fault",
             "fieldsync mutants --all",
+            "fieldsync backup --data d --to f",
+            "fieldsync serve --data d --domain f.yaml --restore b",
             "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
             "fieldsync user add anna --data d --grant visits=read-write",
         ] {

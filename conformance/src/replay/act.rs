@@ -396,6 +396,9 @@ impl Play<'_> {
             (step.horizon, Verb::Horizon),
             (step.hold_commit, Verb::HoldCommit),
             (step.release_commit, Verb::ReleaseCommit),
+            (step.backup, Verb::Backup),
+            (step.restore, Verb::Restore),
+            (step.wipe, Verb::Wipe),
         ] {
             if asked.is_some() {
                 control.on_data_set(verb, data_set).await.map_err(|error| broke(&error))?;

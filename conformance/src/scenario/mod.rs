@@ -60,6 +60,9 @@ impl Case {
                 (server.horizon.is_some(), Verb::Horizon),
                 (server.hold_commit.is_some(), Verb::HoldCommit),
                 (server.release_commit.is_some(), Verb::ReleaseCommit),
+                (server.backup.is_some(), Verb::Backup),
+                (server.restore.is_some(), Verb::Restore),
+                (server.wipe.is_some(), Verb::Wipe),
             ];
             verbs.extend(implied.into_iter().filter(|(needed, _)| *needed).map(|(_, verb)| verb));
         });

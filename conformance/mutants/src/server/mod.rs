@@ -3,10 +3,13 @@
 mod conflicts;
 mod cycles;
 mod deletes;
+mod digest;
 mod discovery;
+mod epoch;
 mod errors;
 mod levels;
 mod merge;
+mod parents;
 mod pull;
 mod push;
 mod records;
@@ -27,8 +30,11 @@ pub const MUTANTS: &[&[Mutant]] = &[
     push::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    epoch::MUTANTS,
+    digest::MUTANTS,
     merge::MUTANTS,
     deletes::MUTANTS,
+    parents::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     errors::MUTANTS,

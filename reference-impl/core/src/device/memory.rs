@@ -2,9 +2,9 @@
 
 use super::outbox::Entry;
 use super::store::{
-    DeviceStore, FrozenBatch, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Write,
+    DeviceStore, FrozenBatch, Kept, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Write,
 };
-use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::session::Session;
@@ -26,6 +26,7 @@ struct Content {
     session: Option<Session>,
     marks: Marks,
     quarantine: BTreeMap<RecordRef, Quarantined>,
+    kept: BTreeMap<u64, Kept>,
     records: BTreeMap<RecordRef, StoredRecord>,
     conflicts: BTreeMap<RecordId, Box<RawValue>>,
 }
@@ -65,6 +66,14 @@ impl Content {
             Write::Quarantine(one) => drop(self.quarantine.insert(one.record(), *one)),
             Write::QuarantineGone(record) => drop(self.quarantine.remove(&record)),
             Write::Conflict(id, data) => drop(self.conflicts.entry(id).or_insert(data)),
+            Write::Kept(kept) => drop(self.kept.insert(kept.number, *kept)),
+            Write::KeptGone(number) => drop(self.kept.remove(&number)),
+            Write::SweepConflicts => {
+                let records = &self.records;
+                let type_name = TypeName::new(CONFLICT_TYPE).expect("a constant that is a type name");
+                let of = |id: &RecordId| RecordRef { type_name: type_name.clone(), id: id.clone() };
+                self.conflicts.retain(|id, _| records.contains_key(&of(id)));
+            }
             Write::Sweep { feed, below } => self.records.retain(|_, stored| {
                 stored.server.take_if(|server| server.feed == feed && server.mark < below);
                 stored.server.is_some() || stored.own.is_some()
@@ -93,6 +102,7 @@ impl DeviceStore for MemoryStore {
             session: content.session.clone(),
             marks: content.marks.clone(),
             quarantine: content.quarantine.values().cloned().collect(),
+            kept: content.kept.values().cloned().collect(),
         })
     }
 
