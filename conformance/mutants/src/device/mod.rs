@@ -8,6 +8,7 @@ mod deletes;
 mod digest;
 mod epoch;
 mod errors;
+mod groups;
 mod levels;
 mod parents;
 mod pull;
@@ -31,6 +32,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     digest::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,

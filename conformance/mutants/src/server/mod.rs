@@ -7,6 +7,7 @@ mod digest;
 mod discovery;
 mod epoch;
 mod errors;
+mod groups;
 mod levels;
 mod merge;
 mod parents;
@@ -35,6 +36,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     merge::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     errors::MUTANTS,
