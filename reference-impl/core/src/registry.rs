@@ -2,6 +2,7 @@
 //!
 //! Chapter: registry.
 
+use crate::merge::{Rules, RulesError};
 use fieldsync_schemas::conflict::{CONFLICT_FEED, CONFLICT_TYPE};
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{FeedName, TypeName};
@@ -74,6 +75,14 @@ pub enum DomainError {
         /// Its policy.
         policy: MergePolicy,
     },
+    /// The rules for the type's members cannot be followed.
+    #[error("type {name}: {source}")]
+    Fields {
+        /// The type.
+        name: TypeName,
+        /// What is wrong.
+        source: RulesError,
+    },
     /// A seed names a type that is no reference type.
     #[error("record {id} begins the type {name}, which is not a reference type of the domain")]
     Seed {
@@ -130,6 +139,7 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
             return Err(DomainError::TypeTwice(entry.name.clone()));
         }
         check_policy(&domain.profile, entry)?;
+        Rules::compile(&entry.merge).map_err(|source| DomainError::Fields { name: entry.name.clone(), source })?;
     }
     for seed in &domain.records {
         let reference =
