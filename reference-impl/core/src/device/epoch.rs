@@ -169,7 +169,7 @@ impl Step<'_> {
             patch: None,
             ..entry.mutation.clone()
         };
-        self.renew(Entry { progress: Progress::Unsent, mutation, ..entry.clone() });
+        self.renew(Entry { progress: Progress::Unsent, mutation, snapshot: None, ..entry.clone() });
         Ok(true)
     }
 
@@ -190,6 +190,7 @@ impl Step<'_> {
         };
         let place = self.machine.state.outbox.next_place();
         self.write(Write::Own(name, OwnCopy::Deleted));
-        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation })));
+        let snapshot = self.snapshot(record);
+        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation, snapshot })));
     }
 }
