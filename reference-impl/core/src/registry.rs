@@ -2,10 +2,14 @@
 //!
 //! Chapter: registry.
 
+use crate::merge::{Rules, RulesError};
+use crate::push;
 use fieldsync_schemas::conflict::{CONFLICT_FEED, CONFLICT_TYPE};
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{FeedName, TypeName};
-use fieldsync_schemas::registry::{MergePolicy, MergeRules, OnDelete, Profile, Registry, TypeClass, TypeEntry};
+use fieldsync_schemas::registry::{
+    FieldRule, FieldRuleKind, MergePolicy, MergeRules, OnDelete, Profile, Registry, TypeClass, TypeEntry,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a domain cannot be served.
@@ -82,6 +86,24 @@ pub enum DomainError {
         /// Its policy.
         policy: MergePolicy,
     },
+    /// The rules for the type's members cannot be followed.
+    #[error("type {name}: {source}")]
+    Fields {
+        /// The type.
+        name: TypeName,
+        /// What is wrong.
+        source: RulesError,
+    },
+    /// A derived member cannot be computed.
+    #[error(
+        "type {name}: {pointer} is derived; it and its inputs stand at the top of the record, and it has inputs and a value"
+    )]
+    Derived {
+        /// The type.
+        name: TypeName,
+        /// The member.
+        pointer: String,
+    },
     /// A seed names a type that is no reference type.
     #[error("record {id} begins the type {name}, which is not a reference type of the domain")]
     Seed {
@@ -147,6 +169,14 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
             return Err(DomainError::TypeTwice(entry.name.clone()));
         }
         check_policy(&domain.profile, entry)?;
+        Rules::compile(&entry.merge).map_err(|source| DomainError::Fields { name: entry.name.clone(), source })?;
+        let is_sound = |(pointer, rule): &(&String, &FieldRule)| {
+            let at_the_top = rule.inputs.iter().chain([*pointer]).all(|one| push::member(one).is_some());
+            rule.rule != FieldRuleKind::Derived || at_the_top && !rule.inputs.is_empty() && rule.value.is_some()
+        };
+        if let Some((pointer, _)) = entry.merge.fields.iter().find(|one| !is_sound(one)) {
+            return Err(DomainError::Derived { name: entry.name.clone(), pointer: pointer.clone() });
+        }
     }
     for seed in &domain.records {
         let reference =
