@@ -189,8 +189,8 @@ impl Step<'_> {
             ..kept.entry.mutation
         };
         let place = self.machine.state.outbox.next_place();
-        self.write(Write::Own(name, OwnCopy::Deleted));
         let snapshot = self.snapshot(record);
+        self.write(Write::Own(name, OwnCopy::Deleted));
         self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation, snapshot })));
     }
 }
