@@ -17,8 +17,17 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What this server can do besides the core.
-const CAPABILITIES: &[&str] =
-    &["password-login", "token-refresh", "roles", "parents", "groups", "horizon", "restore", "digest"];
+const CAPABILITIES: &[&str] = &[
+    "password-login",
+    "token-refresh",
+    "roles",
+    "parents",
+    "groups",
+    "horizon",
+    "restore",
+    "derived-fields",
+    "digest",
+];
 
 /// A domain with all that is made from it; shared by the data sets that host it.
 #[derive(Clone)]

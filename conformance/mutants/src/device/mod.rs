@@ -10,6 +10,9 @@ mod epoch;
 mod errors;
 mod groups;
 mod levels;
+mod merge;
+mod merge_items;
+mod merging;
 mod parents;
 mod pull;
 mod records;
@@ -28,6 +31,8 @@ pub const MUTANTS: &[&[Mutant]] = &[
     records::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    merge::MUTANTS,
+    merge_items::MUTANTS,
     epoch::MUTANTS,
     digest::MUTANTS,
     deletes::MUTANTS,
@@ -37,5 +42,6 @@ pub const MUTANTS: &[&[Mutant]] = &[
     status::MUTANTS,
     cycles::MUTANTS,
     cycles_trouble::MUTANTS,
+    merging::MUTANTS,
     errors::MUTANTS,
 ];

@@ -4,12 +4,15 @@
 //! is decided against what it touches, one batch after another.
 
 mod decide;
+mod derive;
 mod fence;
+mod fields;
 mod groups;
 mod parents;
 mod read;
 
 pub use decide::decide;
+pub(crate) use derive::member;
 pub use parents::{Reference, TAKEN_ALONG, references};
 pub use read::read;
 
@@ -23,7 +26,9 @@ use fieldsync_schemas::id::{
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Refusal};
+use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Registry;
+use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -49,6 +54,8 @@ pub struct Batch {
     pub body: Hash,
     /// The mutations, in order.
     pub mutations: Vec<ReadMutation>,
+    /// The limits that it was read under.
+    pub limits: Limits,
 }
 
 /// A mutation, read and checked.
@@ -79,9 +86,11 @@ pub struct Asked {
     pub version: Version,
     /// When it was made, by the device's clock.
     pub modified_at: Timestamp,
-    /// The whole record; none for a delete.
+    /// The whole record; none for a delete, and for a patch.
     pub data: Option<Box<RawValue>>,
-    /// The hash of the record's content.
+    /// The patch of its base.
+    pub patch: Option<Data>,
+    /// The hash of the record's content; of a patch, its own.
     pub content: Hash,
     /// The records that it refers to.
     pub references: Vec<Reference>,
