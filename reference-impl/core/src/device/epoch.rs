@@ -169,7 +169,7 @@ impl Step<'_> {
             patch: None,
             ..entry.mutation.clone()
         };
-        self.renew(Entry { progress: Progress::Unsent, mutation, ..entry.clone() });
+        self.renew(Entry { progress: Progress::Unsent, mutation, snapshot: None, ..entry.clone() });
         Ok(true)
     }
 
@@ -188,8 +188,8 @@ impl Step<'_> {
             base: Some(record.rev.clone()),
             ..kept.entry.mutation
         };
-        let place = self.machine.state.outbox.next_place();
+        let (place, snapshot) = (self.machine.state.outbox.next_place(), self.snapshot(record));
         self.write(Write::Own(name, OwnCopy::Deleted));
-        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation })));
+        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation, snapshot })));
     }
 }
