@@ -4,19 +4,19 @@
 //! buckets that differ are fetched; unsent work is left alone.
 
 use super::call::Answer;
-use super::cycle::{Failure, Flow, Phase};
+use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
 use super::settle::record_of;
 use super::store::{ServerCopy, StoreError};
 use super::{DeviceError, Next, Step, Write};
 use crate::data::content_hash;
 use crate::digest::{Buckets, bucket_of};
 use fieldsync_schemas::digest::{BucketAnswer, BucketRequest, DigestAnswer, DigestRequest};
-use fieldsync_schemas::id::{BucketName, FeedName, RecordId};
+use fieldsync_schemas::id::{BucketName, Cursor, FeedName, RecordId};
 use fieldsync_schemas::problem::Problem;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Where more buckets of a feed differ, the feed is walked from null: that is less to send.
 const MANY: usize = 64;
@@ -26,6 +26,11 @@ const MANY: usize = 64;
 pub(super) struct Comparison {
     /// The digests came.
     is_known: bool,
+    /// Only these feeds; all where it is the first attempt.
+    only: Option<BTreeSet<FeedName>>,
+    /// The feeds that moved before they could be compared.
+    missed: BTreeSet<FeedName>,
+    attempts: u32,
     /// The buckets that differ and are not fetched yet.
     differing: VecDeque<(FeedName, BucketName)>,
     /// What came so far of the first of them.
@@ -41,23 +46,36 @@ impl Step<'_> {
         }
         let (replica, epoch) = (self.replica().id, self.machine.state.marks.epoch.clone());
         let limit = self.machine.settings.page_limit;
-        let feeds = self.feeds();
+        let feeds = self.compared_feeds();
         let comparison = self.comparison();
         if !comparison.is_known {
-            let cursors = &self.machine.state.cursors;
-            let feeds = feeds.into_iter().filter_map(|feed| Some((feed.clone(), cursors.get(&feed)?.clone()?)));
-            let request = DigestRequest { replica, epoch, feeds: feeds.collect() };
+            comparison.attempts += 1;
+            let request = DigestRequest { replica, epoch, feeds };
             let body = serde_json::to_string(&request).expect("a request is plain JSON");
             return Flow::Do(self.send(CallKind::Digest, "/digest", Some(body)));
         }
         let after = comparison.after.clone();
         let Some((feed, bucket)) = comparison.differing.front().cloned() else {
-            self.run().comparison = None;
-            return Flow::Over;
+            let missed = std::mem::take(&mut comparison.missed);
+            if missed.is_empty() || comparison.attempts >= ATTEMPTS {
+                self.run().comparison = None;
+                return Flow::Over;
+            }
+            (comparison.is_known, comparison.only) = (false, Some(missed));
+            self.run().pulled_all = false;
+            return Flow::At(Phase::Pull);
         };
         let request = BucketRequest { replica, epoch, feed, bucket, after, limit };
         let body = serde_json::to_string(&request).expect("a request is plain JSON");
         Flow::Do(self.send(CallKind::Bucket, "/bucket", Some(body)))
+    }
+
+    /// The feeds to compare, with the cursors to which they were pulled.
+    fn compared_feeds(&mut self) -> BTreeMap<FeedName, Cursor> {
+        let only = self.comparison().only.clone();
+        let feeds = self.feeds().into_iter().filter(|feed| only.as_ref().is_none_or(|only| only.contains(feed)));
+        let cursors = &self.machine.state.cursors;
+        feeds.filter_map(|feed| Some((feed.clone(), cursors.get(&feed)?.clone()?))).collect()
     }
 
     fn comparison(&mut self) -> &mut Comparison {
@@ -71,10 +89,12 @@ impl Step<'_> {
             Err(next) => return Ok(next),
         };
         let mut differing = VecDeque::new();
+        let mut missed: BTreeSet<FeedName> = self.compared_feeds().into_keys().collect();
         for told in answer.feeds {
             if self.machine.state.cursors.get(&told.feed) != Some(&Some(told.from)) {
                 continue;
             }
+            missed.remove(&told.feed);
             let mut own = Buckets::default();
             for record in self.held(&told.feed)? {
                 let content = content_hash(record.data.as_deref(), &record.attachments);
@@ -92,7 +112,8 @@ impl Step<'_> {
                 self.go_to(Phase::Pull);
             }
         }
-        *self.comparison() = Comparison { is_known: true, differing, ..Comparison::default() };
+        let comparison = self.comparison();
+        (comparison.is_known, comparison.differing, comparison.missed) = (true, differing, missed);
         self.heard_session_tag(&answer.session);
         self.go_on()
     }
