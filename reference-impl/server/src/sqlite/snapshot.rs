@@ -172,7 +172,7 @@ mod tests {
     fn state(number: u32) -> State {
         let record = json!({"type": "observation", "id": format!("r-{number}"), "rev": format!("rev-{number}"),
             "version": 1, "modified_at": "2026-11-20T08:00:00Z", "accepted_at": "2026-11-20T08:00:00Z",
-            "deleted": number % 7 == 0, "data": {"number": number}});
+            "deleted": number.is_multiple_of(7), "data": {"number": number}});
         let record: Record = serde_json::from_str(&record.to_string()).unwrap();
         State::published(FeedName::new("observation").unwrap(), content_hash(record.data.as_deref(), &[]), record)
     }
