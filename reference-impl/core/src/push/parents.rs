@@ -263,7 +263,7 @@ mod tests {
         let kin = kin(&[("campaign/a", &["dose/1"]), ("dose/1", &["reaction/x"]), ("reaction/x", &["note/n"])]);
         let refusal = kin.taken_along(&registry(), &named("campaign/a")).unwrap_err();
         assert_eq!(refusal.code, ProblemCode::HasChildren);
-        assert!(refusal.detail.starts_with("note/n refers to reaction/x"), "{}", refusal.detail);
+        assert!(refusal.detail.starts_with("note n refers to reaction x"), "{}", refusal.detail);
     }
 
     #[test]

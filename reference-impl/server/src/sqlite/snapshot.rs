@@ -172,7 +172,7 @@ mod tests {
     fn state(number: u32) -> State {
         let record = json!({"type": "observation", "id": format!("r-{number}"), "rev": format!("rev-{number}"),
             "version": 1, "modified_at": "2026-11-20T08:00:00Z", "accepted_at": "2026-11-20T08:00:00Z",
-            "deleted": number % 7 == 0, "data": {"number": number}});
+            "deleted": number.is_multiple_of(7), "data": {"number": number}});
         let record: Record = serde_json::from_str(&record.to_string()).unwrap();
         State::published(FeedName::new("observation").unwrap(), content_hash(record.data.as_deref(), &[]), record)
     }
@@ -185,7 +185,7 @@ mod tests {
         let row = DataSetRow::new(name.clone(), domain_from_yaml(DOMAIN).unwrap(), Epoch::new("e-1").unwrap());
         store.put_data_set(&row, (0..1500).map(state).collect()).await.unwrap();
         let mut wanted: Vec<String> =
-            (0..1500).filter(|number| number % 7 != 0).map(|number| format!("r-{number}")).collect();
+            (0..1500).filter(|number: &u32| !number.is_multiple_of(7)).map(|number| format!("r-{number}")).collect();
         wanted.retain(|id| bucket_of(id) == 7);
         wanted.sort();
         assert!(wanted.len() > 2, "there is something to walk through");
