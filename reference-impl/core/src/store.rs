@@ -332,6 +332,10 @@ pub trait Store: Send + Sync {
     /// of the last batch that is in it.
     async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError>;
 
+    /// The present epoch of each data set, and the place of the last batch that is in a backup, also in one that somebody
+    /// else has made.
+    async fn backed_up(&self) -> Result<Vec<(DataSetName, Epoch, u64)>, StoreError>;
+
     /// Puts the newest backup in the place of a data set's data, in a new epoch. The data set as it is then comes back.
     async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError>;
 

@@ -92,6 +92,12 @@ impl<F: StorageFault> Store for Faulty<F> {
         Ok(covered)
     }
 
+    async fn backed_up(&self) -> Result<Vec<(DataSetName, Epoch, u64)>, StoreError> {
+        let mut told = self.inner.backed_up().await?;
+        told.iter_mut().for_each(|(_, _, covered)| self.fault.backed_up(covered));
+        Ok(told)
+    }
+
     async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
         self.fault.begins(data_set, &EpochCause::Restored);
         self.inner.restore(data_set, epoch).await
@@ -103,9 +109,7 @@ impl<F: StorageFault> Store for Faulty<F> {
     }
 
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
-        let mut rows = self.inner.data_sets().await?;
-        rows.iter_mut().for_each(|row| self.fault.backed_up(&mut row.backed_up_seq));
-        Ok(rows)
+        self.inner.data_sets().await
     }
 
     async fn put_data_set(&self, row: &DataSetRow, seeds: Vec<State>) -> Result<(), StoreError> {

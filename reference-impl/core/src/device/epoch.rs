@@ -188,7 +188,8 @@ impl Step<'_> {
             base: Some(record.rev.clone()),
             ..kept.entry.mutation
         };
-        let (place, snapshot) = (self.machine.state.outbox.next_place(), self.snapshot(record));
+        let place = self.machine.state.outbox.next_place();
+        let snapshot = self.snapshot(record);
         self.write(Write::Own(name, OwnCopy::Deleted));
         self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation, snapshot })));
     }

@@ -109,7 +109,7 @@ pub(super) fn back_up_one(database: &Path, to: &Path, name: &DataSetName) -> Res
     }
     let live = connect(database)?;
     let view = live.unchecked_transaction()?;
-    let row = one(&view, name)?;
+    let row = rows::data_set_row(&view, name)?;
     let mut copy = connect(&part)?;
     prepare(&mut copy, SAFE)?;
     let copied = copy.transaction()?;
@@ -138,9 +138,9 @@ pub(super) fn restore_from(
 ) -> Result<DataSetRow, Failure> {
     let from = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .map_err(|error| format!("there is no backup of {:?}: {error}", name.0))?;
-    let row = one(&from, name)?;
+    let row = rows::data_set_row(&from, name)?;
     restore_one(connection, &from, &row, epoch)?;
-    one(connection, name)
+    rows::data_set_row(connection, name)
 }
 
 /// Empties a data set.
@@ -150,12 +150,12 @@ pub(super) fn wipe(
     epoch: Epoch,
     seeds: &[State],
 ) -> Result<DataSetRow, Failure> {
-    let row = one(connection, name)?;
+    let row = rows::data_set_row(connection, name)?;
     let data_set = rows::data_set(connection, name)?;
     clear(connection, data_set)?;
     put_seeds(connection, data_set, seeds)?;
     begin(connection, data_set, &row.epochs.then(epoch, EpochCause::Wiped), 0)?;
-    one(connection, name)
+    rows::data_set_row(connection, name)
 }
 
 fn new_epoch() -> Epoch {
@@ -180,11 +180,6 @@ fn begin(connection: &Connection, data_set: i64, epochs: &Epochs, accepted_seq: 
         .prepare_cached("UPDATE data_sets SET accepted_seq = ?2, backed_up_seq = ?2 WHERE id = ?1")?
         .execute((data_set, accepted_seq))?;
     Ok(())
-}
-
-fn one(connection: &Connection, name: &DataSetName) -> Result<DataSetRow, Failure> {
-    let all = rows::data_sets(connection)?;
-    all.into_iter().find(|row| row.name == *name).ok_or_else(|| format!("there is no data set {:?}", name.0).into())
 }
 
 fn covered(connection: &Connection) -> Result<Vec<(DataSetName, u64)>, Failure> {

@@ -179,6 +179,10 @@ impl Store for SqliteStore {
         Ok(covered)
     }
 
+    async fn backed_up(&self) -> Result<Vec<(DataSetName, Epoch, u64)>, StoreError> {
+        self.readers.many("look at the backups", rows::backed_up).await
+    }
+
     async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
         let (name, epoch, from) = (data_set.clone(), epoch.clone(), self.backup_of(data_set));
         self.writer

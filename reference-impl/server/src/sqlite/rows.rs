@@ -7,7 +7,7 @@ use fieldsync_schemas::id::{Epoch, FeedName, ReplicaId, Rev, TypeName, Version};
 use fieldsync_schemas::problem::EpochCause;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
 use std::sync::Arc;
 
 /// The columns that [`state`] reads, of `rows` or `history` joined with `feeds`.
@@ -45,11 +45,22 @@ pub(super) fn data_set(connection: &Connection, name: &DataSetName) -> Result<i6
         .ok_or_else(|| format!("there is no data set {:?}", name.0).into())
 }
 
+/// Every data set.
 pub(super) fn data_sets(connection: &Connection) -> Result<Vec<DataSetRow>, Failure> {
-    let mut statement = connection.prepare_cached(
-        "SELECT name, domain, accepted_seq, backed_up_seq, clock_offset_ms, id FROM data_sets ORDER BY id",
-    )?;
-    let mut rows = statement.query([])?;
+    select(connection, "ORDER BY id", [])
+}
+
+/// One data set.
+pub(super) fn data_set_row(connection: &Connection, name: &DataSetName) -> Result<DataSetRow, Failure> {
+    let found = select(connection, "WHERE name = ?1", [&name.0])?.pop();
+    found.ok_or_else(|| format!("there is no data set {:?}", name.0).into())
+}
+
+fn select(connection: &Connection, which: &str, values: impl Params) -> Result<Vec<DataSetRow>, Failure> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT name, domain, accepted_seq, backed_up_seq, clock_offset_ms, id FROM data_sets {which}"
+    ))?;
+    let mut rows = statement.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(DataSetRow {
@@ -60,6 +71,20 @@ pub(super) fn data_sets(connection: &Connection) -> Result<Vec<DataSetRow>, Fail
             clock_offset_ms: row.get(4)?,
             epochs: epochs(connection, row.get(5)?)?,
         });
+    }
+    Ok(found)
+}
+
+/// The present epoch of each data set, and the last batch of it that is in a backup.
+pub(super) fn backed_up(connection: &Connection) -> Result<Vec<(DataSetName, Epoch, u64)>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.name, e.epoch, d.backed_up_seq, MAX(e.number) FROM data_sets d JOIN epochs e ON e.data_set = d.id \
+         GROUP BY d.id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((DataSetName(row.get(0)?), Epoch::new(row.get::<_, String>(1)?)?, row.get(2)?));
     }
     Ok(found)
 }

@@ -185,7 +185,7 @@ mod tests {
         let row = DataSetRow::new(name.clone(), domain_from_yaml(DOMAIN).unwrap(), Epoch::new("e-1").unwrap());
         store.put_data_set(&row, (0..1500).map(state).collect()).await.unwrap();
         let mut wanted: Vec<String> =
-            (0..1500).filter(|number| number % 7 != 0).map(|number| format!("r-{number}")).collect();
+            (0..1500).filter(|number: &u32| !number.is_multiple_of(7)).map(|number| format!("r-{number}")).collect();
         wanted.retain(|id| bucket_of(id) == 7);
         wanted.sort();
         assert!(wanted.len() > 2, "there is something to walk through");
