@@ -245,6 +245,8 @@ open_enum! {
         PasswordLogin = "password-login",
         /// It gets a new access token with a refresh token.
         TokenRefresh = "token-refresh",
+        /// Its records carry files, which it uploads and downloads.
+        AttachmentsProxied = "attachments-proxied",
         /// It is used while a sync runs: verbs other than `sync` are answered meanwhile.
         Concurrent = "concurrent",
         /// It starts syncs by itself.

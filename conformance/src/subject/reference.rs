@@ -15,7 +15,7 @@ use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{Capability, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Profile;
@@ -94,7 +94,7 @@ impl EmbeddedServer {
 async fn launch(folder: &Path, fault: &ServerFault, listener: TcpListener) -> Result<Running, EmbeddedError> {
     let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
     let store = SqliteStore::open(folder).map_err(|error| told(&error))?;
-    let parts = fault(Parts::standard(Arc::new(store)));
+    let parts = fault(Parts::standard(Arc::new(store)).map_err(|error| told(&error))?);
     let settings = Settings { control: true, password_cost: PasswordCost::LEAST, ..Settings::new(domains()) };
     Server::start(settings, parts, listener).await.map_err(|error| told(&error))
 }
@@ -296,6 +296,7 @@ impl ReferenceDevice {
             transport: Some(parts.transport),
             rules: parts.rules,
             page_limit: *self.page.read().unwrap_or_else(PoisonError::into_inner),
+            capabilities: [Capability::new("attachments-proxied").expect("a constant that is a capability")].into(),
             batch_limit: self.setup.batch,
             replica: self.setup.replica.clone(),
             triggers,

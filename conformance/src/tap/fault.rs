@@ -192,6 +192,11 @@ fn word(kind: CallKind) -> &'static str {
         CallKind::Session => "session",
         CallKind::Push => "push",
         CallKind::Pull => "pull",
+        CallKind::Slot => "slot",
+        CallKind::Offset => "offset",
+        CallKind::Upload => "upload",
+        CallKind::Complete => "complete",
+        CallKind::Download => "download",
         CallKind::Any => "any",
     }
 }

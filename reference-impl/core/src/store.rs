@@ -4,11 +4,14 @@
 //! so [`Store::load`] and [`Store::commit`] are never interleaved; pages are read beside them, each answer at one
 //! [`Snapshot`].
 
+use crate::attachment::Links;
 use async_trait::async_trait;
 use fieldsync_schemas::domain::Domain;
-use fieldsync_schemas::id::{BatchToken, Epoch, FeedName, MutationId, Principal, ReplicaId, Rev, Seq, Version};
+use fieldsync_schemas::id::{
+    AttachmentId, BatchToken, Epoch, FeedName, MutationId, Principal, ReplicaId, Rev, Seq, Version,
+};
 use fieldsync_schemas::pull::RecordRef;
-use fieldsync_schemas::record::Record;
+use fieldsync_schemas::record::{AttachmentState, Record};
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::value::RawValue;
@@ -131,6 +134,8 @@ pub struct Touched {
     pub records: Vec<RecordRef>,
     /// The states that they were made on.
     pub bases: Vec<Rev>,
+    /// The files that they put into records.
+    pub attachments: Vec<AttachmentId>,
 }
 
 /// What the store knows of what a batch touches.
@@ -144,6 +149,8 @@ pub struct Loaded {
     pub bases: HashMap<Rev, State>,
     /// The mutations that are decided.
     pub decided: HashMap<MutationId, Decided>,
+    /// The files that are there and open to the principal.
+    pub open: HashSet<AttachmentId>,
 }
 
 impl Loaded {
@@ -161,6 +168,9 @@ impl Loaded {
                     self.bases.insert(before.rev.clone(), before);
                 }
             }
+            let arrived = commit.links.iter().flat_map(|links| &links.attachments);
+            let arrived = arrived.filter(|attachment| attachment.state == Some(AttachmentState::Stored));
+            self.open.extend(arrived.map(|attachment| attachment.id.clone()));
             if commit.principal != touched.principal {
                 continue;
             }
@@ -187,6 +197,8 @@ pub struct Commit {
     pub states: Vec<State>,
     /// The mutations that were decided.
     pub decided: Vec<Decided>,
+    /// The files of the new states, of types that may carry some.
+    pub links: Vec<Links>,
     /// The replica with its new answer.
     pub replica: ReplicaRow,
 }

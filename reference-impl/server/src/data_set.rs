@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What this server can do besides the core.
-const CAPABILITIES: &[&str] = &["password-login", "token-refresh", "roles", "horizon"];
+const CAPABILITIES: &[&str] = &["password-login", "token-refresh", "roles", "horizon", "attachments-proxied"];
 
 /// A domain with all that is made from it; shared by the data sets that host it.
 #[derive(Clone)]

@@ -21,6 +21,16 @@ pub enum CallKind {
     Push,
     /// `POST {base}/pull`.
     Pull,
+    /// `POST {base}/attachments`.
+    Slot,
+    /// `HEAD` of an upload's URL.
+    Offset,
+    /// `PATCH` of an upload's URL.
+    Upload,
+    /// `POST {base}/attachments/complete`.
+    Complete,
+    /// `GET {base}/attachments/{id}`.
+    Download,
     /// Anything.
     Any,
 }

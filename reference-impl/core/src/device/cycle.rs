@@ -221,6 +221,9 @@ impl Step<'_> {
             CallKind::Session => self.on_session(answer),
             CallKind::Push => self.on_push(answer),
             CallKind::Pull => self.on_pull(answer),
+            CallKind::Slot | CallKind::Offset | CallKind::Upload | CallKind::Complete | CallKind::Download => {
+                Ok(Next::Idle)
+            }
             CallKind::Discovery | CallKind::Any => Ok(Next::Idle),
         }
     }

@@ -1,6 +1,7 @@
 //! Deciding a batch: whether it is the replica's next one, and what becomes of each of its mutations.
 
 use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
+use crate::attachment::{self, Links};
 use crate::conflict::{self, Side};
 use crate::data;
 use crate::policy::{Claim, Contest, Ruling};
@@ -11,7 +12,7 @@ use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Se
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
-use fieldsync_schemas::record::Record;
+use fieldsync_schemas::record::{Attachment, Record};
 use fieldsync_schemas::registry::TypeEntry;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::Value;
@@ -30,11 +31,12 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
         loaded,
         states: Vec::new(),
         decided: Vec::new(),
+        links: Vec::new(),
         heard: HashMap::new(),
         seen: HashSet::new(),
     };
     let outcomes = batch.mutations.iter().map(|read| court.hear(read)).collect();
-    let Court { states, decided, .. } = court;
+    let Court { states, decided, links, .. } = court;
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
     let answer = PushAnswer::<Box<RawValue>> {
         token: token.clone(),
@@ -50,6 +52,7 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
         at: ground.now,
         states,
         decided,
+        links,
         replica: ReplicaRow { replica: batch.replica.clone(), seq: batch.seq, token, body: batch.body, answer },
     }))
 }
@@ -88,6 +91,7 @@ struct Court<'a> {
     loaded: Loaded,
     states: Vec<State>,
     decided: Vec<Decided>,
+    links: Vec<Links>,
     /// Where in `decided` each mutation of this batch stands.
     heard: HashMap<&'a MutationId, usize>,
     seen: HashSet<&'a RecordRef>,
@@ -177,7 +181,11 @@ impl<'a> Court<'a> {
         check_version(asked, current.as_ref(), replaces_its_base)?;
         match (ruling, current) {
             (Ruling::Apply(version), current) => {
-                let state = self.state(asked, entry, version, contest.pushed.modified_at);
+                let files = attachment::published(&asked.attachments, current.as_ref(), &self.loaded.open);
+                if entry.attachments.is_some() {
+                    self.links.push(Links { record: asked.record.clone(), attachments: files.clone() });
+                }
+                let state = self.state(asked, entry, version, contest.pushed.modified_at, files);
                 let overridden = current.filter(|before| {
                     !base_is_current && (before.content != state.content || before.deleted != state.deleted)
                 });
@@ -216,7 +224,14 @@ impl<'a> Court<'a> {
     }
 
     /// The pushed state as it becomes the record's.
-    fn state(&self, asked: &Asked, entry: &TypeEntry, version: Version, modified_at: Timestamp) -> State {
+    fn state(
+        &self,
+        asked: &Asked,
+        entry: &TypeEntry,
+        version: Version,
+        modified_at: Timestamp,
+        attachments: Vec<Attachment>,
+    ) -> State {
         let record = Record {
             type_name: asked.record.type_name.clone(),
             id: asked.record.id.clone(),
@@ -228,7 +243,7 @@ impl<'a> Court<'a> {
             replica: Some(self.replica.clone()),
             deleted: asked.op == MutationOp::Delete,
             data: asked.data.clone(),
-            attachments: Vec::new(),
+            attachments,
         };
         State::published(entry.feed_name(), asked.content, record)
     }

@@ -16,6 +16,7 @@ use fieldsync_schemas::id::{BatchToken, Epoch, MutationId, Principal, ReplicaId,
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Refusal};
+use fieldsync_schemas::record::Attachment;
 use fieldsync_schemas::registry::Registry;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::value::RawValue;
@@ -68,6 +69,8 @@ pub struct Asked {
     pub modified_at: Timestamp,
     /// The whole record; none for a delete.
     pub data: Option<Box<RawValue>>,
+    /// The files that the record refers to.
+    pub attachments: Vec<Attachment>,
     /// The hash of the record's content.
     pub content: Hash,
 }
@@ -112,6 +115,7 @@ impl Batch {
             mutations: self.mutations.iter().map(|read| read.mutation_id.clone()).collect(),
             records: asked().map(|asked| asked.record.clone()).collect(),
             bases: asked().filter_map(|asked| asked.base.clone()).collect(),
+            attachments: asked().flat_map(|asked| &asked.attachments).map(|one| one.id.clone()).collect(),
         }
     }
 }

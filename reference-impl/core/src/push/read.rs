@@ -1,6 +1,7 @@
 //! Reading a batch: everything that can be said of its mutations without looking at anything stored.
 
 use super::{Asked, Batch, ReadMutation, refuse};
+use crate::attachment;
 use crate::data::{self, Checked};
 use crate::problem::Trouble;
 use crate::store::Hash;
@@ -118,9 +119,10 @@ fn ask(
             "this server does not claim the capability groups".to_owned(),
         ));
     }
-    if registry.entry(&mutation.type_name).is_none() {
+    let Some(entry) = registry.entry(&mutation.type_name) else {
         return Err(refuse(ProblemCode::UnknownType, format!("the registry has no type {}", mutation.type_name)));
-    }
+    };
+    mutation.attachments.iter().try_for_each(|one| attachment::check(one, entry))?;
     Ok(Asked {
         version: mutation.version.ok_or_else(|| missing("version"))?,
         modified_at: mutation.modified_at.ok_or_else(|| missing("modified_at"))?,
@@ -128,6 +130,7 @@ fn ask(
         op: mutation.op,
         record: RecordRef { type_name: mutation.type_name, id: mutation.id },
         base: mutation.base,
+        attachments: if data.is_some() { mutation.attachments } else { Vec::new() },
         data,
     })
 }

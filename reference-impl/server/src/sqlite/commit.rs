@@ -1,6 +1,6 @@
 //! Stores what was decided: states at new places, outcomes, and the replica's answer, in one transaction.
 
-use super::{Failure, rows};
+use super::{Failure, attachments, rows};
 use fieldsync_core::store::{Commit, DataSetRow, Decided, State};
 use fieldsync_schemas::id::{FeedName, ReplicaId};
 use rusqlite::{Connection, OptionalExtension};
@@ -14,6 +14,9 @@ pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), 
         put_states(connection, data_set, &mut feeds, &mut places, &commit.states)?;
         feeds.move_heads()?;
         put_decided(connection, data_set, &mut feeds, commit)?;
+        for links in &commit.links {
+            attachments::put_links(connection, data_set, &commit.principal, links, commit.at)?;
+        }
         put_replica(connection, data_set, commit)?;
     }
     places.lay_down(connection)
@@ -44,22 +47,22 @@ pub(super) fn put_data_set(connection: &Connection, row: &DataSetRow, seeds: &[S
 }
 
 /// The row of places: counted up, and never given twice, even where the row at the last one is gone.
-struct Places {
+pub(super) struct Places {
     last: i64,
 }
 
 impl Places {
-    fn take_up(connection: &Connection) -> Result<Self, Failure> {
+    pub(super) fn take_up(connection: &Connection) -> Result<Self, Failure> {
         let last = connection.prepare_cached("SELECT last FROM places")?.query_row([], |row| row.get(0))?;
         Ok(Self { last })
     }
 
-    fn next(&mut self) -> i64 {
+    pub(super) fn next(&mut self) -> i64 {
         self.last += 1;
         self.last
     }
 
-    fn lay_down(self, connection: &Connection) -> Result<(), Failure> {
+    pub(super) fn lay_down(self, connection: &Connection) -> Result<(), Failure> {
         connection.prepare_cached("UPDATE places SET last = ?1")?.execute([self.last])?;
         Ok(())
     }

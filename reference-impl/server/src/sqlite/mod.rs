@@ -5,6 +5,7 @@
 //! began. Write-ahead logging with `synchronous=FULL` makes a commit survive the end of the process and of the machine.
 
 mod account;
+mod attachments;
 mod commit;
 mod forget;
 mod load;
@@ -52,6 +53,7 @@ pub struct OpenError {
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    dir: PathBuf,
 }
 
 impl SqliteStore {
@@ -74,7 +76,12 @@ impl SqliteStore {
             connection.pragma_update(None, "query_only", true)?;
             Ok(connection)
         })?;
-        Ok(Self { writer: Writer::start(connection)?, readers })
+        Ok(Self { writer: Writer::start(connection)?, readers, dir: dir.to_owned() })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 }
 
@@ -101,6 +108,7 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
             return Err(format!("its schema is version {other}; this program knows {SCHEMA_VERSION}").into());
         }
     }
+    transaction.execute_batch(attachments::TABLES)?;
     Ok(transaction.commit()?)
 }
 
@@ -108,7 +116,7 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
 impl Store for SqliteStore {
     async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError> {
         const DOING: &str = "load what a batch touches";
-        let rows = |one: &Touched| one.records.len() + one.bases.len() + one.mutations.len();
+        let rows = |one: &Touched| one.records.len() + one.bases.len() + one.mutations.len() + one.attachments.len();
         if touched.iter().map(rows).sum::<usize>() <= FEW {
             return self
                 .readers

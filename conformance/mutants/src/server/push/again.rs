@@ -40,6 +40,7 @@ pub(super) fn repetitions(
                 at: ground.now,
                 states: again,
                 decided: Vec::new(),
+                links: Vec::new(),
                 replica: ReplicaRow { answer, ..row },
             }),
             (decision, _) => decision,
