@@ -1,10 +1,12 @@
 //! A device behind an adapter.
 
 use super::lease::Hosted;
-use crate::subject::device::{Credentials, Device, DeviceError, Quarantined, Shown, Survey, SyncEnd};
+use crate::subject::device::{Credentials, Device, DeviceError, Quarantined, Shown, ShownFile, Survey, SyncEnd};
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fieldsync_schemas::adapter::{
-    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Create, Edit, OfDevice, OfRecord,
+    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Attach, Create, Edit, OfDevice, OfRecord,
     QuarantinedRecord, Read, Set, ShownRecord, SyncOutcomeWord,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
@@ -73,6 +75,10 @@ impl AdapterDevice {
     }
 }
 
+fn nothing_set(id: u64, device: String) -> Set {
+    Set { id, device, offset_ms: None, online: None, metered: None, credentials: None }
+}
+
 fn quarantined(told: Vec<QuarantinedRecord>) -> Vec<Quarantined> {
     told.into_iter().map(|one| Quarantined { record: one.record, code: one.code }).collect()
 }
@@ -88,6 +94,27 @@ impl Device for AdapterDevice {
         let record = record.clone();
         let changes = Some(changes);
         self.done("edit", |id, device| AdapterRequest::Edit(Edit { id, device, record, changes, discard: false })).await
+    }
+
+    async fn attach(&self, record: &RecordRef, media_type: &str, bytes: &[u8], lost: bool) -> Result<(), DeviceError> {
+        let (record, media_type, content) = (record.clone(), media_type.to_owned(), STANDARD.encode(bytes));
+        let request = |id, device| AdapterRequest::Attach(Attach { id, device, record, media_type, content, lost });
+        self.done("attach", request).await
+    }
+
+    async fn files(&self, record: &RecordRef) -> Result<Vec<ShownFile>, DeviceError> {
+        let files = self.shown(record).await?.files.into_iter();
+        let decoded = files.map(|file| {
+            let content = file.content.map(|text| STANDARD.decode(text)).transpose();
+            let content = content.map_err(|error| DeviceError(format!("a file's content is no base64: {error}")))?;
+            Ok(ShownFile { status: file.status, content })
+        });
+        decoded.collect()
+    }
+
+    async fn set_metered(&self, metered: bool) -> Result<(), DeviceError> {
+        let request = |id, device| AdapterRequest::Set(Set { metered: Some(metered), ..nothing_set(id, device) });
+        self.done("set", request).await
     }
 
     async fn delete(&self, record: &RecordRef) -> Result<(), DeviceError> {
@@ -167,9 +194,7 @@ impl Device for AdapterDevice {
         if let Some(open) = self.hosted.devices().get_mut(&self.name) {
             open.offset_ms = offset_ms;
         }
-        let request = |id, device| {
-            AdapterRequest::Set(Set { id, device, offset_ms: Some(offset_ms), online: None, credentials: None })
-        };
+        let request = |id, device| AdapterRequest::Set(Set { offset_ms: Some(offset_ms), ..nothing_set(id, device) });
         self.done("set", request).await
     }
 
@@ -178,9 +203,8 @@ impl Device for AdapterDevice {
         if let Some(open) = self.hosted.devices().get_mut(&self.name) {
             open.credentials = credentials.clone();
         }
-        let request = |id, device| {
-            AdapterRequest::Set(Set { id, device, offset_ms: None, online: None, credentials: Some(credentials) })
-        };
+        let request =
+            |id, device| AdapterRequest::Set(Set { credentials: Some(credentials), ..nothing_set(id, device) });
         self.done("set", request).await
     }
 
@@ -188,9 +212,7 @@ impl Device for AdapterDevice {
         if let Some(triggers) = self.hosted.devices().get_mut(&self.name).and_then(|open| open.triggers.as_mut()) {
             triggers.online = online;
         }
-        let request = |id, device| {
-            AdapterRequest::Set(Set { id, device, offset_ms: None, online: Some(online), credentials: None })
-        };
+        let request = |id, device| AdapterRequest::Set(Set { online: Some(online), ..nothing_set(id, device) });
         self.done("set", request).await
     }
 

@@ -3,7 +3,8 @@
 //! Chapter: cycles. What to send next is worked out from the state each time, so a login in between, a wait or a
 //! restart leads back to the same call.
 
-use super::call::{self, Answer, Call, Reading};
+use super::attachments::FilesRun;
+use super::call::{self, Answer, Call, Reading, Transfer};
 use super::store::LastFailure;
 use super::{DeviceError, Next, Step};
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
@@ -39,13 +40,17 @@ pub enum Phase {
     Pull,
     /// What the server made of what was pushed is pulled.
     PullResults,
+    /// Files go up and come down.
+    Attachments,
 }
 
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
-        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull]),
-        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults]),
+        Profile::VersionWins | Profile::EntityQueue => {
+            Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Attachments])
+        }
+        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Attachments]),
         Profile::Other(_) => None,
     }
 }
@@ -130,7 +135,7 @@ pub(super) struct Run {
     /// The call whose answer is awaited.
     sent: Option<CallKind>,
     /// Failures of the server since its last message.
-    sends: u32,
+    pub(super) sends: u32,
     waits: u32,
     /// A new token was asked for since the server's last message.
     pub(super) logged_in_again: bool,
@@ -164,6 +169,7 @@ pub(super) struct Run {
     pub(super) renewals: HashMap<RecordRef, u32>,
     /// The server refused a push as a whole; the sync pulls, then fails.
     pub(super) refusal: Option<Failure>,
+    pub(super) files: FilesRun,
     pub(super) counts: Counts,
 }
 
@@ -199,6 +205,7 @@ impl Step<'_> {
                 Some(Phase::Push) => self.push(),
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
+                Some(Phase::Attachments) => self.attachments()?,
             };
             match flow {
                 Flow::Do(next) => return Ok(next),
@@ -221,9 +228,10 @@ impl Step<'_> {
             CallKind::Session => self.on_session(answer),
             CallKind::Push => self.on_push(answer),
             CallKind::Pull => self.on_pull(answer),
-            CallKind::Slot | CallKind::Offset | CallKind::Upload | CallKind::Complete | CallKind::Download => {
-                Ok(Next::Idle)
-            }
+            CallKind::Slot => self.on_slot(answer),
+            CallKind::Offset | CallKind::Upload => self.on_offset(kind, answer),
+            CallKind::Complete => self.on_complete(answer),
+            CallKind::Download => self.on_download(answer),
             CallKind::Discovery | CallKind::Any => Ok(Next::Idle),
         }
     }
@@ -248,7 +256,21 @@ impl Step<'_> {
             CallKind::Login | CallKind::Refresh => None,
             _ => self.machine.credentials.token.clone(),
         };
-        Next::Send(Call { kind, path, body, token })
+        Next::Send(Call { kind, path: path.into(), body, token, transfer: None, bytes: Vec::new() })
+    }
+
+    /// Sends a call about the bytes of a file.
+    pub(super) fn send_transfer(&mut self, kind: CallKind, path: String, transfer: Transfer) -> Next {
+        let run = self.run();
+        run.sent = Some(kind);
+        run.counts.requests += 1;
+        let token = self.machine.credentials.token.clone();
+        Next::Send(Call { kind, path: path.into(), body: None, token, transfer: Some(transfer), bytes: Vec::new() })
+    }
+
+    /// The call was not sent after all.
+    pub(super) fn forget_call(&mut self) {
+        self.run().sent = None;
     }
 
     /// What an answer says: the message; or the problem, where this kind of call has its own way with it; or what to do.
@@ -296,7 +318,7 @@ impl Step<'_> {
     }
 
     /// The server cannot do it now: wait and send the same again, or give up for this sync.
-    fn failing(&mut self, kind: CallKind, answer: &Answer, after: Option<u64>, failure: Failure) -> Next {
+    pub(super) fn failing(&mut self, kind: CallKind, answer: &Answer, after: Option<u64>, failure: Failure) -> Next {
         // A refusal that names a time is a wait, whatever its status; of the server's failures only the one for being away.
         if let Some(seconds) = after.filter(|_| answer.status < 500 || answer.status == 503) {
             let run = self.run();
@@ -318,6 +340,10 @@ impl Step<'_> {
         self.run().sends += 1;
         let sends = self.run().sends;
         if sends >= SENDS {
+            if matches!(kind, CallKind::Slot | CallKind::Offset | CallKind::Upload | CallKind::Complete) {
+                self.run().sends = 0;
+                return self.file_fails();
+            }
             return self.fail(failure);
         }
         Next::Wait(self.backoff(sends))

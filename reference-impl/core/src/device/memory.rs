@@ -1,12 +1,14 @@
 //! A store in memory, for devices that need not outlive their process.
 
+use super::attachments::Key;
 use super::outbox::Entry;
 use super::store::{
-    DeviceStore, FrozenBatch, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Write,
+    DeviceStore, FrozenBatch, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Upload, Write,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
+use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Attachment;
 use fieldsync_schemas::session::Session;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -26,6 +28,8 @@ struct Content {
     session: Option<Session>,
     marks: Marks,
     quarantine: BTreeMap<RecordRef, Quarantined>,
+    uploads: BTreeMap<Key, Upload>,
+    wanted: BTreeMap<AttachmentId, Attachment>,
     records: BTreeMap<RecordRef, StoredRecord>,
     conflicts: BTreeMap<RecordId, Box<RawValue>>,
 }
@@ -65,6 +69,10 @@ impl Content {
             Write::Quarantine(one) => drop(self.quarantine.insert(one.record(), *one)),
             Write::QuarantineGone(record) => drop(self.quarantine.remove(&record)),
             Write::Conflict(id, data) => drop(self.conflicts.entry(id).or_insert(data)),
+            Write::Upload(upload) => drop(self.uploads.insert(upload.key(), *upload)),
+            Write::UploadGone(key) => drop(self.uploads.remove(&key)),
+            Write::Wanted(file) => drop(self.wanted.insert(file.id.clone(), *file)),
+            Write::WantedGone(id) => drop(self.wanted.remove(&id)),
             Write::Sweep { feed, below } => self.records.retain(|_, stored| {
                 stored.server.take_if(|server| server.feed == feed && server.mark < below);
                 stored.server.is_some() || stored.own.is_some()
@@ -93,6 +101,8 @@ impl DeviceStore for MemoryStore {
             session: content.session.clone(),
             marks: content.marks.clone(),
             quarantine: content.quarantine.values().cloned().collect(),
+            uploads: content.uploads.values().cloned().collect(),
+            wanted: content.wanted.values().cloned().collect(),
         })
     }
 

@@ -98,6 +98,7 @@ pub struct Ground<'a> {
 
 /// What becomes of a batch.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every decision is a commit")]
 pub enum Decision {
     /// It was answered before: this answer goes out once more, and nothing changes.
     Replay(Arc<str>),

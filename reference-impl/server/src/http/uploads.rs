@@ -66,7 +66,11 @@ async fn served(app: &App, data_set: &str, id: &str, method: &Method, parts: &Pa
 async fn offset(app: &App, data_set: &str, id: &str, parts: &Parts) -> Result<Response, Fault> {
     let caller = admission::known_caller(app, data_set, parts, Needs::Write).await?;
     let upload = attachments::upload_of(app, &caller, id).await?;
-    let offset = app.parts.blobs.uploads().length(id).await?;
+    let came = app.parts.blobs.uploads().length(id).await?;
+    // Of one that was completed nothing is kept here: all of it came.
+    let file = &upload.attachment;
+    let is_there = app.parts.attachments.open_to(&caller.data_set.name, &caller.principal, &file.id).await?.is_some();
+    let offset = if is_there { file.bytes } else { came };
     let head = [
         (UPLOAD_OFFSET, HeaderValue::from(offset)),
         (UPLOAD_LENGTH, HeaderValue::from(upload.attachment.bytes)),
