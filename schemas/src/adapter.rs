@@ -4,7 +4,7 @@
 //! Chapter: adapter.
 
 use crate::conflict::ConflictEntry;
-use crate::id::{RecordId, ReplicaId};
+use crate::id::{GroupId, RecordId, ReplicaId};
 use crate::open_enum::open_enum;
 use crate::pull::RecordRef;
 use crate::record::{Data, Record};
@@ -116,6 +116,9 @@ pub struct Create {
     pub record: RecordRef,
     /// What it says.
     pub data: Data,
+    /// The group with which it goes, or does not. Only for clients that claim `groups`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupId>,
 }
 
 /// `edit`. Exactly one of `changes` and `discard` is there.
@@ -204,6 +207,37 @@ pub struct Set {
     /// Somebody else logs in, or the same person anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<AdapterCredentials>,
+    /// The store is damaged behind the device's back, and the next sync compares what it holds with what the server
+    /// has. Only for clients that claim `digest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
+}
+
+impl Set {
+    /// Changes nothing yet.
+    pub fn of(id: u64, device: String) -> Self {
+        Self { id, device, offset_ms: None, online: None, metered: None, credentials: None, damage: None }
+    }
+}
+
+/// What happens to a store that fails. Where nothing does, the next sync compares all the same.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Damage {
+    /// Records whose server state is no longer there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loses: Vec<RecordRef>,
+    /// Records whose server state has other data than the server gave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alters: Vec<Altered>,
+}
+
+/// A record whose server state was altered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Altered {
+    /// The record.
+    pub record: RecordRef,
+    /// The data that stand there now.
+    pub data: Data,
 }
 
 /// One line from an adapter: `ok` or `error`, never both.
@@ -270,10 +304,14 @@ open_enum! {
         TokenRefresh = "token-refresh",
         /// Its records carry files, which it uploads and downloads.
         AttachmentsProxied = "attachments-proxied",
+        /// Its user makes records that go together or not at all.
+        Groups = "groups",
         /// It is used while a sync runs: verbs other than `sync` are answered meanwhile.
         Concurrent = "concurrent",
         /// It starts syncs by itself.
         Triggers = "triggers",
+        /// It compares what it holds with what the server has, and its store can be damaged for a test.
+        Digest = "digest",
     }
 }
 

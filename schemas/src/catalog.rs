@@ -5,8 +5,8 @@
 //! mistake. The committed files under `json/` are the open form.
 
 use crate::{
-    PROTOCOL_VERSION, adapter, attachment, conflict, control, discovery, domain, event, login, problem, pull, push,
-    record, scenario, session,
+    PROTOCOL_VERSION, adapter, attachment, conflict, control, digest, discovery, domain, event, login, problem, pull,
+    push, record, scenario, session,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -64,6 +64,10 @@ messages! {
     "push-answer", push::PushAnswer, "Answer to a push";
     "pull-request", pull::PullRequest, "Pull";
     "pull-answer", pull::PullAnswer, "Answer to a pull";
+    "digest-request", digest::DigestRequest, "Digest";
+    "digest-answer", digest::DigestAnswer, "Answer to a digest";
+    "bucket-request", digest::BucketRequest, "Bucket";
+    "bucket-answer", digest::BucketAnswer, "Answer to a bucket";
     "slot-request", attachment::SlotRequest, "Slot for a file";
     "slot-answer", attachment::SlotAnswer, "Answer to a slot";
     "complete-request", attachment::CompleteRequest, "End of an upload";
@@ -76,7 +80,7 @@ messages! {
     "control-new-data-set-answer", control::NewDataSetAnswer, "Answer to new_data_set";
     "control-accounts", control::Accounts, "Control: accounts";
     "control-clock", control::ClockShift, "Control: clock";
-    "control-data-set", control::DataSetRef, "Control: horizon, hold_commit, release_commit";
+    "control-data-set", control::DataSetRef, "Control: horizon, hold_commit, release_commit, backup, restore, wipe";
     "control-done", control::Done, "Answer to a control verb";
     "adapter-request", adapter::AdapterRequest, "A line to an adapter";
     "adapter-answer", adapter::AdapterAnswer, "A line from an adapter";

@@ -40,6 +40,12 @@ open_enum! {
         HoldCommit = "hold_commit",
         /// Lets the held commit go.
         ReleaseCommit = "release_commit",
+        /// Makes a backup of a data set.
+        Backup = "backup",
+        /// Puts a data set's last backup in the place of its data.
+        Restore = "restore",
+        /// Empties a data set on purpose.
+        Wipe = "wipe",
     }
 }
 
@@ -108,7 +114,7 @@ pub struct ClockShift {
     pub offset_ms: i64,
 }
 
-/// The body of `horizon`, `hold_commit` and `release_commit`.
+/// The body of `horizon`, `hold_commit`, `release_commit`, `backup`, `restore` and `wipe`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DataSetRef {
     /// The data set.

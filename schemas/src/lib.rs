@@ -9,6 +9,7 @@ pub mod attachment;
 pub mod catalog;
 pub mod conflict;
 pub mod control;
+pub mod digest;
 pub mod discovery;
 pub mod domain;
 pub mod event;

@@ -221,6 +221,7 @@ fn made_up_session() -> Session {
         &capabilities,
         domain.limits.unwrap_or_default(),
         &registry,
+        None,
         Timestamp::now(),
     )
 }

@@ -71,6 +71,7 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
         ("online", step.online.is_some()),
         ("asks", step.asks.is_some()),
         ("clone_of", step.clone_of.is_some()),
+        ("damage", step.damage.is_some()),
         ("requests", step.requests.is_some()),
     ];
     exactly_one(lint, path, "action", &members)?;
@@ -83,7 +84,7 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
             );
             return Err(lint.wrong(&member, message));
         }
-        seen.aliases.extend(create.named.values().cloned());
+        seen.aliases.extend(create.named.values().flat_map(|alias| create.aliases(alias)));
     }
     if step.restart == Some(false) {
         return Err(lint.wrong(&member, "false does nothing: write true, or take the step out"));
@@ -92,6 +93,9 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
         lint.use_device(name, &member, seen)?;
     }
     for alias in [&step.delete, &step.discard].into_iter().flatten() {
+        lint.use_alias(alias, &member, seen)?;
+    }
+    for alias in step.damage.iter().flat_map(|damage| damage.loses.iter().chain(damage.alters.keys())) {
         lint.use_alias(alias, &member, seen)?;
     }
     let named = step.edit.iter().flat_map(|all| all.keys());
@@ -235,9 +239,14 @@ fn server(lint: &Lint<'_>, step: &ServerStep, path: &Path) -> Result<(), LoadErr
         ("horizon", step.horizon.is_some()),
         ("hold_commit", step.hold_commit.is_some()),
         ("release_commit", step.release_commit.is_some()),
+        ("backup", step.backup.is_some()),
+        ("restore", step.restore.is_some()),
+        ("wipe", step.wipe.is_some()),
     ];
     exactly_one(lint, path, "action", &members)?;
-    if [step.kill, step.horizon, step.hold_commit, step.release_commit].contains(&Some(false)) {
+    let of_words =
+        [step.kill, step.horizon, step.hold_commit, step.release_commit, step.backup, step.restore, step.wipe];
+    if of_words.contains(&Some(false)) {
         return Err(lint.wrong(&path.key(set(&members)[0]), "false does nothing: write true, or take the step out"));
     }
     Ok(())

@@ -23,6 +23,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The line of the deepest part of a JSON text that this pointer leads to, from 1; nothing where the text is no JSON.
+pub(crate) fn line_of(text: &str, pointer: &str) -> Option<u32> {
+    yaml::line_of(text, pointer)
+}
+
 /// One scenario that can run: a fixture, or one combination of its `each`.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -55,6 +60,9 @@ impl Case {
                 (server.horizon.is_some(), Verb::Horizon),
                 (server.hold_commit.is_some(), Verb::HoldCommit),
                 (server.release_commit.is_some(), Verb::ReleaseCommit),
+                (server.backup.is_some(), Verb::Backup),
+                (server.restore.is_some(), Verb::Restore),
+                (server.wipe.is_some(), Verb::Wipe),
             ];
             verbs.extend(implied.into_iter().filter(|(needed, _)| *needed).map(|(_, verb)| verb));
         });

@@ -2,9 +2,9 @@
 //! the same trait.
 
 use async_trait::async_trait;
-use fieldsync_schemas::adapter::Triggers;
+use fieldsync_schemas::adapter::{Damage, Triggers};
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::{Data, Record};
 use fieldsync_schemas::scenario::{FailureCause, FileStatus, Status};
@@ -134,8 +134,8 @@ pub struct DeviceError(pub String);
 /// A device.
 #[async_trait]
 pub trait Device: Send + Sync {
-    /// Makes a record.
-    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError>;
+    /// Makes a record, in a group where one is named.
+    async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError>;
     /// Sets members of a record; null clears.
     async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError>;
     /// Adds a file to a record; a lost one is gone from the device once it is attached. Only for a device with files.
@@ -188,6 +188,8 @@ pub trait Device: Send + Sync {
     async fn log_in(&self, credentials: Credentials) -> Result<(), DeviceError>;
     /// Tells it whether there is a network. Only for a device with triggers.
     async fn set_online(&self, online: bool) -> Result<(), DeviceError>;
+    /// Damages its store behind its back; its next sync compares what it holds with what the server has.
+    async fn damage(&self, damage: Damage) -> Result<(), DeviceError>;
     /// Ends it without warning. It can be started again.
     async fn kill(&self);
     /// Ends it without warning, if it still runs, and starts it on the same store.

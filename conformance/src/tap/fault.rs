@@ -197,6 +197,8 @@ fn word(kind: CallKind) -> &'static str {
         CallKind::Upload => "upload",
         CallKind::Complete => "complete",
         CallKind::Download => "download",
+        CallKind::Digest => "digest",
+        CallKind::Bucket => "bucket",
         CallKind::Any => "any",
     }
 }

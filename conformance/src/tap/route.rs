@@ -77,6 +77,8 @@ impl Place {
             (&Method::POST, "/attachments") => CallKind::Slot,
             (&Method::POST, "/attachments/complete") => CallKind::Complete,
             (&Method::GET, path) if path.starts_with("/attachments/") => CallKind::Download,
+            (&Method::POST, "/digest") => CallKind::Digest,
+            (&Method::POST, "/bucket") => CallKind::Bucket,
             _ => CallKind::Any,
         }
     }

@@ -117,6 +117,8 @@ fn request(seen: &SeenExchange, form: Form, findings: &mut Findings<'_>) {
         CallKind::Pull => "pull-request",
         CallKind::Slot => "slot-request",
         CallKind::Complete => "complete-request",
+        CallKind::Digest => "digest-request",
+        CallKind::Bucket => "bucket-request",
         CallKind::Discovery | CallKind::Session => "",
         CallKind::Offset | CallKind::Upload | CallKind::Download | CallKind::Any => "",
     };
@@ -186,6 +188,8 @@ fn check_answer(seen: &SeenExchange, answer: &Answer, form: Form, findings: &mut
         CallKind::Slot => "slot-answer",
         CallKind::Complete => "complete-answer",
         CallKind::Offset | CallKind::Upload | CallKind::Download => return,
+        CallKind::Digest => "digest-answer",
+        CallKind::Bucket => "bucket-answer",
         CallKind::Any if is_well_known(seen) => "well-known",
         CallKind::Any => return,
     };

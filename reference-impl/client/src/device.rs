@@ -17,7 +17,7 @@ use fieldsync_core::device::{
     StandardRules, SyncOutcome, SyncReport,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{AttachmentId, Capability, MutationId, RecordId, ReplicaId, TypeName, Version};
+use fieldsync_schemas::id::{AttachmentId, Capability, GroupId, MutationId, RecordId, ReplicaId, TypeName, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::{Attachment, Data, Record};
@@ -197,9 +197,13 @@ impl Device {
         let id = id.unwrap_or_else(|| {
             RecordId::new(self.0.options.ids.unique()).expect("a unique text has the form of a record id")
         });
-        let record = RecordRef { type_name, id: id.clone() };
-        self.local(LocalChange::Create { record, data })?;
+        self.create_in(None, RecordRef { type_name, id: id.clone() }, data)?;
         Ok(id)
+    }
+
+    /// Makes a record that goes with the others of a group, or not at all.
+    pub fn create_in(&self, group: Option<GroupId>, record: RecordRef, data: Data) -> Result<(), DeviceError> {
+        self.local(LocalChange::Create { record, data, group })
     }
 
     /// Sets members of a record; null clears.
@@ -249,6 +253,11 @@ impl Device {
     /// Gives it other credentials: somebody else logs in, or the same person anew. The store stays its owner's.
     pub fn log_in(&self, credentials: Credentials) -> Result<(), DeviceError> {
         self.0.step(Event::LogIn(credentials)).map(drop)
+    }
+
+    /// The next sync, or the one that runs, also compares what the device holds with what the server has, and mends it.
+    pub fn compare_next(&self) -> Result<(), DeviceError> {
+        self.0.step(Event::Compare).map(drop)
     }
 
     /// Tells the device whether there is a network; with triggers, it syncs as soon as there is one.

@@ -3,7 +3,7 @@
 
 use fieldsync_core::device::DeviceStore;
 use fieldsync_core::device::store::{OwnCopy, Saved, ServerCopy, StoreError, StoredRecord, Upload, Write};
-use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
@@ -24,6 +24,7 @@ const TABLES: &str = "
         type TEXT NOT NULL, id TEXT NOT NULL, file TEXT NOT NULL, upload TEXT NOT NULL,
         PRIMARY KEY (type, id, file)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS wanted (file TEXT PRIMARY KEY, attachment TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS kept (number INTEGER PRIMARY KEY, one TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS conflicts (id TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS records (
         type TEXT NOT NULL, id TEXT NOT NULL, feed TEXT, mark INTEGER, server TEXT, own TEXT,
@@ -85,6 +86,7 @@ impl DeviceStore for SqliteStore {
                 quarantine: all(&connection, "SELECT one FROM quarantine ORDER BY type, id")?,
                 uploads: all(&connection, "SELECT upload FROM uploads ORDER BY type, id, file")?,
                 wanted: all(&connection, "SELECT attachment FROM wanted ORDER BY file")?,
+                kept: all(&connection, "SELECT one FROM kept ORDER BY number")?,
             })
         };
         load().map_err(failed("loading the state"))
@@ -226,6 +228,13 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
             run("INSERT OR REPLACE INTO wanted (file, attachment) VALUES (?1, ?2)", &[&file.id.as_str(), &json(file)?])
         }
         Write::WantedGone(file) => run("DELETE FROM wanted WHERE file = ?1", &[&file.as_str()]),
+        Write::Kept(kept) => {
+            run("INSERT OR REPLACE INTO kept (number, one) VALUES (?1, ?2)", &[&(kept.number as i64), &json(kept)?])
+        }
+        Write::KeptGone(number) => run("DELETE FROM kept WHERE number = ?1", &[&(*number as i64)]),
+        Write::SweepConflicts => {
+            run("DELETE FROM conflicts WHERE id NOT IN (SELECT id FROM records WHERE type = ?1)", &[&CONFLICT_TYPE])
+        }
         Write::Sweep { feed, below } => {
             let values: [&dyn rusqlite::ToSql; 2] = [&feed.as_str(), &(*below as i64)];
             run("DELETE FROM records WHERE feed = ?1 AND mark < ?2 AND own IS NULL", &values)?;

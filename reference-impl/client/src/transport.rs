@@ -56,10 +56,15 @@ impl HttpTransport {
     fn url(&self, call: &Call) -> Result<Url, String> {
         let base = &self.base_url;
         let url = match call.transfer {
-            Some(Transfer::Ask | Transfer::Append { .. }) => base.join(&call.path),
-            _ => format!("{}{}", base.as_str().trim_end_matches('/'), call.path).parse(),
+            Some(Transfer::Ask | Transfer::Append { .. }) => {
+                base.join(&call.path).map_err(|error| format!("{:?} is no URL: {error}", call.path))?
+            }
+            _ => {
+                let mut url = base.clone();
+                url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), call.path));
+                url
+            }
         };
-        let url = url.map_err(|error| format!("{:?} is no URL: {error}", call.path))?;
         let is_the_servers = url.origin() == base.origin();
         is_the_servers.then_some(url).ok_or_else(|| "the URL leads to another server".to_owned())
     }

@@ -45,7 +45,7 @@ pub struct Blob {
 
 /// The files that a record refers to, as they were published with it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Links {
+pub struct RecordFiles {
     /// The record.
     pub record: RecordRef,
     /// Its files.

@@ -4,11 +4,14 @@
 //! and what was decided is committed; a pull is answered from one snapshot ([`pull::answer`]).
 
 pub mod attachment;
+pub mod canonical;
 pub mod clock;
 pub mod conflict;
 pub mod cursor;
 pub mod data;
 pub mod device;
+pub mod digest;
+pub mod epoch;
 pub mod merge;
 pub mod policy;
 pub mod problem;

@@ -3,9 +3,10 @@
 //! Chapter: pull.
 
 use crate::cursor::{Binding, CursorKey, Point};
+use crate::epoch::Epochs;
 use crate::problem::Trouble;
 use crate::store::{DataSetName, Head, Place, Row, Snapshot, StoreError};
-use fieldsync_schemas::id::{Cursor, Epoch, FeedName, Principal, SessionTag, TypeName};
+use fieldsync_schemas::id::{Cursor, FeedName, Principal, SessionTag, TypeName};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::PullRequest;
 use fieldsync_schemas::registry::Registry;
@@ -21,8 +22,8 @@ const MAX_FEEDS: usize = 1000;
 pub struct Ground<'a> {
     /// The data set.
     pub data_set: &'a DataSetName,
-    /// Its epoch.
-    pub epoch: &'a Epoch,
+    /// Its epochs.
+    pub epochs: &'a Epochs,
     /// Who pulls.
     pub principal: &'a Principal,
     /// The tag of the principal's session.
@@ -39,6 +40,7 @@ pub struct Ground<'a> {
 
 /// Why a pull failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(clippy::large_enum_variant, reason = "it is made where a pull fails, and told at once")]
 pub enum PullError {
     /// The request was at fault.
     #[error(transparent)]
@@ -76,6 +78,7 @@ pub async fn answer(
     ground: Ground<'_>,
     snapshot: &mut dyn Snapshot,
 ) -> Result<Vec<u8>, PullError> {
+    ground.epochs.check(request.epoch.as_ref())?;
     let heads = snapshot.heads().await?;
     let points = points(request, ground, &heads)?;
     let mut budget = request.limit.unwrap_or(u64::MAX).min(u64::from(ground.limits.page_changes));
@@ -115,7 +118,7 @@ pub async fn answer(
 }
 
 /// Where each named feed goes on, or why it cannot.
-fn points(
+pub(crate) fn points(
     request: &PullRequest,
     ground: Ground<'_>,
     heads: &HashMap<FeedName, Head>,
@@ -163,7 +166,7 @@ fn points(
 }
 
 fn binding<'a>(ground: Ground<'a>, feed: &'a FeedName) -> Binding<'a> {
-    Binding { data_set: ground.data_set, epoch: ground.epoch, principal: ground.principal, feed }
+    Binding { data_set: ground.data_set, epoch: ground.epochs.current(), principal: ground.principal, feed }
 }
 
 fn write(plans: &[Plan<'_>], new_feeds: &[FeedName], ground: Ground<'_>) -> Vec<u8> {
@@ -171,7 +174,7 @@ fn write(plans: &[Plan<'_>], new_feeds: &[FeedName], ground: Ground<'_>) -> Vec<
     let mut out = Vec::with_capacity(records + 512);
     let text = |out: &mut Vec<u8>, text: &str| serde_json::to_writer(out, text).expect("a Vec takes every byte");
     out.extend_from_slice(b"{\"epoch\":");
-    text(&mut out, ground.epoch.as_str());
+    text(&mut out, ground.epochs.current().as_str());
     out.extend_from_slice(b",\"session\":");
     text(&mut out, ground.session.as_str());
     out.extend_from_slice(b",\"server_time\":");

@@ -18,6 +18,7 @@ pub fn session(
     capabilities: &[Capability],
     limits: Limits,
     registry: &Registry,
+    backed_up_seq: Option<u64>,
     now: Timestamp,
 ) -> Session {
     let mut session = Session {
@@ -31,7 +32,7 @@ pub fn session(
         capabilities: capabilities.to_vec(),
         limits,
         registry: registry.clone(),
-        backed_up_seq: None,
+        backed_up_seq,
     };
     let text = serde_json::to_vec(&session).expect("a session is plain JSON");
     let tag: String = Sha256::digest(&text)[..9].iter().map(|byte| format!("{byte:02x}")).collect();

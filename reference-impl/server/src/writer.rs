@@ -11,10 +11,11 @@ use fieldsync_core::policy::PolicyTable;
 use fieldsync_core::problem::Trouble;
 use fieldsync_core::push::{Batch, Decision, Ground};
 use fieldsync_core::store::{Commit, DataSetName, Loaded, Store, StoreError, Touched};
-use fieldsync_schemas::id::{AttachmentId, Principal, SessionTag};
+use fieldsync_schemas::id::{AttachmentId, Principal};
 use fieldsync_schemas::problem::ProblemCode;
+use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -28,7 +29,7 @@ const TOGETHER: usize = 64;
 pub(crate) struct Submission {
     pub(crate) data_set: Arc<DataSet>,
     pub(crate) principal: Principal,
-    pub(crate) session: SessionTag,
+    pub(crate) role: Role,
     pub(crate) batch: Batch,
 }
 
@@ -164,11 +165,30 @@ impl Task {
         }
     }
 
+    /// A batch that asks who refers to a record sees everything before it stored.
     async fn round(&self, jobs: Vec<Job>) {
-        let touched: Vec<Touched> = jobs
-            .iter()
-            .map(|Job { submission, .. }| submission.batch.touched(&submission.data_set.name, &submission.principal))
-            .collect();
+        let mut together: Vec<(Job, Touched)> = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let Submission { data_set, principal, batch, .. } = &job.submission;
+            let touched = batch.touched(&data_set.name, principal, &data_set.hosted.registry);
+            if !touched.families.heads.is_empty() && !together.is_empty() {
+                self.commit(std::mem::take(&mut together)).await;
+            }
+            together.push((job, touched));
+        }
+        self.commit(together).await;
+    }
+
+    async fn commit(&self, together: Vec<(Job, Touched)>) {
+        let (jobs, touched): (Vec<Job>, Vec<Touched>) = together.into_iter().unzip();
+        // No data set begins another epoch between the first look at it and the commit.
+        let data_sets: BTreeMap<&DataSetName, &Arc<DataSet>> =
+            jobs.iter().map(|job| (&job.submission.data_set.name, &job.submission.data_set)).collect();
+        let gates: Vec<_> = data_sets.into_values().cloned().collect();
+        let mut held = Vec::with_capacity(gates.len());
+        for data_set in &gates {
+            held.push(data_set.gate.read().await);
+        }
         let answers = match self.store.load(&touched).await {
             Err(error) => Err(internal(&error)),
             Ok(loaded) => {
@@ -192,6 +212,7 @@ impl Task {
             answers.push(self.decide(&job.submission, loaded).map(|decision| match decision {
                 Decision::Replay(answer) => answer,
                 Decision::Commit(commit) => {
+                    job.submission.data_set.accepted(commit.accepted_seq);
                     let answer = commit.replica.answer.clone();
                     commits.push(commit);
                     answer
@@ -203,12 +224,14 @@ impl Task {
 
     /// A batch that the rules fail on must not end the task, which serves all the others.
     fn decide(&self, submission: &Submission, loaded: Loaded) -> Result<Decision, Trouble> {
-        let Submission { data_set, principal, session, batch } = submission;
+        let Submission { data_set, principal, role, batch } = submission;
+        let (epochs, session) = (data_set.epochs(), data_set.session_tag(principal, role));
         let ground = Ground {
             data_set: &data_set.name,
-            epoch: &data_set.epoch,
+            epochs: &epochs,
+            accepted_seq: data_set.accepted_seq() + 1,
             principal,
-            session,
+            session: &session,
             registry: &data_set.hosted.registry,
             policies: &self.policies,
             ids: &*self.ids,

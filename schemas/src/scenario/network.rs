@@ -21,6 +21,10 @@ pub enum CallKind {
     Push,
     /// `POST {base}/pull`.
     Pull,
+    /// `POST {base}/digest`.
+    Digest,
+    /// `POST {base}/bucket`.
+    Bucket,
     /// `POST {base}/attachments`.
     Slot,
     /// `HEAD` of an upload's URL.

@@ -6,8 +6,12 @@ mod cycles;
 mod cycles_order;
 mod cycles_trouble;
 mod deletes;
+mod digest;
+mod epoch;
 mod errors;
+mod groups;
 mod levels;
+mod parents;
 mod pull;
 mod records;
 mod registry;
@@ -25,7 +29,11 @@ pub const MUTANTS: &[&[Mutant]] = &[
     records::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    epoch::MUTANTS,
+    digest::MUTANTS,
     deletes::MUTANTS,
+    parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,

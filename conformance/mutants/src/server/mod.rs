@@ -4,10 +4,14 @@ mod attachments;
 mod conflicts;
 mod cycles;
 mod deletes;
+mod digest;
 mod discovery;
+mod epoch;
 mod errors;
+mod groups;
 mod levels;
 mod merge;
+mod parents;
 mod pull;
 mod push;
 mod records;
@@ -28,8 +32,12 @@ pub const MUTANTS: &[&[Mutant]] = &[
     push::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    epoch::MUTANTS,
+    digest::MUTANTS,
     merge::MUTANTS,
     deletes::MUTANTS,
+    parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     attachments::MUTANTS,

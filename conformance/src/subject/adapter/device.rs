@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fieldsync_schemas::adapter::{
-    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Attach, Create, Edit, OfDevice, OfRecord,
-    QuarantinedRecord, Read, Set, ShownRecord, SyncOutcomeWord,
+    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Attach, Create, Damage, Edit, OfDevice,
+    OfRecord, QuarantinedRecord, Read, Set, ShownRecord, SyncOutcomeWord,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{FailureCause, Status};
@@ -75,19 +75,15 @@ impl AdapterDevice {
     }
 }
 
-fn nothing_set(id: u64, device: String) -> Set {
-    Set { id, device, offset_ms: None, online: None, metered: None, credentials: None }
-}
-
 fn quarantined(told: Vec<QuarantinedRecord>) -> Vec<Quarantined> {
     told.into_iter().map(|one| Quarantined { record: one.record, code: one.code }).collect()
 }
 
 #[async_trait]
 impl Device for AdapterDevice {
-    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
+    async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError> {
         let record = record.clone();
-        self.done("create", |id, device| AdapterRequest::Create(Create { id, device, record, data })).await
+        self.done("create", |id, device| AdapterRequest::Create(Create { id, device, record, data, group })).await
     }
 
     async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError> {
@@ -113,7 +109,7 @@ impl Device for AdapterDevice {
     }
 
     async fn set_metered(&self, metered: bool) -> Result<(), DeviceError> {
-        let request = |id, device| AdapterRequest::Set(Set { metered: Some(metered), ..nothing_set(id, device) });
+        let request = |id, device| AdapterRequest::Set(Set { metered: Some(metered), ..Set::of(id, device) });
         self.done("set", request).await
     }
 
@@ -194,7 +190,7 @@ impl Device for AdapterDevice {
         if let Some(open) = self.hosted.devices().get_mut(&self.name) {
             open.offset_ms = offset_ms;
         }
-        let request = |id, device| AdapterRequest::Set(Set { offset_ms: Some(offset_ms), ..nothing_set(id, device) });
+        let request = |id, device| AdapterRequest::Set(Set { offset_ms: Some(offset_ms), ..Set::of(id, device) });
         self.done("set", request).await
     }
 
@@ -203,8 +199,7 @@ impl Device for AdapterDevice {
         if let Some(open) = self.hosted.devices().get_mut(&self.name) {
             open.credentials = credentials.clone();
         }
-        let request =
-            |id, device| AdapterRequest::Set(Set { credentials: Some(credentials), ..nothing_set(id, device) });
+        let request = |id, device| AdapterRequest::Set(Set { credentials: Some(credentials), ..Set::of(id, device) });
         self.done("set", request).await
     }
 
@@ -212,7 +207,12 @@ impl Device for AdapterDevice {
         if let Some(triggers) = self.hosted.devices().get_mut(&self.name).and_then(|open| open.triggers.as_mut()) {
             triggers.online = online;
         }
-        let request = |id, device| AdapterRequest::Set(Set { online: Some(online), ..nothing_set(id, device) });
+        let request = |id, device| AdapterRequest::Set(Set { online: Some(online), ..Set::of(id, device) });
+        self.done("set", request).await
+    }
+
+    async fn damage(&self, damage: Damage) -> Result<(), DeviceError> {
+        let request = |id, device| AdapterRequest::Set(Set { damage: Some(damage), ..Set::of(id, device) });
         self.done("set", request).await
     }
 

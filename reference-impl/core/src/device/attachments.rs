@@ -75,7 +75,7 @@ impl Step<'_> {
         let mut files = self.machine.state.files_of(&record, &stored);
         if !files.iter().any(|file| file.id == attachment.id) {
             files.push(attachment.clone());
-            self.modify(record.clone(), MutationOp::Update, Some(data), files, stored);
+            self.modify(record.clone(), MutationOp::Update, Some(data), files, None, stored);
         }
         let upload = Upload { record, attachment, progress: Progress::Waiting, trouble: None };
         self.write(Write::Upload(Box::new(upload)));

@@ -5,10 +5,11 @@
 
 use super::attachments::FilesRun;
 use super::call::{self, Answer, Call, Reading, Transfer};
+use super::digest::Comparison;
 use super::store::LastFailure;
 use super::{DeviceError, Next, Step};
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
-use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
+use fieldsync_schemas::problem::{Problem, Retry};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
@@ -40,6 +41,8 @@ pub enum Phase {
     Pull,
     /// What the server made of what was pushed is pulled.
     PullResults,
+    /// What the device holds is compared with what the server has, where it is asked to.
+    Compare,
     /// Files go up and come down.
     Attachments,
 }
@@ -48,9 +51,11 @@ pub enum Phase {
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
         Profile::VersionWins | Profile::EntityQueue => {
-            Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Attachments])
+            Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare, Phase::Attachments])
         }
-        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Attachments]),
+        Profile::FieldMerge => {
+            Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Compare, Phase::Attachments])
+        }
         Profile::Other(_) => None,
     }
 }
@@ -159,6 +164,8 @@ pub(super) struct Run {
     pub(super) took_a_batch: bool,
     /// The server took a batch, and nothing was pulled since.
     pub(super) pushed_since_pull: bool,
+    /// The place of the last batch that was answered, where the server says it.
+    pub(super) accepted_seq: Option<u64>,
     /// Failures of the server over batches while it has taken none.
     pub(super) failed_batches: u32,
     /// Mutations over which the server failed, each alone, while nothing shows that it would not fail over any.
@@ -171,6 +178,8 @@ pub(super) struct Run {
     pub(super) refusal: Option<Failure>,
     pub(super) files: FilesRun,
     pub(super) counts: Counts,
+    /// The device compares in this sync.
+    pub(super) comparison: Option<Comparison>,
 }
 
 impl Step<'_> {
@@ -178,7 +187,8 @@ impl Step<'_> {
         if self.machine.run.is_some() {
             return Ok(Next::Idle);
         }
-        self.machine.run = Some(Run { session_is_old: self.is_another_login(), ..Run::default() });
+        let comparison = std::mem::take(&mut self.machine.compares_next).then(Comparison::default);
+        self.machine.run = Some(Run { session_is_old: self.is_another_login(), comparison, ..Run::default() });
         self.go_on()
     }
 
@@ -201,10 +211,17 @@ impl Step<'_> {
             };
             let flow = match phases.get(self.run().phase) {
                 None => return Ok(self.finish()),
-                Some(Phase::Settle) => self.settle(),
-                Some(Phase::Push) => self.push(),
+                Some(Phase::Settle) => self.settle()?,
+                Some(Phase::Push) => self.push()?,
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
+                Some(Phase::Compare) => {
+                    // The comparison reads what is stored.
+                    if !self.writes.is_empty() {
+                        return Ok(Next::Proceed);
+                    }
+                    self.compare()
+                }
                 Some(Phase::Attachments) => self.attachments()?,
             };
             match flow {
@@ -232,6 +249,8 @@ impl Step<'_> {
             CallKind::Offset | CallKind::Upload => self.on_offset(kind, answer),
             CallKind::Complete => self.on_complete(answer),
             CallKind::Download => self.on_download(answer),
+            CallKind::Digest => self.on_digest(answer),
+            CallKind::Bucket => self.on_bucket(answer),
             CallKind::Discovery | CallKind::Any => Ok(Next::Idle),
         }
     }
@@ -356,11 +375,6 @@ impl Step<'_> {
         whole / 2 + whole.mul_f64(f64::from(chance) / 510.0)
     }
 
-    /// A problem that the calls do not treat on their own.
-    pub(super) fn is_epoch_mismatch(problem: &Problem) -> bool {
-        problem.code == ProblemCode::EpochMismatch && problem.epoch.is_some()
-    }
-
     pub(super) fn fail(&mut self, failure: Failure) -> Next {
         let up_to = self.machine.state.outbox.iter().last().map_or(0, |entry| entry.place);
         let last = LastFailure { cause: failure.cause, up_to };
@@ -379,9 +393,10 @@ impl Step<'_> {
 
     fn end(&mut self, outcome: SyncOutcome, last_failure: Option<LastFailure>) -> Next {
         let run = self.machine.run.take().unwrap_or_default();
+        let suspects = self.pieces(&run.suspects);
         self.mark(|marks| {
             marks.last_failure = last_failure;
-            marks.parts.extend(run.suspects.into_iter().map(|suspect| vec![suspect]));
+            marks.parts.extend(suspects);
         });
         Next::Finished(SyncReport { outcome, left_out: self.left_out(), counts: run.counts })
     }

@@ -8,7 +8,7 @@ use super::settle::own_copy;
 use super::store::{OwnCopy, StoredRecord};
 use super::{DeviceError, Step, Write};
 use crate::data::{content_hash, drop_null_members};
-use fieldsync_schemas::id::Version;
+use fieldsync_schemas::id::{GroupId, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::{Attachment, Data};
@@ -23,6 +23,8 @@ pub enum LocalChange {
         record: RecordRef,
         /// What it says.
         data: Data,
+        /// The group with which it goes, or does not.
+        group: Option<GroupId>,
     },
     /// Sets members of a record; null clears.
     Edit {
@@ -70,12 +72,12 @@ pub enum LocalError {
 impl Step<'_> {
     pub(super) fn change(&mut self, change: LocalChange) -> Result<(), DeviceError> {
         match change {
-            LocalChange::Create { record, data } => {
+            LocalChange::Create { record, data, group } => {
                 let stored = self.stored(&record)?;
                 if matches!(stored.shown(), Some(OwnCopy::Data(_))) {
                     return Err(LocalError::Exists { record }.into());
                 }
-                self.modify(record, MutationOp::Create, Some(without_nulls(data)), Vec::new(), stored);
+                self.modify(record, MutationOp::Create, Some(without_nulls(data)), Vec::new(), group, stored);
             }
             LocalChange::Edit { record, changes } => {
                 let stored = self.stored(&record)?;
@@ -89,7 +91,7 @@ impl Step<'_> {
                 let is_refused = self.machine.state.quarantine.contains_key(&record);
                 if is_refused || !is_same(&before, &data) {
                     let files = self.machine.state.files_of(&record, &stored);
-                    self.modify(record, MutationOp::Update, Some(data), files, stored);
+                    self.modify(record, MutationOp::Update, Some(data), files, None, stored);
                 }
             }
             LocalChange::Delete { record } => {
@@ -97,7 +99,7 @@ impl Step<'_> {
                 let Some(OwnCopy::Data(_)) = stored.shown() else {
                     return Err(LocalError::NotThere { record }.into());
                 };
-                self.modify(record, MutationOp::Delete, None, Vec::new(), stored);
+                self.modify(record, MutationOp::Delete, None, Vec::new(), None, stored);
             }
             LocalChange::Attach { record, attachment } => self.attach(record, attachment)?,
             LocalChange::Discard { record } => self.discard(&record),
@@ -116,6 +118,7 @@ impl Step<'_> {
         op: MutationOp,
         data: Option<Data>,
         attachments: Vec<Attachment>,
+        group: Option<GroupId>,
         stored: StoredRecord,
     ) {
         let data = data.map(|data| serde_json::value::to_raw_value(&data).expect("a tree is plain JSON"));
@@ -130,7 +133,7 @@ impl Step<'_> {
             data,
             patch: None,
             attachments,
-            group: None,
+            group,
             replaces: None,
             path: None,
             attachment: None,
@@ -167,6 +170,8 @@ impl Step<'_> {
         if let Some(refused) = &refused {
             self.write(Write::QuarantineGone(record.clone()));
             new.replaces = Some(refused.mutation_id.clone());
+            // What it was to go with still waits for it.
+            new.group = new.group.take().or_else(|| refused.group.clone());
         }
         match (refused, &stored.server) {
             // The server never accepted it, or no longer has it: it is made once more.

@@ -3,9 +3,9 @@
 use super::attachments::Key;
 use super::outbox::Entry;
 use super::store::{
-    DeviceStore, FrozenBatch, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Upload, Write,
+    DeviceStore, FrozenBatch, Kept, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Upload, Write,
 };
-use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Attachment;
@@ -30,6 +30,7 @@ struct Content {
     quarantine: BTreeMap<RecordRef, Quarantined>,
     uploads: BTreeMap<Key, Upload>,
     wanted: BTreeMap<AttachmentId, Attachment>,
+    kept: BTreeMap<u64, Kept>,
     records: BTreeMap<RecordRef, StoredRecord>,
     conflicts: BTreeMap<RecordId, Box<RawValue>>,
 }
@@ -73,6 +74,14 @@ impl Content {
             Write::UploadGone(key) => drop(self.uploads.remove(&key)),
             Write::Wanted(file) => drop(self.wanted.insert(file.id.clone(), *file)),
             Write::WantedGone(id) => drop(self.wanted.remove(&id)),
+            Write::Kept(kept) => drop(self.kept.insert(kept.number, *kept)),
+            Write::KeptGone(number) => drop(self.kept.remove(&number)),
+            Write::SweepConflicts => {
+                let records = &self.records;
+                let type_name = TypeName::new(CONFLICT_TYPE).expect("a constant that is a type name");
+                let of = |id: &RecordId| RecordRef { type_name: type_name.clone(), id: id.clone() };
+                self.conflicts.retain(|id, _| records.contains_key(&of(id)));
+            }
             Write::Sweep { feed, below } => self.records.retain(|_, stored| {
                 stored.server.take_if(|server| server.feed == feed && server.mark < below);
                 stored.server.is_some() || stored.own.is_some()
@@ -103,6 +112,7 @@ impl DeviceStore for MemoryStore {
             quarantine: content.quarantine.values().cloned().collect(),
             uploads: content.uploads.values().cloned().collect(),
             wanted: content.wanted.values().cloned().collect(),
+            kept: content.kept.values().cloned().collect(),
         })
     }
 

@@ -63,11 +63,28 @@ pub struct LastFailure {
     pub up_to: u64,
 }
 
+/// A mutation that the server acknowledged, kept until a backup has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its place in the order in which they were acknowledged.
+    pub number: u64,
+    /// The place of its batch among all that the data set took in; none where that is not known yet.
+    pub accepted_seq: Option<u64>,
+    /// The mutation as it was pushed.
+    pub entry: Entry,
+}
+
 /// What changes seldom and is stored in one piece.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Marks {
     /// The identity of the data that the device holds.
     pub epoch: Option<Epoch>,
+    /// The mark with which the epoch began: what carries a lower one was seen in another.
+    #[serde(default)]
+    pub epoch_mark: u64,
+    /// The epoch began with a restore, and what was kept is not sent yet.
+    #[serde(default)]
+    pub recovering: bool,
     /// The mark that records get when they are seen; one more with every resync.
     pub mark: u64,
     /// Parts of a batch that failed, each sent as a batch of its own.
@@ -253,6 +270,10 @@ pub enum Write {
     Quarantine(Box<Quarantined>),
     /// Nothing of this record is given up any longer.
     QuarantineGone(RecordRef),
+    /// An acknowledged mutation is kept.
+    Kept(Box<Kept>),
+    /// The kept mutation of this number need not be kept any longer.
+    KeptGone(u64),
     /// An entry of the conflict log. One that exists stays.
     Conflict(RecordId, Box<RawValue>),
     /// A file that has to go up.
@@ -270,6 +291,8 @@ pub enum Write {
         /// The mark of what stays.
         below: u64,
     },
+    /// The entries of the conflict log go that are no records of the store.
+    SweepConflicts,
 }
 
 /// The small state, as it is loaded.
@@ -295,6 +318,8 @@ pub struct Saved {
     pub uploads: Vec<Upload>,
     /// The files that are to come down.
     pub wanted: Vec<Attachment>,
+    /// The acknowledged mutations that no backup has yet.
+    pub kept: Vec<Kept>,
 }
 
 /// The small state, as the machine holds it. Every change goes through [`State::apply`], so that what is in memory is
@@ -321,6 +346,8 @@ pub struct State {
     pub uploads: BTreeMap<Key, Upload>,
     /// The files that are to come down.
     pub wanted: BTreeMap<AttachmentId, Attachment>,
+    /// The acknowledged mutations that no backup has yet.
+    pub kept: BTreeMap<u64, Kept>,
 }
 
 impl State {
@@ -337,6 +364,7 @@ impl State {
             quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
             uploads: saved.uploads.into_iter().map(|one| (one.key(), one)).collect(),
             wanted: saved.wanted.into_iter().map(|one| (one.id.clone(), one)).collect(),
+            kept: saved.kept.into_iter().map(|kept| (kept.number, kept)).collect(),
         }
     }
 
@@ -393,12 +421,19 @@ impl State {
             Write::WantedGone(id) => {
                 self.wanted.remove(id);
             }
+            Write::Kept(kept) => {
+                self.kept.insert(kept.number, (**kept).clone());
+            }
+            Write::KeptGone(number) => {
+                self.kept.remove(number);
+            }
             Write::Server(_)
             | Write::ServerGone(_)
             | Write::Own(..)
             | Write::OwnGone(_)
             | Write::Conflict(..)
-            | Write::Sweep { .. } => {}
+            | Write::Sweep { .. }
+            | Write::SweepConflicts => {}
         }
     }
 }

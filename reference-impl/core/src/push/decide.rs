@@ -1,48 +1,56 @@
 //! Deciding a batch: whether it is the replica's next one, and what becomes of each of its mutations.
 
+use super::fence::fence;
+use super::parents::{Kin, Missing};
 use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
-use crate::attachment::{self, Links};
+use crate::attachment::{self, RecordFiles};
 use crate::conflict::{self, Side};
 use crate::data;
 use crate::policy::{Claim, Contest, Ruling};
 use crate::problem::Trouble;
 use crate::store::{Commit, Decided, Loaded, ReplicaRow, State};
 use fieldsync_schemas::conflict::Writer;
-use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Seq, Version};
+use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Version};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
 use fieldsync_schemas::record::{Attachment, Record};
-use fieldsync_schemas::registry::TypeEntry;
+use fieldsync_schemas::registry::{DeleteRule, TypeEntry};
 use fieldsync_schemas::time::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Decides a batch: whether it is the replica's next one, and what becomes of each of its mutations.
-pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decision, Trouble> {
+/// Decides a batch: whether it is meant for these data, whether it is the replica's next one, and what becomes of each
+/// of its mutations.
+pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<Decision, Trouble> {
+    ground.epochs.check(batch.epoch.as_ref())?;
     if let Some(answer) = fence(batch, loaded.replica.as_ref())? {
         return Ok(Decision::Replay(answer));
     }
+    let kin = Kin::new(std::mem::take(&mut loaded.parents), std::mem::take(&mut loaded.children));
     let mut court = Court {
         ground,
         replica: &batch.replica,
         loaded,
+        kin,
         states: Vec::new(),
         decided: Vec::new(),
-        links: Vec::new(),
+        files: Vec::new(),
         heard: HashMap::new(),
         seen: HashSet::new(),
+        replaced: None,
     };
-    let outcomes = batch.mutations.iter().map(|read| court.hear(read)).collect();
-    let Court { states, decided, links, .. } = court;
+    let outcomes = court.hear_all(&batch.mutations);
+    let Court { states, decided, files, kin, .. } = court;
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
     let answer = PushAnswer::<Box<RawValue>> {
         token: token.clone(),
         replayed: false,
-        epoch: ground.epoch.clone(),
+        epoch: ground.epochs.current().clone(),
         session: ground.session.clone(),
+        accepted_seq: Some(ground.accepted_seq),
         outcomes,
     };
     let answer = Arc::from(serde_json::to_string(&answer).expect("an answer is plain JSON"));
@@ -51,75 +59,104 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
         principal: ground.principal.clone(),
         at: ground.now,
         states,
+        links: kin.into_links(),
         decided,
-        links,
+        files,
+        accepted_seq: ground.accepted_seq,
         replica: ReplicaRow { replica: batch.replica.clone(), seq: batch.seq, token, body: batch.body, answer },
     }))
 }
 
-/// The stored answer, where the batch is the replica's last one; nothing, where it is the next; else trouble.
-fn fence(batch: &Batch, known: Option<&ReplicaRow>) -> Result<Option<Arc<str>>, Trouble> {
-    match known {
-        None if batch.seq == Seq::FIRST && batch.previous.is_none() => Ok(None),
-        None if batch.seq > Seq::FIRST => Err(Trouble::new(
-            ProblemCode::OutcomeExpired,
-            format!(
-                "the server does not know the replica {}; resync, settle what is found, and begin as a new replica",
-                batch.replica
-            ),
-        )),
-        Some(row) if batch.seq == row.seq && batch.body == row.body => {
-            let stored: PushAnswer<Box<RawValue>> = serde_json::from_str(&row.answer).expect("the server wrote it");
-            let again = PushAnswer { replayed: true, ..stored };
-            Ok(Some(Arc::from(serde_json::to_string(&again).expect("an answer is plain JSON"))))
-        }
-        Some(row) if batch.seq == row.seq.next() && batch.previous.as_ref() == Some(&row.token) => Ok(None),
-        _ => Err(Trouble::new(
-            ProblemCode::ReplicaFenced,
-            format!(
-                "batch {} is not what the server expects of replica {}: another device may use this id; take a new one and keep the outbox",
-                batch.seq, batch.replica
-            ),
-        )),
-    }
-}
-
 /// One batch being decided.
-struct Court<'a> {
+pub(super) struct Court<'a> {
     ground: Ground<'a>,
     replica: &'a ReplicaId,
     loaded: Loaded,
+    kin: Kin,
     states: Vec<State>,
     decided: Vec<Decided>,
-    links: Vec<Links>,
+    /// The files of the new states, of types that may carry some.
+    files: Vec<RecordFiles>,
     /// Where in `decided` each mutation of this batch stands.
     heard: HashMap<&'a MutationId, usize>,
     seen: HashSet<&'a RecordRef>,
+    /// While a group is heard: what was current before each of its changes.
+    replaced: Option<Vec<(RecordRef, Option<State>)>>,
+}
+
+/// What was found about a mutation.
+pub(super) enum Heard {
+    /// It was decided before, or its id was: this is the outcome, as JSON.
+    Before(Box<RawValue>),
+    /// It is decided now.
+    Now(Outcome),
+}
+
+/// Where a batch stood before a group.
+pub(super) struct Mark {
+    states: usize,
+    files: usize,
+    kin: Kin,
 }
 
 impl<'a> Court<'a> {
-    /// The outcome of one mutation, as JSON; a new one is kept.
-    fn hear(&mut self, read: &'a ReadMutation) -> Box<RawValue> {
+    /// The outcomes of all mutations, in their order. A group is heard where its first mutation stands.
+    fn hear_all(&mut self, mutations: &'a [ReadMutation]) -> Vec<Box<RawValue>> {
+        let mut outcomes: Vec<Option<Box<RawValue>>> = mutations.iter().map(|_| None).collect();
+        for (index, read) in mutations.iter().enumerate() {
+            if outcomes[index].is_some() {
+                continue;
+            }
+            if read.group.is_none() {
+                let heard = self.consider(read);
+                outcomes[index] = Some(self.keep(read, heard));
+                continue;
+            }
+            let group = || mutations.iter().enumerate().filter(|(_, other)| other.group == read.group);
+            let members: Vec<&ReadMutation> = group().map(|(_, member)| member).collect();
+            for ((place, _), outcome) in group().zip(self.hear_group(&members)) {
+                outcomes[place] = Some(outcome);
+            }
+        }
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// What becomes of one mutation; nothing is kept of it yet but its state.
+    pub(super) fn consider(&mut self, read: &'a ReadMutation) -> Heard {
         let earlier = self.heard.get(&read.mutation_id).map(|index| &self.decided[*index]);
         if let Some(known) = earlier.or_else(|| self.loaded.decided.get(&read.mutation_id)) {
             if known.content == read.content {
-                return RawValue::from_string(known.outcome.to_string()).expect("the server wrote it");
+                return Heard::Before(RawValue::from_string(known.outcome.to_string()).expect("the server wrote it"));
             }
             let refusal = refuse(
                 ProblemCode::MutationIdReused,
                 "the mutation id was used with other content; send this under a new id".to_owned(),
             );
-            return raw(&rejected(&read.mutation_id, refusal));
+            return Heard::Before(raw(&rejected(&read.mutation_id, refusal)));
         }
-        let outcome = match &read.asked {
+        Heard::Now(match &read.asked {
             Ok(asked) => {
                 self.judge(&read.mutation_id, asked).unwrap_or_else(|refusal| rejected(&read.mutation_id, refusal))
             }
             Err(refusal) => rejected(&read.mutation_id, refusal.clone()),
+        })
+    }
+
+    /// The outcome of a mutation, as JSON; a new one is kept.
+    pub(super) fn keep(&mut self, read: &'a ReadMutation, heard: Heard) -> Box<RawValue> {
+        let outcome = match heard {
+            Heard::Before(outcome) => return outcome,
+            Heard::Now(outcome) => outcome,
         };
-        let outcome_is_kept = outcome.outcome != OutcomeKind::Stale;
+        // What the device sends again is decided anew.
+        let goes_again = matches!(outcome.outcome, OutcomeKind::Stale | OutcomeKind::Held | OutcomeKind::Skipped);
+        if let Some(record) = &read.creates
+            && (goes_again || outcome.outcome == OutcomeKind::Rejected)
+        {
+            self.kin.not_taken(record.clone(), read.mutation_id.clone());
+        }
         let outcome = raw(&outcome);
-        if !outcome_is_kept {
+        if goes_again {
             return outcome;
         }
         let decided = Decided {
@@ -131,6 +168,34 @@ impl<'a> Court<'a> {
         self.heard.insert(&read.mutation_id, self.decided.len());
         self.decided.push(decided);
         outcome
+    }
+
+    /// A mutation of a group creates this record: to the others it is there.
+    pub(super) fn promise(&mut self, record: &RecordRef) {
+        self.kin.promise(record);
+    }
+
+    pub(super) fn mark(&mut self) -> Mark {
+        self.replaced = Some(Vec::new());
+        Mark { states: self.states.len(), files: self.files.len(), kin: self.kin.clone() }
+    }
+
+    /// The group was taken.
+    pub(super) fn forget_mark(&mut self) {
+        self.replaced = None;
+    }
+
+    /// The group was not taken: everything is as it was before.
+    pub(super) fn go_back(&mut self, mark: Mark) {
+        self.states.truncate(mark.states);
+        self.files.truncate(mark.files);
+        self.kin = mark.kin;
+        for (record, before) in self.replaced.take().unwrap_or_default().into_iter().rev() {
+            match before {
+                Some(state) => self.loaded.states.insert(record, state),
+                None => self.loaded.states.remove(&record),
+            };
+        }
     }
 
     fn feed_of(&self, read: &ReadMutation) -> Option<FeedName> {
@@ -151,8 +216,7 @@ impl<'a> Court<'a> {
         let entry = self.ground.registry.entry(&asked.record.type_name).expect("the type was checked when it was read");
         let policy =
             self.ground.policies.get(&entry.merge.policy).expect("the domain was checked against the policies");
-        // The batch has no further mutation of this record.
-        let current = self.loaded.states.remove(&asked.record);
+        let current = self.loaded.states.get(&asked.record).cloned();
         let base_is_current = match &current {
             None => asked.base.is_none(),
             Some(state) => asked.base.as_ref() == Some(&state.rev),
@@ -169,6 +233,7 @@ impl<'a> Court<'a> {
             },
             current: current.as_ref().map(claim),
             base_is_current,
+            deletes: entry.merge.deletes.unwrap_or(DeleteRule::DeleteWins),
         };
         let ruling = policy(&contest);
         if let Ruling::Reject(code) = ruling {
@@ -179,20 +244,31 @@ impl<'a> Court<'a> {
         }
         let replaces_its_base = base_is_current && matches!(ruling, Ruling::Apply(_));
         check_version(asked, current.as_ref(), replaces_its_base)?;
+        let mut along = Vec::new();
+        if matches!(ruling, Ruling::Apply(_)) && asked.op == MutationOp::Delete {
+            along = self.kin.taken_along(self.ground.registry, &asked.record)?;
+        } else if matches!(ruling, Ruling::Apply(_)) {
+            match self.kin.check(&asked.record, &asked.references) {
+                Ok(()) => {}
+                Err(Missing::Refused(refusal)) => return Err(refusal),
+                Err(Missing::Held(refusal)) => return Ok(waiting(mutation_id, OutcomeKind::Held, refusal)),
+                Err(Missing::Skipped(refusal)) => return Ok(waiting(mutation_id, OutcomeKind::Skipped, refusal)),
+            }
+        }
         match (ruling, current) {
             (Ruling::Apply(version), current) => {
+                let modified_at = contest.pushed.modified_at;
+                let mut conflicts: Vec<_> =
+                    along.iter().filter_map(|child| self.take_along(child, modified_at)).collect();
                 let files = attachment::published(&asked.attachments, current.as_ref(), &self.loaded.open);
-                if entry.attachments.is_some() {
-                    self.links.push(Links { record: asked.record.clone(), attachments: files.clone() });
-                }
-                let state = self.state(asked, entry, version, contest.pushed.modified_at, files);
-                let overridden = current.filter(|before| {
+                let state = self.state(asked, entry, version, modified_at, files.clone());
+                self.carries(entry, &asked.record, files);
+                let overridden = current.as_ref().filter(|before| {
                     !base_is_current && (before.content != state.content || before.deleted != state.deleted)
                 });
-                let conflicts =
-                    overridden.map(|lost| self.log(asked, Side::of(&lost), Side::of(&state))).into_iter().collect();
+                conflicts.extend(overridden.map(|lost| self.log(asked, Side::of(lost), Side::of(&state))));
                 let outcome = Outcome { conflicts, ..settled(mutation_id, OutcomeKind::Applied, &state) };
-                self.states.push(state);
+                self.accept(entry, current.as_ref(), state);
                 Ok(outcome)
             }
             (Ruling::Duplicate, Some(current)) => Ok(settled(mutation_id, OutcomeKind::Duplicate, &current)),
@@ -248,6 +324,52 @@ impl<'a> Court<'a> {
         State::published(entry.feed_name(), asked.content, record)
     }
 
+    /// A new state of a record. Where others refer to its type, or it to others, the rest of the batch sees it.
+    fn accept(&mut self, entry: &TypeEntry, before: Option<&State>, state: State) {
+        if self.ground.registry.has_kin(entry) {
+            self.kin.became(entry, before, &state);
+            let before = self.loaded.states.insert(state.record.clone(), state.clone());
+            if let Some(replaced) = &mut self.replaced {
+                replaced.push((state.record.clone(), before));
+            }
+        }
+        self.states.push(state);
+    }
+
+    /// Which files a new state has.
+    fn carries(&mut self, entry: &TypeEntry, record: &RecordRef, attachments: Vec<Attachment>) {
+        if entry.attachments.is_some() {
+            self.files.push(RecordFiles { record: record.clone(), attachments });
+        }
+    }
+
+    /// Deletes a record with the one that it refers to. Nobody has said that of this record, so what it was is logged.
+    fn take_along(&mut self, child: &RecordRef, modified_at: Timestamp) -> Option<Box<RawValue>> {
+        let before = self.loaded.states.get(child).cloned()?;
+        let entry = self.ground.registry.entry(&child.type_name)?;
+        let state = State::published(
+            entry.feed_name(),
+            data::content_hash(None, &[]),
+            Record {
+                type_name: child.type_name.clone(),
+                id: child.id.clone(),
+                rev: self.rev(),
+                version: before.version.next(),
+                modified_at,
+                claimed_at: None,
+                accepted_at: self.ground.now,
+                replica: Some(self.replica.clone()),
+                deleted: true,
+                data: None,
+                attachments: Vec::new(),
+            },
+        );
+        let logged = self.enter(child, None, Side::of(&before), Side::of(&state));
+        self.accept(entry, Some(&before), state);
+        self.carries(entry, child, Vec::new());
+        Some(logged)
+    }
+
     fn rev(&self) -> Rev {
         Rev::new(self.ground.ids.unique()).expect("ids are visible ASCII")
     }
@@ -255,7 +377,11 @@ impl<'a> Court<'a> {
     /// Writes the entry for a value that is overridden, and gives it back as it is published.
     fn log(&mut self, asked: &Asked, lost: Side, kept: Side) -> Box<RawValue> {
         let base = asked.base.as_ref().and_then(|rev| self.loaded.bases.get(rev)).and_then(conflict::data_of);
-        let state = conflict::entry(&asked.record, base, lost, kept, self.rev(), self.ground.now);
+        self.enter(&asked.record, base, lost, kept)
+    }
+
+    fn enter(&mut self, record: &RecordRef, base: Option<Value>, lost: Side, kept: Side) -> Box<RawValue> {
+        let state = conflict::entry(record, base, lost, kept, self.rev(), self.ground.now);
         let published = RawValue::from_string(state.json.to_string()).expect("the server wrote it");
         self.states.push(state);
         published
@@ -303,6 +429,10 @@ fn empty(mutation_id: &MutationId, outcome: OutcomeKind) -> Outcome {
 
 fn settled(mutation_id: &MutationId, outcome: OutcomeKind, state: &State) -> Outcome {
     Outcome { rev: Some(state.rev.clone()), version: Some(state.version), ..empty(mutation_id, outcome) }
+}
+
+pub(super) fn waiting(mutation_id: &MutationId, outcome: OutcomeKind, why: Refusal) -> Outcome {
+    Outcome { problem: Some(why), ..empty(mutation_id, outcome) }
 }
 
 fn rejected(mutation_id: &MutationId, refusal: Refusal) -> Outcome {

@@ -4,15 +4,22 @@
 //! is decided against what it touches, one batch after another.
 
 mod decide;
+mod fence;
+mod groups;
+mod parents;
 mod read;
 
 pub use decide::decide;
+pub use parents::{Reference, TAKEN_ALONG, references};
 pub use read::read;
 
 use crate::clock::Ids;
+use crate::epoch::Epochs;
 use crate::policy::PolicyTable;
 use crate::store::{Commit, DataSetName, Hash, Touched};
-use fieldsync_schemas::id::{BatchToken, Epoch, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version};
+use fieldsync_schemas::id::{
+    BatchToken, Epoch, GroupId, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version,
+};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Refusal};
@@ -37,6 +44,8 @@ pub struct Batch {
     pub seq: Seq,
     /// The token of the answer before.
     pub previous: Option<BatchToken>,
+    /// The epoch that the device knows.
+    pub epoch: Option<Epoch>,
     /// The hash of the decoded body.
     pub body: Hash,
     /// The mutations, in order.
@@ -50,6 +59,10 @@ pub struct ReadMutation {
     pub mutation_id: MutationId,
     /// The hash of its content, base apart.
     pub content: Hash,
+    /// The record that it creates, where it does.
+    pub creates: Option<RecordRef>,
+    /// The group that it is taken with.
+    pub group: Option<GroupId>,
     /// What it asks for, or why it is refused whatever is stored.
     pub asked: Result<Asked, Refusal>,
 }
@@ -73,6 +86,8 @@ pub struct Asked {
     pub attachments: Vec<Attachment>,
     /// The hash of the record's content.
     pub content: Hash,
+    /// The records that it refers to.
+    pub references: Vec<Reference>,
 }
 
 /// What a batch is decided with, besides what it touches.
@@ -80,8 +95,10 @@ pub struct Asked {
 pub struct Ground<'a> {
     /// The data set.
     pub data_set: &'a DataSetName,
-    /// Its epoch.
-    pub epoch: &'a Epoch,
+    /// Its epochs.
+    pub epochs: &'a Epochs,
+    /// The place that this batch takes among all that the data set took in.
+    pub accepted_seq: u64,
     /// Who pushes.
     pub principal: &'a Principal,
     /// The tag of the principal's session.
@@ -98,16 +115,18 @@ pub struct Ground<'a> {
 
 /// What becomes of a batch.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every decision is a commit")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Decision {
     /// It was answered before: this answer goes out once more, and nothing changes.
     Replay(Arc<str>),
     /// This is to be committed; its answer is the replica's.
     Commit(Commit),
 }
+
 impl Batch {
     /// What has to be loaded before the batch can be decided.
-    pub fn touched(&self, data_set: &DataSetName, principal: &Principal) -> Touched {
+    pub fn touched(&self, data_set: &DataSetName, principal: &Principal, registry: &Registry) -> Touched {
+        let deletes = self.deletes().map(|asked| &asked.record);
         let asked = || self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
         Touched {
             data_set: data_set.clone(),
@@ -117,7 +136,14 @@ impl Batch {
             records: asked().map(|asked| asked.record.clone()).collect(),
             bases: asked().filter_map(|asked| asked.base.clone()).collect(),
             attachments: asked().flat_map(|asked| &asked.attachments).map(|one| one.id.clone()).collect(),
+            parents: asked().flat_map(|asked| &asked.references).map(|one| one.parent.clone()).collect(),
+            families: parents::families(registry, deletes, self.mutations.len()),
         }
+    }
+
+    fn deletes(&self) -> impl Iterator<Item = &Asked> {
+        let asked = self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        asked.filter(|asked| asked.op == MutationOp::Delete)
     }
 }
 fn refuse(code: ProblemCode, mut detail: String) -> Refusal {

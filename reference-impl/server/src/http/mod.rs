@@ -7,6 +7,7 @@ mod admission;
 mod attachments;
 mod body;
 mod control;
+mod digest;
 mod discovery;
 mod edge;
 mod fault;
@@ -41,8 +42,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 
-/// Below this, compression costs more than it saves.
-const WORTH_COMPRESSING: u64 = 1024;
+/// What fits one packet is not sent any sooner for being smaller.
+const WORTH_COMPRESSING: u64 = 1400;
 
 /// What every route works with.
 pub(crate) struct App {
@@ -69,6 +70,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/{data_set}/session", get(session::session))
         .route("/{data_set}/push", post(push::push))
         .route("/{data_set}/pull", post(pull::pull))
+        .route("/{data_set}/digest", post(digest::digest))
+        .route("/{data_set}/bucket", post(digest::bucket))
         .route("/{data_set}/attachments", post(attachments::slot))
         .route("/{data_set}/attachments/complete", post(attachments::complete))
         .route("/{data_set}/attachments/{id}", get(attachments::download))

@@ -5,7 +5,7 @@
 use super::commit::Places;
 use super::{Failure, SqliteStore, rows};
 use async_trait::async_trait;
-use fieldsync_core::attachment::{AttachmentStore, Blob, Links, Upload, with_arrival};
+use fieldsync_core::attachment::{AttachmentStore, Blob, RecordFiles, Upload, with_arrival};
 use fieldsync_core::store::{DataSetName, StoreError};
 use fieldsync_schemas::id::{AttachmentId, Principal, UploadId};
 use fieldsync_schemas::record::AttachmentState;
@@ -102,7 +102,7 @@ impl AttachmentStore for SqliteStore {
                 let data_set = rows::data_set(connection, &data_set)?;
                 let mut statement = connection.prepare_cached(
                     "SELECT id FROM blobs b WHERE data_set = ?1 AND offered_at < ?2 AND NOT EXISTS \
-                     (SELECT 1 FROM links l WHERE l.data_set = ?1 AND l.id = b.id)",
+                     (SELECT 1 FROM file_links l WHERE l.data_set = ?1 AND l.id = b.id)",
                 )?;
                 let ids = statement.query_map((data_set, before.as_millis()), |row| row.get::<_, String>(0))?;
                 let mut gone = Vec::new();
@@ -146,7 +146,7 @@ pub(super) fn open_to(
         .prepare_cached(
             "SELECT bytes, media_type FROM blobs b WHERE data_set = ?1 AND id = ?2 AND (\
              EXISTS (SELECT 1 FROM owners o WHERE o.data_set = ?1 AND o.id = ?2 AND o.principal = ?3) OR \
-             EXISTS (SELECT 1 FROM links l WHERE l.data_set = ?1 AND l.id = ?2 AND l.stored = 1))",
+             EXISTS (SELECT 1 FROM file_links l WHERE l.data_set = ?1 AND l.id = ?2 AND l.stored = 1))",
         )?
         .query_row((data_set, id.as_str(), principal.as_str()), |row| {
             Ok(Blob { bytes: row.get(0)?, media_type: row.get(1)? })
@@ -163,7 +163,7 @@ fn publish_arrival(
     id: &AttachmentId,
 ) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached(
-        "UPDATE links SET stored = 1 WHERE data_set = ?1 AND id = ?2 AND principal = ?3 AND stored = 0 \
+        "UPDATE file_links SET stored = 1 WHERE data_set = ?1 AND id = ?2 AND principal = ?3 AND stored = 0 \
          RETURNING type, record",
     )?;
     let waiting = statement.query_map((data_set, id.as_str(), principal.as_str()), |row| {
@@ -195,24 +195,24 @@ pub(super) fn put_links(
     connection: &Connection,
     data_set: i64,
     principal: &Principal,
-    links: &Links,
+    links: &RecordFiles,
     now: Timestamp,
 ) -> Result<(), Failure> {
     let (type_name, record) = (links.record.type_name.as_str(), links.record.id.as_str());
     let wanted: HashSet<&str> = links.attachments.iter().map(|attachment| attachment.id.as_str()).collect();
     let mut statement =
-        connection.prepare_cached("SELECT id FROM links WHERE data_set = ?1 AND type = ?2 AND record = ?3")?;
+        connection.prepare_cached("SELECT id FROM file_links WHERE data_set = ?1 AND type = ?2 AND record = ?3")?;
     let known = statement.query_map((data_set, type_name, record), |row| row.get::<_, String>(0))?;
     for id in known.collect::<Result<Vec<_>, _>>()?.iter().filter(|id| !wanted.contains(id.as_str())) {
         connection
-            .prepare_cached("DELETE FROM links WHERE data_set = ?1 AND id = ?2 AND type = ?3 AND record = ?4")?
+            .prepare_cached("DELETE FROM file_links WHERE data_set = ?1 AND id = ?2 AND type = ?3 AND record = ?4")?
             .execute((data_set, id, type_name, record))?;
         // The grace counts from here.
         connection
             .prepare_cached("UPDATE blobs SET offered_at = MAX(offered_at, ?3) WHERE data_set = ?1 AND id = ?2")?
             .execute((data_set, id, now.as_millis()))?;
     }
-    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO links VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO file_links VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for attachment in &links.attachments {
         let stored = attachment.state == Some(AttachmentState::Stored);
         insert.execute((data_set, attachment.id.as_str(), type_name, record, principal.as_str(), stored))?;

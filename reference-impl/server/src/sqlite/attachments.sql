@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS owners (
     PRIMARY KEY (data_set, id, principal)
 ) WITHOUT ROWID;
 -- Which records refer to a file, and who put it there. It is stored where that principal was entitled to the file.
-CREATE TABLE IF NOT EXISTS links (
+CREATE TABLE IF NOT EXISTS file_links (
     data_set INTEGER NOT NULL,
     id TEXT NOT NULL,
     type TEXT NOT NULL,
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS links (
     stored INTEGER NOT NULL,
     PRIMARY KEY (data_set, id, type, record)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS links_by_record ON links (data_set, type, record);
+CREATE INDEX IF NOT EXISTS file_links_by_record ON file_links (data_set, type, record);
 CREATE TABLE IF NOT EXISTS uploads (
     data_set INTEGER NOT NULL,
     id TEXT NOT NULL,

@@ -1,7 +1,7 @@
 //! Loads what a batch touches.
 
 use super::rows::{self, STATE};
-use super::{Failure, attachments};
+use super::{Failure, attachments, links};
 use fieldsync_core::store::{Decided, Loaded, ReplicaRow, Touched};
 use fieldsync_schemas::id::{BatchToken, Seq};
 use rusqlite::Connection;
@@ -54,6 +54,8 @@ fn load_one(connection: &Connection, touched: &Touched) -> Result<Loaded, Failur
             loaded.open.insert(id.clone());
         }
     }
+    links::load_parents(connection, data_set, &touched.parents, &mut loaded)?;
+    links::load_families(connection, data_set, &touched.families, &mut loaded)?;
     Ok(loaded)
 }
 

@@ -4,10 +4,12 @@ use super::Failure;
 use super::readers::{FEW, Lease, Readers, beside};
 use super::rows;
 use async_trait::async_trait;
+use fieldsync_core::digest::{self, Buckets};
 use fieldsync_core::store::{DataSetName, Head, Place, Row, Snapshot, StoreError};
-use fieldsync_schemas::id::FeedName;
+use fieldsync_schemas::id::{FeedName, RecordId, Rev};
 use rusqlite::Connection;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The view. Its connection goes back when it is dropped.
 pub(super) struct SqliteSnapshot {
@@ -52,10 +54,80 @@ fn page(connection: &Connection, feed: i64, after: Place, limit: u64) -> Result<
     Ok(page)
 }
 
+fn digest(connection: &Connection, feed: i64) -> Result<Buckets, Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, rev, content FROM rows WHERE feed = ?1 AND deleted = 0")?;
+    let mut found = statement.query([feed])?;
+    let mut buckets = Buckets::default();
+    while let Some(row) = found.next()? {
+        buckets.add(row.get_ref(0)?.as_str()?, &Rev::new(row.get::<_, String>(1)?)?, &row.get(2)?);
+    }
+    Ok(buckets)
+}
+
+/// A walk over all ids of the feed: comparing is rare, and needs no index of its own.
+fn bucket(
+    connection: &Connection,
+    feed: i64,
+    number: u8,
+    after: Option<&RecordId>,
+    limit: u64,
+) -> Result<Vec<Arc<str>>, Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, place FROM rows WHERE feed = ?1 AND deleted = 0 ORDER BY id")?;
+    let mut json = connection.prepare_cached("SELECT json FROM rows WHERE place = ?1")?;
+    let mut found = statement.query([feed])?;
+    let mut records = Vec::new();
+    while let Some(row) = found.next()?.filter(|_| (records.len() as u64) < limit) {
+        if digest::is_in(number, after, row.get_ref(0)?.as_str()?) {
+            let place: i64 = row.get(1)?;
+            records.push(json.query_row([place], |row| Ok(Arc::from(row.get_ref(0)?.as_str()?)))?);
+        }
+    }
+    Ok(records)
+}
+
+impl SqliteSnapshot {
+    /// Reads in the view, where that harms nobody.
+    async fn read<T, F>(&mut self, doing: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let Some(lease) = self.lease.take() else {
+            return Err(StoreError { doing, source: "an earlier page was given up".into() });
+        };
+        let (lease, read) = beside(doing, move || {
+            let read = work(&lease)?;
+            Ok((lease, read))
+        })
+        .await?;
+        self.lease = Some(lease);
+        Ok(read)
+    }
+}
+
 #[async_trait]
 impl Snapshot for SqliteSnapshot {
     async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError> {
         Ok(self.feeds.iter().map(|(name, (_, head))| (name.clone(), *head)).collect())
+    }
+
+    async fn digest(&mut self, feed: &FeedName) -> Result<Buckets, StoreError> {
+        let Some((feed, _)) = self.feeds.get(feed).copied() else { return Ok(Buckets::default()) };
+        self.read("compare a feed", move |connection| digest(connection, feed)).await
+    }
+
+    async fn bucket(
+        &mut self,
+        feed: &FeedName,
+        number: u8,
+        after: Option<&RecordId>,
+        limit: u64,
+    ) -> Result<Vec<Arc<str>>, StoreError> {
+        let Some((feed, _)) = self.feeds.get(feed).copied() else { return Ok(Vec::new()) };
+        let after = after.cloned();
+        self.read("read a bucket", move |connection| bucket(connection, feed, number, after.as_ref(), limit)).await
     }
 
     async fn page(&mut self, feed: &FeedName, after: Place, limit: u64) -> Result<Vec<Row>, StoreError> {
