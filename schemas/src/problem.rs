@@ -179,8 +179,8 @@ open_enum! {
         MissingParent = "missing-parent",
         /// A member of the group, or the parent, was not taken.
         DependencyFailed = "dependency-failed",
-        /// The value may not be changed.
-        Immutable = "immutable",
+        /// The member was set by the create, and is never changed.
+        ImmutableField = "immutable-field",
     }
 }
 

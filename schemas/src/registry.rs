@@ -191,9 +191,32 @@ pub struct FieldRule {
     /// The member of a list's items that is the item's id (`keyed-set`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The members from which the server computes this one (`derived`, capability `derived-fields`).
+    /// The members from which the server computes this one, as JSON Pointers (`derived`, capability `derived-fields`).
+    /// They and this one stand at the top of the record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
+    /// What the server computes (`derived`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<ServerValue>,
+}
+
+/// What the server computes from the first of a member's inputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ServerValue {
+    /// The first of these that fits.
+    pub choose: Vec<Choice>,
+    /// The value where none fits; the member is absent without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<serde_json::Value>,
+}
+
+/// A value for numbers from this one on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Choice {
+    /// The least number that it fits.
+    pub at_least: f64,
+    /// The value.
+    pub is: serde_json::Value,
 }
 
 open_enum! {

@@ -1,6 +1,7 @@
 //! What the requests of one device show together, and no single message can: that a batch goes again as it was, that a
-//! batch has each record once, and that a login in between changes nothing.
+//! batch has each record once, that a patch holds nothing but changes, and that a login in between changes nothing.
 
+use super::matching::same;
 use crate::tap::{Caller, Delivered, SeenExchange};
 use fieldsync_schemas::id::{MutationId, ReplicaId};
 use fieldsync_schemas::problem::{Problem, Retry};
@@ -8,10 +9,11 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const BYTE_FOR_BYTE: &str = "cycles.freeze.byte-for-byte";
 const RECORD_ONCE: &str = "cycles.batch.record-once";
+const ONLY_CHANGES: &str = "cycles.patch.only-changes";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
 
 /// Something that a device must not do.
@@ -76,6 +78,8 @@ struct Conduct {
     unanswered: Option<(ReplicaId, Value)>,
     /// The request whose token was refused.
     refused: Option<(CallKind, Value)>,
+    /// What the device has seen of states, by rev.
+    states: HashMap<String, Value>,
     found: Vec<Misconduct>,
 }
 
@@ -97,12 +101,39 @@ impl Conduct {
         if sent.kind == CallKind::Push {
             self.push(index, sent, body);
         }
+        if let Some((200, body)) = sent.answer {
+            self.saw(&serde_json::from_slice(body).unwrap_or_default());
+        }
+    }
+
+    /// Takes in the records of an answer.
+    fn saw(&mut self, answer: &Value) {
+        let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
+        let changes = items(&answer["feeds"]).into_iter().flat_map(|page| items(&page["changes"]));
+        for told in changes.chain(items(&answer["outcomes"])) {
+            if let (Some(rev), Some(data)) = (told["record"]["rev"].as_str(), told["record"].get("data")) {
+                self.states.insert(rev.to_owned(), data.clone());
+            }
+        }
+    }
+
+    /// The first member of a patch that changes nothing of the state that it names, if the device has seen that.
+    fn patch(&mut self, index: u64, mutation: &Mutation) {
+        let (Some(patch), Some(base)) = (&mutation.patch, &mutation.base) else { return };
+        let Some(base) = self.states.get(base.as_str()) else { return };
+        let Ok(patch) = serde_json::from_str::<Value>(patch.get()) else { return };
+        if let Some(path) = idle(&patch, Some(base), "") {
+            let what = format!("what the patch of {} names beside changes", mutation.id);
+            self.add(ONLY_CHANGES, index, what, json!("nothing"), json!(path));
+        }
     }
 
     fn push(&mut self, index: u64, sent: &Sent<'_>, body: Value) {
         let Ok(request) = serde_json::from_slice::<PushRequest>(sent.body) else { return };
         let mut records = BTreeSet::new();
-        for Mutation { type_name, id, .. } in &request.mutations {
+        for mutation in &request.mutations {
+            self.patch(index, mutation);
+            let Mutation { type_name, id, .. } = mutation;
             let record = RecordRef { type_name: type_name.clone(), id: id.clone() };
             if !records.insert(record) {
                 self.add(RECORD_ONCE, index, format!("the mutations of {id} in one batch"), json!(1), json!(2));
@@ -125,6 +156,21 @@ impl Conduct {
         if self.found.iter().all(|other| other.rule != rule) {
             self.found.push(Misconduct { rule, exchange, what, expected, got });
         }
+    }
+}
+
+/// Where a patch says what is there already.
+fn idle(patch: &Value, base: Option<&Value>, at: &str) -> Option<String> {
+    match (patch, base) {
+        (Value::Object(members), Some(Value::Object(before))) if !members.is_empty() => {
+            members.iter().find_map(|(name, value)| {
+                idle(value, before.get(name).filter(|one| !one.is_null()), &format!("{at}/{name}"))
+            })
+        }
+        (Value::Object(members), Some(Value::Object(_))) if members.is_empty() => Some(at.to_owned()),
+        (Value::Null, None) => Some(at.to_owned()),
+        (value, Some(before)) if same(value, before) => Some(at.to_owned()),
+        _ => None,
     }
 }
 
@@ -180,6 +226,21 @@ mod tests {
         let twice = push(1, &[("m-1", "a"), ("m-2", "a")]);
         assert_eq!(breaches(&[(CallKind::Push, &twice, None)]), [RECORD_ONCE]);
         assert!(breaches(&[(CallKind::Push, &push(1, &[("m-1", "a"), ("m-2", "b")]), None)]).is_empty());
+    }
+
+    #[test]
+    fn a_patch_holds_nothing_but_changes() {
+        let base = json!({"a": 1, "b": {"c": 1, "d": 2}, "e": []});
+        for (patch, idle_at) in [
+            (json!({"a": 2, "b": {"c": null}, "e": [1], "f": {"g": 1}}), None),
+            (json!({}), Some("")),
+            (json!({"a": 1.0}), Some("/a")),
+            (json!({"a": 2, "b": {"c": 3, "d": 2}}), Some("/b/d")),
+            (json!({"a": 2, "b": {}}), Some("/b")),
+            (json!({"f": null}), Some("/f")),
+        ] {
+            assert_eq!(idle(&patch, Some(&base), "").as_deref(), idle_at, "{patch}");
+        }
     }
 
     #[test]

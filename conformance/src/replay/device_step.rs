@@ -273,9 +273,9 @@ impl Play<'_> {
             let mut told = Map::new();
             told.insert("record".to_owned(), json!(entry.record.id));
             told.insert("path".to_owned(), json!(entry.path));
-            told.insert("lost".to_owned(), json!(entry.lost));
-            told.insert("kept".to_owned(), json!(entry.kept));
-            told.insert("base".to_owned(), json!(entry.base));
+            for (side, value) in [("lost", &entry.lost), ("kept", &entry.kept), ("base", &entry.base)] {
+                told.extend(value.clone().map(|value| (side.to_owned(), value)));
+            }
             told.insert("lost_by".to_owned(), self.device_of(entry.lost_by.replica.as_ref()).await);
             told.insert("kept_by".to_owned(), self.device_of(entry.kept_by.replica.as_ref()).await);
             found.push(Value::Object(told));

@@ -36,8 +36,11 @@ fn says(run: &Run<'_>, judgement: &Judgement, background: &Background<'_>) -> (S
             (format!("{} held, a part", plural(held, "rule")), GREY)
         }
         (ExitStatus::Conformant, None) => {
-            let profiles: Vec<String> = run.header.subject.profiles.iter().map(ToString::to_string).collect();
-            (format!("{} conformant, {}", profiles.join(" + "), plural(held, "rule")), GREEN)
+            let profiles = match &run.header.subject.profiles[..] {
+                [one] => one.to_string(),
+                several => plural(several.len(), "profile"),
+            };
+            (format!("{profiles} conformant, {}", plural(held, "rule")), GREEN)
         }
         (ExitStatus::NotConformant, None) if !judgement.broken.is_empty() => {
             (format!("{} broken", plural(judgement.broken.len(), "rule")), RED)
@@ -88,6 +91,9 @@ mod tests {
         assert!(drawn(&runs::failing()).contains("<title>fieldsync: 2 rules broken</title>"));
         assert!(drawn(&runs::blocked(false)).contains("<title>fieldsync: blocked</title>"));
         assert!(drawn(&runs::blocked(true)).contains("<title>fieldsync: not reached</title>"));
+        let mut several = runs::passing();
+        runs::header(&mut several).subject.profiles.push("field-merge".into());
+        assert!(drawn(&several).contains("<title>fieldsync: 2 profiles conformant, 2 rules</title>"));
         let mut part = runs::passing();
         runs::header(&mut part).filtered = true;
         assert!(drawn(&part).contains("<title>fieldsync: 2 rules held, a part</title>"), "a part proves nothing");

@@ -17,7 +17,7 @@ pub(super) fn plural(count: usize, one: &str) -> String {
 pub(super) fn verdict_line(run: &Run<'_>, judgement: &Judgement) -> (Tone, String) {
     if let Some(blocked) = run.blocked {
         let word = if blocked.unreachable { "not reached" } else { "blocked" };
-        return (Tone::Bad, format!("{word} while {}: {}", blocked.doing, blocked.reason));
+        return (Tone::Bad, format!("{word}: cannot {}: {}", blocked.doing, blocked.reason));
     }
     let mut levels = vec!["core".to_owned()];
     levels.extend(run.header.subject.profiles.iter().map(ToString::to_string));

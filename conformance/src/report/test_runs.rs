@@ -182,7 +182,7 @@ pub fn blocked(unreachable: bool) -> Vec<Event> {
     } else {
         "the answer is no session: /tag is missing"
     };
-    let doing = if unreachable { "asking for discovery" } else { "asking for the session" };
+    let doing = if unreachable { "ask for the discovery" } else { "ask for the session" };
     of(vec![Event::Blocked(Blocked { doing: doing.to_owned(), reason: reason.to_owned(), unreachable })])
 }
 

@@ -16,6 +16,7 @@ use fieldsync_core::device::{
     Context, Credentials, DeviceError, DeviceStore, Event, Failure, LocalChange, Machine, Next, Rules, Settings,
     StandardRules, SyncOutcome, SyncReport,
 };
+use fieldsync_core::merge;
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{AttachmentId, Capability, GroupId, MutationId, RecordId, ReplicaId, TypeName, Version};
 use fieldsync_schemas::pull::RecordRef;
@@ -400,7 +401,8 @@ impl Inner {
     fn step(&self, event: Event) -> Result<Next, DeviceError> {
         let mut machine = self.machine();
         let store = self.options.store.as_ref();
-        let context = Context { now: self.options.clock.now(), ids: self.options.ids.as_ref(), store };
+        let (now, ids) = (self.options.clock.now(), self.options.ids.as_ref());
+        let context = Context { now, ids, store, merge: merge::merge };
         let stored = self.options.rules.handle(&mut machine, event, &context).and_then(|reaction| {
             if !reaction.writes.is_empty() {
                 store.commit(&reaction.writes)?;

@@ -36,18 +36,8 @@ pub fn check(raw: &RawValue, limits: &Limits) -> Result<Checked, Refusal> {
             "",
         ));
     }
-    let found = Found::default();
-    let walk = Walk { limits, found: &found, depth: 0, from: None };
-    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-    let mut tree = match walk.deserialize(&mut deserializer) {
-        Ok(tree) => tree,
-        // The text is JSON, or it would not have been read: all that serde_json can still refuse is a number.
-        Err(error) => {
-            return Err(found.refusal.take().unwrap_or_else(|| {
-                refusal(ProblemCode::NumberRange, format!("a number is beyond the range of a double: {error}"), "")
-            }));
-        }
-    };
+    let found = Found::within("/data");
+    let mut tree = read(raw, limits, &found)?;
     if !tree.is_object() {
         return Err(refusal(ProblemCode::Malformed, "data must be an object".to_owned(), ""));
     }
@@ -56,6 +46,25 @@ pub fn check(raw: &RawValue, limits: &Limits) -> Result<Checked, Refusal> {
     }
     drop_null_members(&mut tree);
     Ok(Checked { text: serde_json::value::to_raw_value(&tree).expect("a tree is plain JSON"), tree })
+}
+
+/// Checks a patch against I-JSON and the limits of what it holds; a null member clears, so it stays.
+pub fn check_patch(raw: &RawValue, limits: &Limits) -> Result<Data, Refusal> {
+    match read(raw, limits, &Found::within("/patch"))? {
+        Value::Object(patch) => Ok(patch),
+        _ => Err(refusal(ProblemCode::Malformed, "a patch must be an object".to_owned(), "")),
+    }
+}
+
+fn read(raw: &RawValue, limits: &Limits, found: &Found) -> Result<Value, Refusal> {
+    let walk = Walk { limits, found, depth: 0, from: None };
+    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    // The text is JSON, or it would not have been read: all that serde_json can still refuse is a number.
+    walk.deserialize(&mut deserializer).map_err(|error| {
+        found.refusal.take().unwrap_or_else(|| {
+            refusal(ProblemCode::NumberRange, format!("a number is beyond the range of a double: {error}"), "")
+        })
+    })
 }
 
 /// Removes members that are null, at every depth. A null within a list stays: removing it would move the others.
@@ -105,10 +114,17 @@ fn refusal(code: ProblemCode, mut detail: String, pointer: &str) -> Refusal {
 }
 
 /// What a walk finds besides the tree.
-#[derive(Default)]
 struct Found {
+    /// The member of the mutation that is walked, as a JSON Pointer.
+    root: &'static str,
     refusal: RefCell<Option<Refusal>>,
     null: Cell<bool>,
+}
+
+impl Found {
+    fn within(root: &'static str) -> Self {
+        Self { root, refusal: RefCell::default(), null: Cell::default() }
+    }
 }
 
 /// Reads one value of `data`, and checks it on the way.
@@ -135,7 +151,7 @@ impl<'a> Walk<'a> {
     /// The JSON Pointer to this value; written only where something is refused.
     fn pointer(&self) -> String {
         match self.from {
-            None => "/data".to_owned(),
+            None => self.found.root.to_owned(),
             Some((outer, Step::Item(index))) => format!("{}/{index}", outer.pointer()),
             Some((outer, Step::Member(name))) => {
                 format!("{}/{}", outer.pointer(), name.replace('~', "~0").replace('/', "~1"))

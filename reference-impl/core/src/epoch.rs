@@ -94,8 +94,8 @@ mod tests {
         assert_eq!(cause(&epochs, "e1"), Some(EpochCause::Wiped));
         assert_eq!(cause(&epochs, "e2"), Some(EpochCause::Restored));
         assert_eq!(cause(&epochs, "e3"), None);
-        assert_eq!(cause(&epochs, "given up by the restore"), Some(EpochCause::Restored));
+        assert_eq!(cause(&epochs, "given-up-by-the-restore"), Some(EpochCause::Restored));
         let wiped = epochs.then(epoch("e4"), EpochCause::Wiped);
-        assert_eq!(cause(&wiped, "given up by the restore"), Some(EpochCause::Wiped));
+        assert_eq!(cause(&wiped, "given-up-by-the-restore"), Some(EpochCause::Wiped));
     }
 }

@@ -9,7 +9,7 @@ use crate::store::{DataSetName, Head, Place, Row, Snapshot, StoreError};
 use fieldsync_schemas::id::{Cursor, FeedName, Principal, SessionTag, TypeName};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::PullRequest;
-use fieldsync_schemas::registry::Registry;
+use fieldsync_schemas::registry::{Profile, Registry, TypeClass, TypeEntry};
 use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -30,6 +30,8 @@ pub struct Ground<'a> {
     pub session: &'a SessionTag,
     /// The types, in their order.
     pub registry: &'a Registry,
+    /// The profile, whose cycle says which types come first.
+    pub profile: &'a Profile,
     /// The sizes that the server enforces.
     pub limits: &'a Limits,
     /// Signs cursors.
@@ -85,7 +87,14 @@ pub async fn answer(
     let mut waiting: HashSet<&TypeName> = HashSet::new();
     let mut plans = Vec::new();
     let mut new_feeds = Vec::new();
-    for entry in &ground.registry.types {
+    let references_first = *ground.profile == Profile::EntityQueue;
+    let is_reference = |entry: &TypeEntry| entry.class == TypeClass::Reference;
+    let mut types: Vec<&TypeEntry> = ground.registry.types.iter().collect();
+    if references_first {
+        types.sort_by_key(|entry| !is_reference(entry));
+    }
+    let mut references_wait = false;
+    for entry in types {
         let feed = entry.feed_name();
         let Some(from) = request.feeds.get(&feed) else {
             new_feeds.push(feed);
@@ -98,7 +107,8 @@ pub async fn answer(
         }
         // A child never comes before its parent: while the parent's feed has more, the child's gets nothing.
         let held_back =
-            entry.parents.iter().any(|parent| parent.type_name != entry.name && waiting.contains(&parent.type_name));
+            entry.parents.iter().any(|parent| parent.type_name != entry.name && waiting.contains(&parent.type_name))
+                || references_first && references_wait && !is_reference(entry);
         let room = if held_back { 0 } else { budget };
         let rows = if room > 0 && head.last > after.place {
             snapshot.page(&feed, after.place, room).await?
@@ -110,6 +120,7 @@ pub async fn answer(
         let more = reached < head.last;
         if more {
             waiting.insert(&entry.name);
+            references_wait |= is_reference(entry);
         }
         let place = if more { reached } else { reached.max(head.horizon) };
         plans.push(Plan { feed, from: from.as_ref(), rows, until: Point { place, cleared: after.cleared }, more });

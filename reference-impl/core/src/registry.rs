@@ -2,10 +2,14 @@
 //!
 //! Chapter: registry.
 
+use crate::merge::{Rules, RulesError};
+use crate::push;
 use fieldsync_schemas::conflict::{CONFLICT_FEED, CONFLICT_TYPE};
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{FeedName, TypeName};
-use fieldsync_schemas::registry::{MergePolicy, MergeRules, OnDelete, Profile, Registry, TypeClass, TypeEntry};
+use fieldsync_schemas::registry::{
+    FieldRule, FieldRuleKind, MergePolicy, MergeRules, OnDelete, Profile, Registry, TypeClass, TypeEntry,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a domain cannot be served.
@@ -44,6 +48,14 @@ pub enum DomainError {
         /// The types, each of which refers to the next; the first stands last once more.
         path: Vec<TypeName>,
     },
+    /// A type that the server alone writes refers to one that devices write.
+    #[error("the reference type {child} refers to {parent}, which devices write and which comes after it")]
+    ReferenceToWritten {
+        /// The referring type.
+        child: TypeName,
+        /// The type referred to.
+        parent: TypeName,
+    },
     /// A type stands before the type it refers to.
     #[error("type {child} refers to {parent}, which does not stand before it; put {parent} first")]
     Order {
@@ -73,6 +85,24 @@ pub enum DomainError {
         class: TypeClass,
         /// Its policy.
         policy: MergePolicy,
+    },
+    /// The rules for the type's members cannot be followed.
+    #[error("type {name}: {source}")]
+    Fields {
+        /// The type.
+        name: TypeName,
+        /// What is wrong.
+        source: RulesError,
+    },
+    /// A derived member cannot be computed.
+    #[error(
+        "type {name}: {pointer} is derived; it and its inputs stand at the top of the record, and it has inputs and a value"
+    )]
+    Derived {
+        /// The type.
+        name: TypeName,
+        /// The member.
+        pointer: String,
     },
     /// A seed names a type that is no reference type.
     #[error("record {id} begins the type {name}, which is not a reference type of the domain")]
@@ -126,10 +156,27 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
                 return Err(misplaced(domain, entry, &parent.type_name));
             }
         }
+        let is_written = |name: &TypeName| {
+            domain.types.iter().any(|other| other.name == *name && other.class != TypeClass::Reference)
+        };
+        if entry.class == TypeClass::Reference
+            && let Some(parent) = entry.parents.iter().find(|parent| is_written(&parent.type_name))
+        {
+            let (child, parent) = (entry.name.clone(), parent.type_name.clone());
+            return Err(DomainError::ReferenceToWritten { child, parent });
+        }
         if !seen.insert(entry.name.clone()) {
             return Err(DomainError::TypeTwice(entry.name.clone()));
         }
         check_policy(&domain.profile, entry)?;
+        Rules::compile(&entry.merge).map_err(|source| DomainError::Fields { name: entry.name.clone(), source })?;
+        let is_sound = |(pointer, rule): &(&String, &FieldRule)| {
+            let at_the_top = rule.inputs.iter().chain([*pointer]).all(|one| push::member(one).is_some());
+            rule.rule != FieldRuleKind::Derived || at_the_top && !rule.inputs.is_empty() && rule.value.is_some()
+        };
+        if let Some((pointer, _)) = entry.merge.fields.iter().find(|one| !is_sound(one)) {
+            return Err(DomainError::Derived { name: entry.name.clone(), pointer: pointer.clone() });
+        }
     }
     for seed in &domain.records {
         let reference =
@@ -231,5 +278,9 @@ mod tests {
         assert!(matches!(error, DomainError::Order { .. }), "{error}");
         let error = registry(&domain(&[("member", &["household"])], &[])).unwrap_err();
         assert!(matches!(error, DomainError::NoParent { .. }), "{error}");
+        let mut types = domain(&[("household", &[]), ("member", &["household"])], &[]);
+        types.types[1].class = TypeClass::Reference;
+        let error = registry(&types).unwrap_err();
+        assert!(matches!(error, DomainError::ReferenceToWritten { .. }), "{error}");
     }
 }

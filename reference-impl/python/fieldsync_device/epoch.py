@@ -29,9 +29,28 @@ def keep(outbox: Outbox, mutation: Mutation, seq: int | None = None) -> None:
         outbox.store.execute("INSERT INTO kept (seq, mutation) VALUES (?, ?)", (seq, encode(asdict(mutation))))
 
 
+def await_record(outbox: Outbox, mutation: Mutation) -> None:
+    """Keeps a delete whose record a backup lacked, until the record is there."""
+    outbox.store.execute("INSERT INTO kept (awaited, mutation) VALUES (?, ?)",
+                         (f"{mutation.type} {mutation.id}", encode(asdict(mutation))))
+
+
+def delete_again(outbox: Outbox, record: dict[str, Any]) -> None:
+    """A record came: a delete that waited for it is done, unless somebody went on from there."""
+    kind, key = record["type"], record["id"]
+    row = outbox.store.execute("SELECT k, mutation FROM kept WHERE awaited = ?", (f"{kind} {key}",)).fetchone()
+    if row is None:
+        return
+    outbox.store.execute("DELETE FROM kept WHERE k = ?", (row[0],))
+    mutation = Mutation(**json.loads(row[1]))
+    if not record.get("deleted") and record["version"] < mutation.version and not outbox.unsettled_of(kind, key):
+        outbox.add(kind, key, None, mutation.modified_at, mutation.version - record["version"], record["rev"],
+                   record["version"], True, mutation.mutation_id)
+
+
 def accepted(store: Store, seq: int) -> None:
     """A batch was taken at this place; whatever has none was taken before."""
-    store.execute("UPDATE kept SET seq = ? WHERE seq IS NULL", (seq,))
+    store.execute("UPDATE kept SET seq = ? WHERE seq IS NULL AND awaited IS NULL", (seq,))
 
 
 def heed(store: Store, session: dict[str, Any]) -> None:

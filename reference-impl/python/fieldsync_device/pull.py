@@ -109,6 +109,7 @@ class Pull:
     def _store_change(self, feed: str, change: dict[str, Any]) -> None:
         if change.get("record"):
             self._store.put_record(feed, change["record"])
+            epoch.delete_again(self._outbox, change["record"])
         elif change.get("removed"):
             self._drop(change["removed"]["type"], change["removed"]["id"])
 

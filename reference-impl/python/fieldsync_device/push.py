@@ -252,6 +252,7 @@ class Push:
         """The backup lacks the record of what is sent again (`epoch.restored.lost-record-is-made`)."""
         if mutation.deletes:
             self._outbox.remove(mutation)
+            epoch.await_record(self._outbox, mutation)
             return
         mutation.replaces, mutation.mutation_id, mutation.state = mutation.mutation_id, new_id("m-"), NEW
         mutation.saves, mutation.base, mutation.base_version, mutation.base_live = mutation.version, None, 0, False

@@ -25,6 +25,7 @@ const CAPABILITIES: &[&str] = &[
     "groups",
     "horizon",
     "restore",
+    "derived-fields",
     "digest",
     "attachments-proxied",
 ];

@@ -279,13 +279,13 @@ pub struct ConflictExpectation {
     /// Where in it.
     #[serde(default)]
     pub path: Option<String>,
-    /// The overridden value.
+    /// The overridden value; `$absent` where a removal was.
     #[serde(default)]
     pub lost: Option<Value>,
-    /// The value that stayed.
+    /// The value that stayed; `$absent` where a removal did.
     #[serde(default)]
     pub kept: Option<Value>,
-    /// The value on which the loser was made.
+    /// The value on which the loser was made; `$absent` where there was none.
     #[serde(default)]
     pub base: Option<Value>,
     /// The device that wrote the overridden value.

@@ -174,7 +174,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "every-outcome-settles",
-        "cycles.outcomes.waiting-stays+2",
+        "cycles.outcomes.waiting-stays+3",
         "A device takes every outcome but a refusal for applied.",
         |parts| {
             device_wire::answers(parts, CallKind::Push, |_, _, body| {
@@ -269,7 +269,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "an-edit-of-a-refused-create-is-an-update",
-        "cycles.edit.after-rejected+2",
+        "cycles.edit.after-rejected+3",
         "A device sends the edit of a record whose create was refused as an update.",
         |parts| {
             device_wire::calls(parts, CallKind::Push, |body| {

@@ -86,6 +86,29 @@ pub const MUTANTS: &[Mutant] = &[
         },
     ),
     Mutant::device(
+        "a-lost-delete-is-refused",
+        "epoch.restored.lost-delete-is-repeated",
+        "A delete of a record that the backup lacks is settled, and forgotten.",
+        |parts| {
+            device_wire::answers(parts, CallKind::Push, |sent, _, body| {
+                let deletes: HashSet<String> = sent["mutations"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter(|mutation| mutation["op"] == "delete")
+                    .map(|mutation| mutation["mutation_id"].to_string())
+                    .collect();
+                for outcome in body["outcomes"].as_array_mut().into_iter().flatten() {
+                    let is_lost = outcome["problem"]["code"] == "unknown-record";
+                    if is_lost && deletes.contains(&outcome["mutation_id"].to_string()) {
+                        let id = outcome["mutation_id"].clone();
+                        *outcome = json!({"mutation_id": id, "outcome": "applied", "rev": "gone", "version": 10_000});
+                    }
+                }
+            })
+        },
+    ),
+    Mutant::device(
         "every-new-epoch-is-taken-for-a-restore",
         "epoch.wiped.acknowledged-stays-out",
         "What was emptied on purpose is filled again.",

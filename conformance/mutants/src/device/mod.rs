@@ -11,6 +11,9 @@ mod epoch;
 mod errors;
 mod groups;
 mod levels;
+mod merge;
+mod merge_items;
+mod merging;
 mod parents;
 mod pull;
 mod records;
@@ -29,6 +32,8 @@ pub const MUTANTS: &[&[Mutant]] = &[
     records::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    merge::MUTANTS,
+    merge_items::MUTANTS,
     epoch::MUTANTS,
     digest::MUTANTS,
     deletes::MUTANTS,
@@ -39,5 +44,6 @@ pub const MUTANTS: &[&[Mutant]] = &[
     cycles::MUTANTS,
     cycles_trouble::MUTANTS,
     attachments::MUTANTS,
+    merging::MUTANTS,
     errors::MUTANTS,
 ];

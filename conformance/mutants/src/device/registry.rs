@@ -7,7 +7,7 @@ use serde_json::json;
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[Mutant::device(
     "what-a-type-requires-is-passed-over",
-    "registry.requires.type-left-out+2",
+    "registry.requires.type-left-out+3",
     "The device syncs a type without asking what it requires.",
     |parts| {
         device_wire::every_body(parts, |_, body| {

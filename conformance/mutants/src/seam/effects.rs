@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fieldsync_conformance::subject::reference::DeviceParts;
-use fieldsync_core::device::{Context, DeviceError, Event, Machine, Reaction, Rules};
+use fieldsync_core::device::{Context, DeviceError, Event, Machine, Merge, Reaction, Rules};
 use fieldsync_core::problem::Trouble;
 use fieldsync_core::pull::{self, PullError};
 use fieldsync_core::push::{Batch, Decision, Ground};
@@ -105,6 +105,13 @@ pub fn reactions(parts: DeviceParts, change: impl Fn(&mut Reaction) + Send + Syn
         let mut reaction = rules.handle(machine, event, context)?;
         change(&mut reaction);
         Ok(reaction)
+    })
+}
+
+/// Merges in another way.
+pub fn merges(parts: DeviceParts, merge: Merge) -> DeviceParts {
+    around_events(parts, move |machine, event, context, rules| {
+        rules.handle(machine, event, &Context { merge, ..*context })
     })
 }
 

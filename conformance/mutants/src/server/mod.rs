@@ -8,6 +8,7 @@ mod digest;
 mod discovery;
 mod epoch;
 mod errors;
+mod fields;
 mod groups;
 mod levels;
 mod merge;
@@ -35,6 +36,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     epoch::MUTANTS,
     digest::MUTANTS,
     merge::MUTANTS,
+    fields::MUTANTS,
     deletes::MUTANTS,
     parents::MUTANTS,
     groups::MUTANTS,

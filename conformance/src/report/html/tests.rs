@@ -201,3 +201,10 @@ fn a_page_of_a_thousand_scenarios_stays_small() {
 fn body(number: u64) -> serde_json::Value {
     serde_json::json!({"number": number, "mutations": vec![serde_json::json!({"data": {"note": "n".repeat(150)}}); 10]})
 }
+
+#[test]
+fn a_run_that_was_blocked_says_why_and_no_more() {
+    let page = page(&runs::blocked(true));
+    assert!(page.contains("not reached: cannot ask for the discovery"));
+    assert!(!page.contains("id=\"q\"") && !page.contains("id=\"rules\""), "there is nothing to filter");
+}

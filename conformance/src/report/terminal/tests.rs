@@ -114,11 +114,11 @@ fn a_run_with_what_was_not_tested() {
 #[test]
 fn a_run_that_was_blocked() {
     insta::assert_snapshot!(told(&runs::blocked(false)), @r"
-    blocked while asking for the session: the answer is no session: /tag is missing
+    blocked: cannot ask for the session: the answer is no session: /tag is missing
     http://localhost:8080; suite 0.1.0, protocol 2026-12-01, seed 7
     ");
     insta::assert_snapshot!(told(&runs::blocked(true)), @r"
-    not reached while asking for discovery: connection refused: is the server
+    not reached: cannot ask for the discovery: connection refused: is the server
     running, and is this its address?
     http://localhost:8080; suite 0.1.0, protocol 2026-12-01, seed 7
     ");

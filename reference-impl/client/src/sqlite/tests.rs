@@ -29,7 +29,7 @@ fn mutation(id: &str) -> Mutation {
 }
 
 fn entry(place: u64, id: &str) -> Write {
-    Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: mutation(id) }))
+    Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: mutation(id), snapshot: None }))
 }
 
 /// Every kind of write, each with one that undoes it where there is one.

@@ -8,6 +8,7 @@ use super::call::{self, Answer, Call, Reading, Transfer};
 use super::digest::Comparison;
 use super::store::LastFailure;
 use super::{DeviceError, Next, Step};
+use crate::merge::Rules;
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
 use fieldsync_schemas::problem::{Problem, Retry};
 use fieldsync_schemas::pull::RecordRef;
@@ -416,7 +417,8 @@ impl Step<'_> {
                     TypeClass::Append => *policy == MergePolicy::AppendOnly,
                     TypeClass::Other(_) => false,
                 };
-                !is_known || !entry.requires.iter().all(|capability| known.contains(capability))
+                let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
+                !is_known || !rules_are_known || !entry.requires.iter().all(|capability| known.contains(capability))
             })
             .map(|entry| entry.name.clone())
             .collect()

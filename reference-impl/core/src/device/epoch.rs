@@ -5,11 +5,13 @@
 //! keeps goes back into the outbox first, in front of what was never acknowledged; nothing is pulled until that is sent.
 
 use super::outbox::{Entry, Progress};
-use super::store::{Kept, StoreError};
+use super::store::{Kept, OwnCopy, StoreError};
 use super::{DeviceError, Next, Step, Write};
 use fieldsync_schemas::id::Epoch;
 use fieldsync_schemas::problem::{EpochCause, Problem, ProblemCode};
+use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
+use fieldsync_schemas::record::Record;
 use fieldsync_schemas::session::Session;
 use std::collections::BTreeSet;
 
@@ -112,7 +114,7 @@ impl Step<'_> {
 
     /// Past the last phase: whatever stopped it is told.
     pub(super) fn give_up_sync(&mut self) {
-        self.run().phase = usize::MAX;
+        self.run().phase = usize::from(u8::MAX);
     }
 
     /// Keeps an acknowledged mutation until a backup has it.
@@ -120,23 +122,27 @@ impl Step<'_> {
         if !self.session().capabilities.iter().any(|claimed| claimed.as_str() == "restore") {
             return;
         }
-        let number = self.machine.state.kept.last_key_value().map_or(1, |(last, _)| last + 1);
         let accepted_seq = self.run().accepted_seq;
-        self.write(Write::Kept(Box::new(Kept { number, accepted_seq, entry })));
+        self.put_kept(Kept { number: 0, accepted_seq, awaits_record: false, entry });
+    }
+
+    fn put_kept(&mut self, kept: Kept) {
+        let number = self.machine.state.kept.last_key_value().map_or(1, |(last, _)| last + 1);
+        self.write(Write::Kept(Box::new(Kept { number, ..kept })));
     }
 
     /// A batch was taken at this place; what was found to be settled by what was pulled before was taken earlier.
     pub(super) fn heard_accepted_seq(&mut self, seq: Option<u64>) {
         self.run().accepted_seq = seq;
-        let without: Vec<Kept> =
-            self.machine.state.kept.values().filter(|kept| kept.accepted_seq.is_none()).cloned().collect();
+        let is_open = |kept: &&Kept| kept.accepted_seq.is_none() && !kept.awaits_record;
+        let without: Vec<Kept> = self.machine.state.kept.values().filter(is_open).cloned().collect();
         for kept in without.into_iter().filter(|_| seq.is_some()) {
             self.write(Write::Kept(Box::new(Kept { accepted_seq: seq, ..kept })));
         }
     }
 
-    /// The backup lacks the record of what is sent again: it is made once more, as this device has it. Nothing is left
-    /// of a delete. Whether that is so.
+    /// The backup lacks the record of what is sent again: it is made once more, as this device has it. A delete waits
+    /// until somebody else has done that. Whether that is so.
     pub(super) fn lost_by_restore(&mut self, entry: &Entry) -> Result<bool, StoreError> {
         if !self.machine.state.marks.recovering || entry.progress == Progress::Discarded {
             return Ok(false);
@@ -145,6 +151,7 @@ impl Step<'_> {
         if entry.mutation.op == MutationOp::Delete {
             self.run().counts.settled += 1;
             self.write(Write::EntryGone(entry.place));
+            self.put_kept(Kept { number: 0, accepted_seq: None, awaits_record: true, entry: entry.clone() });
             self.show_own(&record);
             return Ok(true);
         }
@@ -162,7 +169,28 @@ impl Step<'_> {
             patch: None,
             ..entry.mutation.clone()
         };
-        self.renew(Entry { progress: Progress::Unsent, mutation, ..entry.clone() });
+        self.renew(Entry { progress: Progress::Unsent, mutation, snapshot: None, ..entry.clone() });
         Ok(true)
+    }
+
+    /// A record came whose delete a backup lacked: it is deleted once more, unless somebody went on from there.
+    pub(super) fn delete_again(&mut self, record: &Record) {
+        let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
+        let is_of_it = |kept: &&Kept| kept.awaits_record && kept.entry.record() == name;
+        let Some(kept) = self.machine.state.kept.values().find(is_of_it).cloned() else { return };
+        self.write(Write::KeptGone(kept.number));
+        if record.deleted || record.version >= kept.entry.version() || self.first(&name).is_some() {
+            return;
+        }
+        let mutation = Mutation {
+            mutation_id: self.new_mutation_id(),
+            replaces: Some(kept.entry.mutation.mutation_id.clone()),
+            base: Some(record.rev.clone()),
+            ..kept.entry.mutation
+        };
+        let place = self.machine.state.outbox.next_place();
+        self.write(Write::Own(name, OwnCopy::Deleted));
+        let snapshot = self.snapshot(record);
+        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation, snapshot })));
     }
 }

@@ -140,9 +140,11 @@ impl Step<'_> {
             url: None,
         };
         let mut place = self.machine.state.outbox.next_place();
+        let snapshot;
         if let Some(last) = self.machine.state.outbox.of(&record).last().cloned() {
             new.version = Some(last.version().next());
             new.base = last.mutation.base.clone();
+            snapshot = last.snapshot.clone();
             if !last.has_left() {
                 let Some(mut both) = joined(&last.mutation, &new) else {
                     self.write(Write::EntryGone(last.place));
@@ -159,9 +161,12 @@ impl Step<'_> {
         } else if !self.begin_anew(&record, &mut new, &stored) {
             self.show_own(&record);
             return;
+        } else {
+            let base = stored.server.map(|copy| copy.record).filter(|server| new.base.as_ref() == Some(&server.rev));
+            snapshot = base.and_then(|server| self.snapshot(&server));
         }
         self.write(Write::Own(record, own_copy(&new)));
-        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: new })));
+        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: new, snapshot })));
     }
 
     /// The first modification of a record since it was settled or refused. Whether there is anything to push.

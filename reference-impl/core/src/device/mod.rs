@@ -17,6 +17,7 @@ pub mod outbox;
 mod pull;
 mod push;
 mod queue;
+mod rebase;
 mod settle;
 pub mod store;
 #[cfg(test)]
@@ -28,9 +29,11 @@ pub use local::{LocalChange, LocalError};
 pub use store::{DeviceStore, Write};
 
 use crate::clock::Ids;
+use crate::merge::{self, Merged};
 use cycle::Run;
 use fieldsync_schemas::id::{Capability, MutationId, ReplicaId, Seq};
 use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{ErrorCause, FailureCause, Status};
 use fieldsync_schemas::time::Timestamp;
 use sha2::{Digest, Sha256};
@@ -125,7 +128,12 @@ pub struct Context<'a> {
     pub ids: &'a dyn Ids,
     /// The records, as they were before this event.
     pub store: &'a dyn DeviceStore,
+    /// Merges what was changed here with what was changed on the server: [`merge::merge`].
+    pub merge: Merge,
 }
+
+/// What becomes of a base, of the local state and of the server's, in this order.
+pub type Merge = fn(Option<&Data>, Option<Data>, Option<Data>, &merge::Rules) -> Merged;
 
 /// What comes of an event.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 use fieldsync_schemas::id::{MutationId, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
+use fieldsync_schemas::record::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,8 +16,11 @@ pub struct Entry {
     pub place: u64,
     /// How far it got.
     pub progress: Progress,
-    /// What is pushed.
+    /// What is pushed; of an update the whole record, too, where a patch of it goes over the wire.
     pub mutation: Mutation,
+    /// The state that it was made on, where the device merges; none for a record that it made itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Box<Record>>,
 }
 
 /// How far a mutation got.

@@ -166,6 +166,8 @@ impl Step<'_> {
                     {
                         self.write(Write::Conflict(record.id.clone(), data));
                     }
+                    self.meet(&record);
+                    self.delete_again(&record);
                     self.want_files(&record);
                     let copy = ServerCopy { record: *record, feed: page.feed.clone(), mark };
                     self.write(Write::Server(Box::new(copy)));

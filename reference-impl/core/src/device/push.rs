@@ -9,7 +9,7 @@ use super::store::{FrozenBatch, Reason, StoreError};
 use super::{DeviceError, Next, Step, Write};
 use fieldsync_schemas::id::FeedName;
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
-use fieldsync_schemas::push::{PushAnswer, PushRequest};
+use fieldsync_schemas::push::{Mutation, PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -62,10 +62,11 @@ impl Step<'_> {
         let mut bytes = ENVELOPE;
         let (mut mutations, mut entries) = (Vec::new(), Vec::new());
         for piece in chosen {
-            let texts: Vec<_> = piece
-                .iter()
-                .map(|entry| serde_json::value::to_raw_value(&entry.mutation).expect("a mutation is plain JSON"))
-                .collect();
+            let pushed: Vec<(Entry, Mutation)> =
+                piece.into_iter().filter_map(|entry| Some((entry.clone(), self.as_pushed(&entry)?))).collect();
+            let (piece, pushed): (Vec<_>, Vec<_>) = pushed.into_iter().unzip();
+            let text = |mutation| serde_json::value::to_raw_value(mutation).expect("a mutation is plain JSON");
+            let texts: Vec<_> = pushed.iter().map(text).collect();
             bytes += texts.iter().map(|text| text.get().len() as u64 + 1).sum::<u64>();
             // A piece that is too large for any batch goes alone, and the server says so.
             if (bytes > limits.body_bytes || entries.len() + piece.len() > most) && !entries.is_empty() {

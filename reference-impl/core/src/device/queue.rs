@@ -9,6 +9,7 @@ use super::outbox::Entry;
 use super::store::{State, StoreError};
 use crate::data;
 use crate::push::references;
+use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::id::{GroupId, MutationId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
@@ -65,6 +66,8 @@ impl Step<'_> {
         let mut last = Order::of(deletes, registry, true).pieces(state);
         last.reverse();
         pieces.extend(last);
+        // What was overridden is told last: it is not what anybody waits for.
+        pieces.sort_by_key(|piece| piece.iter().all(|entry| entry.mutation.type_name.as_str() == CONFLICT_TYPE));
         Ok(pieces)
     }
 }

@@ -42,12 +42,16 @@ impl Step<'_> {
             self.log(conflict);
         }
         match (&outcome.outcome, told) {
+            (OutcomeKind::Merged, Some(merged)) => self.merged(entry, merged)?,
             (OutcomeKind::Applied | OutcomeKind::Merged | OutcomeKind::Duplicate, told) => {
                 let (Some(rev), Some(version)) = (outcome.rev.clone(), outcome.version) else { return Ok(false) };
                 let told = told.unwrap_or_else(|| self.as_accepted(&entry.mutation, rev, version));
                 self.accepted(entry, told)?;
             }
             (OutcomeKind::Superseded, Some(winner)) => self.superseded(entry, winner)?,
+            (OutcomeKind::Stale, Some(current)) if self.merge_rules(&record.type_name).is_some() => {
+                self.stale(entry, current)?;
+            }
             (OutcomeKind::Stale, Some(current)) => {
                 self.take_server_copy(current)?;
                 self.deferred(entry);
@@ -77,21 +81,25 @@ impl Step<'_> {
         self.run().counts.settled += 1;
         self.write(Write::EntryGone(entry.place));
         self.keep(entry.clone());
-        if let Some(waiting) = self.first(&record) {
-            // What the user saved since counts on from the outcome, which may be further than what was pushed.
-            let saved_since = waiting.version().get().saturating_sub(entry.version().get()).max(1);
-            let version =
-                Version::new(accepted.version.get() + saved_since).unwrap_or_else(|_| accepted.version.next());
-            // What was acknowledged once is sent again as it was, as far as the version allows.
-            let is_again = waiting.progress == Progress::Unknown && waiting.version() > accepted.version;
-            let version = if is_again { waiting.version() } else { version };
-            let base = Some(accepted.rev.clone());
-            let mutation = Mutation { base, version: Some(version), ..waiting.mutation.clone() };
-            self.write(Write::Entry(Box::new(Entry { mutation, ..waiting })));
-        } else {
+        let Some(waiting) = self.first(&record) else {
             self.write(Write::OwnGone(record));
+            return self.take_server_copy(accepted);
+        };
+        // What the user saved since counts on from the outcome, which may be further than what was pushed.
+        let saved_since = waiting.version().get().saturating_sub(entry.version().get()).max(1);
+        let version = Version::new(accepted.version.get() + saved_since).unwrap_or_else(|_| accepted.version.next());
+        // What was acknowledged once is sent again as it was, as far as the version allows.
+        let is_again = waiting.progress == Progress::Unknown && waiting.version() > accepted.version;
+        let version = if is_again { waiting.version() } else { version };
+        let base = Some(accepted.rev.clone());
+        let mutation = Mutation { base, version: Some(version), ..waiting.mutation.clone() };
+        let snapshot = self.snapshot(&accepted);
+        self.write(Write::Entry(Box::new(Entry { mutation, snapshot, ..waiting })));
+        match self.known_since(&accepted)? {
+            Some(newer) => self.meet(&newer.record),
+            None => self.take_server_copy(accepted)?,
         }
-        self.take_server_copy(accepted)
+        Ok(())
     }
 
     /// Another state won. The edit that waits keeps its base, so that the policy ranks it, too.
@@ -163,7 +171,8 @@ impl Step<'_> {
         let replaces = Some(entry.mutation.mutation_id.clone());
         let mutation = Mutation { mutation_id: self.new_mutation_id(), replaces, ..both };
         let id = mutation.mutation_id.clone();
-        self.renew(Entry { place: entry.place, progress: Progress::Unsent, mutation });
+        let snapshot = entry.snapshot.clone();
+        self.renew(Entry { place: entry.place, progress: Progress::Unsent, mutation, snapshot });
         Some(id)
     }
 
@@ -214,7 +223,13 @@ impl Step<'_> {
             let Some(entry) = self.machine.state.outbox.get(&id).cloned() else { continue };
             let stored = self.context.store.record(&entry.record())?.unwrap_or_default();
             match stored.server {
-                Some(server) if shows(&server.record, &entry.mutation) => self.accepted(entry, server.record)?,
+                Some(server)
+                    if self
+                        .has_taken(&server.record, &entry)
+                        .unwrap_or_else(|| shows(&server.record, &entry.mutation)) =>
+                {
+                    self.accepted(entry, server.record)?;
+                }
                 None if entry.mutation.op == MutationOp::Delete => {
                     self.run().counts.settled += 1;
                     self.write(Write::EntryGone(entry.place));
@@ -226,15 +241,21 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Puts the server's state of a record, unless a later one was pulled already: a stored answer may be old.
-    fn take_server_copy(&mut self, record: Record) -> Result<(), StoreError> {
+    /// The server's state of a record that this device holds, where that is not older than this one.
+    pub(super) fn known_since(&self, record: &Record) -> Result<Option<ServerCopy>, StoreError> {
         let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
-        let StoredRecord { server, .. } = self.context.store.record(&name)?.unwrap_or_default();
+        let known = self.context.store.record(&name)?.and_then(|stored| stored.server);
         let epoch_mark = self.machine.state.marks.epoch_mark;
-        let is_later = |known: &ServerCopy| known.mark >= epoch_mark && known.record.version >= record.version;
-        if server.as_ref().is_some_and(is_later) {
+        Ok(known.filter(|known| known.mark >= epoch_mark && known.record.version >= record.version))
+    }
+
+    /// Puts the server's state of a record, unless a later one was pulled already: a stored answer may be old.
+    pub(super) fn take_server_copy(&mut self, record: Record) -> Result<(), StoreError> {
+        if self.known_since(&record)?.is_some() {
             return Ok(());
         }
+        let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
+        let StoredRecord { server, .. } = self.context.store.record(&name)?.unwrap_or_default();
         let feed = server.map_or_else(|| self.feed_of(&name.type_name), |known| known.feed);
         let mark = self.machine.state.marks.mark;
         self.write(Write::Server(Box::new(ServerCopy { record, feed, mark })));
@@ -242,7 +263,7 @@ impl Step<'_> {
     }
 
     /// The accepted state that an outcome speaks of. When the server accepted it comes with the next pull.
-    fn as_accepted(&self, mutation: &Mutation, rev: Rev, version: Version) -> Record {
+    pub(super) fn as_accepted(&self, mutation: &Mutation, rev: Rev, version: Version) -> Record {
         let modified_at = mutation.modified_at.unwrap_or(self.context.now);
         Record {
             type_name: mutation.type_name.clone(),

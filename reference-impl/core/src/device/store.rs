@@ -70,6 +70,9 @@ pub struct Kept {
     pub number: u64,
     /// The place of its batch among all that the data set took in; none where that is not known yet.
     pub accepted_seq: Option<u64>,
+    /// It is a delete of a record that a backup lacked: it is to be done again once the record is there.
+    #[serde(default)]
+    pub awaits_record: bool,
     /// The mutation as it was pushed.
     pub entry: Entry,
 }

@@ -12,6 +12,7 @@ use super::{
     SyncOutcome, SyncReport,
 };
 use crate::clock::Ids;
+use crate::merge;
 use fieldsync_schemas::id::{RecordId, TypeName};
 use fieldsync_schemas::problem::PROBLEM_MEDIA_TYPE;
 use fieldsync_schemas::pull::RecordRef;
@@ -65,7 +66,7 @@ impl Desk {
 
     fn handle(&mut self, event: Event) -> Result<Next, DeviceError> {
         let now = Timestamp::from_millis(1_800_000_000_000);
-        let context = Context { now, ids: self.ids.as_ref(), store: self.store.as_ref() };
+        let context = Context { now, ids: self.ids.as_ref(), store: self.store.as_ref(), merge: merge::merge };
         let reaction = self.machine.handle(event, &context)?;
         self.store.commit(&reaction.writes)?;
         Ok(reaction.next)

@@ -112,7 +112,7 @@ pub(super) fn rules(with_server_kinds: bool) -> impl Strategy<Value = Rules> {
                 kinds.retain(|(pointer, _)| !pointer.starts_with("/o"));
                 kinds.push(("/o", ServerWins));
             }
-            let rule = |rule| FieldRule { rule, key: None, inputs: Vec::new() };
+            let rule = |rule| FieldRule { rule, key: None, inputs: Vec::new(), value: None };
             let fields = kinds.into_iter().filter(|(pointer, _)| reached(pointer));
             let deletes = if edit_wins { "edit-wins" } else { "delete-wins" };
             let mut rules: MergeRules =

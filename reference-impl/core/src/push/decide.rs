@@ -1,6 +1,7 @@
 //! Deciding a batch: whether it is the replica's next one, and what becomes of each of its mutations.
 
 use super::fence::fence;
+use super::fields::{self, Pushed};
 use super::parents::{Kin, Missing};
 use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
 use crate::attachment::{self, RecordFiles};
@@ -9,16 +10,18 @@ use crate::data;
 use crate::policy::{Claim, Contest, Ruling};
 use crate::problem::Trouble;
 use crate::store::{Commit, Decided, Loaded, ReplicaRow, State};
-use fieldsync_schemas::conflict::Writer;
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, Writer};
 use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Version};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
 use fieldsync_schemas::record::{Attachment, Record};
 use fieldsync_schemas::registry::{DeleteRule, TypeEntry};
+use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -33,6 +36,7 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
     let mut court = Court {
         ground,
         replica: &batch.replica,
+        limits: &batch.limits,
         loaded,
         kin,
         states: Vec::new(),
@@ -71,6 +75,7 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
 pub(super) struct Court<'a> {
     ground: Ground<'a>,
     replica: &'a ReplicaId,
+    limits: &'a Limits,
     loaded: Loaded,
     kin: Kin,
     states: Vec<State>,
@@ -85,6 +90,7 @@ pub(super) struct Court<'a> {
 }
 
 /// What was found about a mutation.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
 pub(super) enum Heard {
     /// It was decided before, or its id was: this is the outcome, as JSON.
     Before(Box<RawValue>),
@@ -221,6 +227,7 @@ impl<'a> Court<'a> {
             None => asked.base.is_none(),
             Some(state) => asked.base.as_ref() == Some(&state.rev),
         };
+        let pushed = fields::pushed(asked, entry, current.as_ref(), base_is_current, self.limits)?;
         let latest = self.ground.now.plus(CLOCK_TOLERANCE);
         let contest = Contest {
             op: asked.op.clone(),
@@ -229,13 +236,17 @@ impl<'a> Court<'a> {
                 modified_at: asked.modified_at.min(latest),
                 replica: Some(self.replica.clone()),
                 deleted: asked.op == MutationOp::Delete,
-                content: asked.content,
+                content: pushed.content,
             },
             current: current.as_ref().map(claim),
             base_is_current,
             deletes: entry.merge.deletes.unwrap_or(DeleteRule::DeleteWins),
         };
-        let ruling = policy(&contest);
+        let ruling = match policy(&contest) {
+            // Whoever finds an override first writes its entry.
+            Ruling::Reject(_) if is_known_entry(&contest, entry) => Ruling::Duplicate,
+            ruling => ruling,
+        };
         if let Ruling::Reject(code) = ruling {
             return Err(refuse(code, format!("records of type {} are not changed this way", entry.name)));
         }
@@ -261,7 +272,7 @@ impl<'a> Court<'a> {
                 let mut conflicts: Vec<_> =
                     along.iter().filter_map(|child| self.take_along(child, modified_at)).collect();
                 let files = attachment::published(&asked.attachments, current.as_ref(), &self.loaded.open);
-                let state = self.state(asked, entry, version, modified_at, files.clone());
+                let state = self.state(asked, pushed, entry, version, modified_at, files.clone());
                 self.carries(entry, &asked.record, files);
                 let overridden = current.as_ref().filter(|before| {
                     !base_is_current && (before.content != state.content || before.deleted != state.deleted)
@@ -274,7 +285,7 @@ impl<'a> Court<'a> {
             (Ruling::Duplicate, Some(current)) => Ok(settled(mutation_id, OutcomeKind::Duplicate, &current)),
             (Ruling::Supersede, Some(current)) => {
                 let lost = Side {
-                    data: asked.data.as_deref().map(|data| Value::Object(data::tree(data))),
+                    data: pushed.data.as_deref().map(|data| Value::Object(data::tree(data))),
                     writer: Writer {
                         replica: Some(self.replica.clone()),
                         mutation_id: Some(mutation_id.clone()),
@@ -303,6 +314,7 @@ impl<'a> Court<'a> {
     fn state(
         &self,
         asked: &Asked,
+        pushed: Pushed<'_>,
         entry: &TypeEntry,
         version: Version,
         modified_at: Timestamp,
@@ -318,10 +330,10 @@ impl<'a> Court<'a> {
             accepted_at: self.ground.now,
             replica: Some(self.replica.clone()),
             deleted: asked.op == MutationOp::Delete,
-            data: asked.data.clone(),
+            data: pushed.data.map(Cow::into_owned),
             attachments,
         };
-        State::published(entry.feed_name(), asked.content, record)
+        State::published(entry.feed_name(), pushed.content, record)
     }
 
     /// A new state of a record. Where others refer to its type, or it to others, the rest of the batch sees it.
@@ -386,6 +398,11 @@ impl<'a> Court<'a> {
         self.states.push(state);
         published
     }
+}
+
+/// Whether a create brings a conflict entry that is there already.
+fn is_known_entry(contest: &Contest, entry: &TypeEntry) -> bool {
+    entry.name.as_str() == CONFLICT_TYPE && contest.op == MutationOp::Create && contest.current.is_some()
 }
 
 fn check_version(asked: &Asked, current: Option<&State>, replaces_its_base: bool) -> Result<(), Refusal> {

@@ -18,7 +18,7 @@ impl<'a> Court<'a> {
             self.promise(record);
         }
         let heard: Vec<Heard> = group.iter().map(|read| self.consider(read)).collect();
-        let Some(cause) = heard.iter().find(|heard| !is_taken(heard)).map(|heard| id_of(heard)) else {
+        let Some(cause) = heard.iter().find(|heard| !is_taken(heard)).map(id_of) else {
             self.forget_mark();
             return group.iter().zip(heard).map(|(read, heard)| self.keep(read, heard)).collect();
         };

@@ -4,12 +4,15 @@
 //! is decided against what it touches, one batch after another.
 
 mod decide;
+mod derive;
 mod fence;
+mod fields;
 mod groups;
 mod parents;
 mod read;
 
 pub use decide::decide;
+pub(crate) use derive::member;
 pub use parents::{Reference, TAKEN_ALONG, references};
 pub use read::read;
 
@@ -23,8 +26,9 @@ use fieldsync_schemas::id::{
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Refusal};
-use fieldsync_schemas::record::Attachment;
+use fieldsync_schemas::record::{Attachment, Data};
 use fieldsync_schemas::registry::Registry;
+use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -50,6 +54,8 @@ pub struct Batch {
     pub body: Hash,
     /// The mutations, in order.
     pub mutations: Vec<ReadMutation>,
+    /// The limits that it was read under.
+    pub limits: Limits,
 }
 
 /// A mutation, read and checked.
@@ -80,11 +86,13 @@ pub struct Asked {
     pub version: Version,
     /// When it was made, by the device's clock.
     pub modified_at: Timestamp,
-    /// The whole record; none for a delete.
+    /// The whole record; none for a delete, and for a patch.
     pub data: Option<Box<RawValue>>,
+    /// The patch of its base.
+    pub patch: Option<Data>,
     /// The files that the record refers to.
     pub attachments: Vec<Attachment>,
-    /// The hash of the record's content.
+    /// The hash of the record's content; of a patch, its own.
     pub content: Hash,
     /// The records that it refers to.
     pub references: Vec<Reference>,

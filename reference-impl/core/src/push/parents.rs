@@ -215,3 +215,78 @@ impl Kin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Campaigns take their doses along, doses their reactions; reactions keep their notes.
+    fn registry() -> Registry {
+        let entry = |name: &str, parent: Option<&str>, on_delete: &str| {
+            let parents: Vec<Value> =
+                parent.map(|parent| json!({"type": parent, "field": parent})).into_iter().collect();
+            json!({"name": name, "class": "transactional", "parents": parents, "merge": {"policy": "arrival-wins"},
+                "on_delete": on_delete})
+        };
+        let types = [
+            entry("campaign", None, "cascade"),
+            entry("dose", Some("campaign"), "cascade"),
+            entry("reaction", Some("dose"), "reject"),
+            entry("note", Some("reaction"), "reject"),
+        ];
+        serde_json::from_value(json!({ "types": types })).unwrap()
+    }
+
+    fn named(text: &str) -> RecordRef {
+        let (type_name, id) = text.split_once('/').unwrap();
+        RecordRef { type_name: type_name.parse().unwrap(), id: id.parse().unwrap() }
+    }
+
+    fn kin(families: &[(&str, &[&str])]) -> Kin {
+        let children = families
+            .iter()
+            .map(|(parent, children)| (named(parent), children.iter().map(|child| named(child)).collect()))
+            .collect();
+        Kin::new(HashMap::new(), children)
+    }
+
+    #[test]
+    fn what_goes_along_goes_children_first() {
+        let kin = kin(&[("campaign/a", &["dose/1", "dose/2"]), ("dose/1", &["reaction/x"])]);
+        let along = kin.taken_along(&registry(), &named("campaign/a")).unwrap();
+        assert_eq!(along, [named("reaction/x"), named("dose/1"), named("dose/2")]);
+    }
+
+    #[test]
+    fn a_child_that_is_kept_by_its_own_children_keeps_the_family() {
+        let kin = kin(&[("campaign/a", &["dose/1"]), ("dose/1", &["reaction/x"]), ("reaction/x", &["note/n"])]);
+        let refusal = kin.taken_along(&registry(), &named("campaign/a")).unwrap_err();
+        assert_eq!(refusal.code, ProblemCode::HasChildren);
+        assert!(refusal.detail.starts_with("note/n refers to reaction/x"), "{}", refusal.detail);
+    }
+
+    #[test]
+    fn one_delete_takes_only_so_many_along() {
+        let doses: Vec<String> = (0..=TAKEN_ALONG).map(|number| format!("dose/{number}")).collect();
+        let doses: Vec<&str> = doses.iter().map(String::as_str).collect();
+        let all = kin(&[("campaign/a", &doses)]).taken_along(&registry(), &named("campaign/a"));
+        assert_eq!(all.unwrap_err().code, ProblemCode::HasChildren);
+        let fewer = kin(&[("campaign/a", &doses[1..])]).taken_along(&registry(), &named("campaign/a"));
+        assert_eq!(fewer.unwrap().len(), TAKEN_ALONG);
+    }
+
+    #[test]
+    fn a_batch_sees_its_own_creates_and_what_it_failed_to_create() {
+        let mut kin = kin(&[]);
+        let reference =
+            |on_missing| [Reference { parent: named("campaign/a"), field: "campaign".to_owned(), on_missing }];
+        let dose = named("dose/1");
+        assert!(matches!(kin.check(&dose, &reference(OnMissing::Hold)), Err(Missing::Held(_))));
+        assert!(matches!(kin.check(&dose, &reference(OnMissing::Reject)), Err(Missing::Refused(_))));
+        kin.not_taken(named("campaign/a"), MutationId::new("m").unwrap());
+        assert!(matches!(kin.check(&dose, &reference(OnMissing::Reject)), Err(Missing::Skipped(_))));
+        kin.promise(&named("campaign/a"));
+        assert!(kin.check(&dose, &reference(OnMissing::Hold)).is_ok());
+    }
+}

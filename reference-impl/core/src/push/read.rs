@@ -5,14 +5,17 @@ use crate::attachment;
 use crate::data::{self, Checked};
 use crate::problem::Trouble;
 use crate::store::Hash;
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{MutationId, Version};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp, PushRequest, Refusal};
-use fieldsync_schemas::registry::Registry;
+use fieldsync_schemas::record::Data;
+use fieldsync_schemas::registry::{MergePolicy, Registry};
 use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -43,6 +46,7 @@ pub fn read(body: &[u8], limits: &Limits, registry: &Registry) -> Result<Batch, 
         epoch: request.epoch,
         body: Sha256::digest(body).into(),
         mutations,
+        limits: *limits,
     })
 }
 
@@ -76,20 +80,24 @@ fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Regis
 
 /// Checks a mutation as far as that goes without looking at anything stored, and hashes its content.
 fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, Result<Asked, Refusal>) {
-    let checked = mutation.data.as_deref().map(|data| data::check(data, limits)).transpose();
+    let limits = limits_of(&mutation, limits);
+    let checked = mutation.data.as_deref().map(|data| data::check(data, &limits)).transpose();
     let (cleaned, tree) = match checked {
         Ok(Some(Checked { text, tree })) => (Ok(Some(text)), Some(tree)),
         Ok(None) => (Ok(None), None),
         Err(refusal) => (Err(refusal), None),
     };
-    let entry = registry.entry(&mutation.type_name);
-    let references = match (&tree, entry) {
-        (Some(tree), Some(entry)) if !entry.parents.is_empty() => parents::references(entry, tree),
+    let patch = mutation.patch.as_deref().map(|patch| data::check_patch(patch, &limits)).transpose();
+    let entry = registry.entry(&mutation.type_name).filter(|entry| !entry.parents.is_empty());
+    let references = match (&tree, &patch, entry) {
+        (_, Ok(Some(patch)), Some(entry)) => parents::references(entry, &set_by(patch)),
+        (Some(tree), _, Some(entry)) => parents::references(entry, tree),
         _ => Ok(Vec::new()),
     };
-    let record_content = match &cleaned {
-        Ok(_) => data::content_hash_of_tree(tree, &mutation.attachments),
-        Err(_) => Sha256::digest(mutation.data.as_ref().map_or("", |data| data.get())).into(),
+    let record_content = match (&cleaned, &patch) {
+        (Ok(_), Ok(Some(patch))) => data::content_hash_of_tree(Some(Value::Object(patch.clone())), &[]),
+        (Ok(_), Ok(None)) => data::content_hash_of_tree(tree, &mutation.attachments),
+        _ => Sha256::digest(mutation.data.as_ref().or(mutation.patch.as_ref()).map_or("", |data| data.get())).into(),
     };
     let mut hash = Sha256::new();
     for part in [mutation.op.as_str(), mutation.type_name.as_str(), mutation.id.as_str()] {
@@ -99,19 +107,52 @@ fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, R
     hash.update(mutation.version.map_or(0, Version::get).to_be_bytes());
     hash.update(mutation.modified_at.map_or(0, Timestamp::as_millis).to_be_bytes());
     hash.update(record_content);
+    if mutation.patch.is_some() {
+        hash.update("patch");
+    }
     let content = hash.finalize().into();
-    (content, ask(mutation, cleaned, references, record_content, registry))
+    (content, ask(mutation, cleaned, patch, references, record_content, registry))
+}
+
+/// The members that a patch sets; what it clears refers to nothing.
+fn set_by(patch: &Data) -> Value {
+    Value::Object(
+        patch.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())).collect(),
+    )
+}
+
+/// A conflict entry holds up to three values, each of which may be as large as a record.
+fn limits_of(mutation: &Mutation, limits: &Limits) -> Limits {
+    match mutation.type_name.as_str() {
+        CONFLICT_TYPE => Limits {
+            record_bytes: limits.record_bytes.saturating_mul(4),
+            nesting: limits.nesting.saturating_add(1),
+            ..*limits
+        },
+        _ => *limits,
+    }
 }
 
 fn ask(
     mutation: Mutation,
     cleaned: Result<Option<Box<RawValue>>, Refusal>,
+    patch: Result<Option<Data>, Refusal>,
     references: Result<Vec<Reference>, Refusal>,
     content: Hash,
     registry: &Registry,
 ) -> Result<Asked, Refusal> {
     let missing = |member: &str| refuse(ProblemCode::Malformed, format!("a {} needs {member}", mutation.op));
+    let entry = registry.entry(&mutation.type_name);
+    let can_be_patched = mutation.op == MutationOp::Update
+        && mutation.data.is_none()
+        && entry.is_some_and(|entry| entry.merge.policy == MergePolicy::FieldMerge);
+    if mutation.patch.is_some() && entry.is_some() && !can_be_patched {
+        let detail = "a patch stands, in the place of `data`, in an update of a type with the policy field-merge";
+        return Err(refuse(ProblemCode::Malformed, detail.to_owned()));
+    }
+    let patch = patch?;
     let data = match mutation.op {
+        MutationOp::Update if patch.is_some() => None,
         MutationOp::Create | MutationOp::Update => Some(cleaned?.ok_or_else(|| missing("data"))?),
         MutationOp::Delete => None,
         MutationOp::Link => {
@@ -124,10 +165,15 @@ fn ask(
             return Err(refuse(ProblemCode::Malformed, format!("there is no op {op:?}")));
         }
     };
-    let Some(entry) = registry.entry(&mutation.type_name) else {
+    let Some(entry) = entry else {
         return Err(refuse(ProblemCode::UnknownType, format!("the registry has no type {}", mutation.type_name)));
     };
     mutation.attachments.iter().try_for_each(|one| attachment::check(one, entry))?;
+    if let (CONFLICT_TYPE, Some(data)) = (mutation.type_name.as_str(), &data)
+        && let Err(error) = serde_json::from_str::<ConflictEntry>(data.get())
+    {
+        return Err(refuse(ProblemCode::Malformed, format!("this is no conflict entry: {error}")));
+    }
     Ok(Asked {
         version: mutation.version.ok_or_else(|| missing("version"))?,
         modified_at: mutation.modified_at.ok_or_else(|| missing("modified_at"))?,
@@ -136,7 +182,8 @@ fn ask(
         op: mutation.op,
         record: RecordRef { type_name: mutation.type_name, id: mutation.id },
         base: mutation.base,
-        attachments: if data.is_some() { mutation.attachments } else { Vec::new() },
+        attachments: if data.is_some() || patch.is_some() { mutation.attachments } else { Vec::new() },
         data,
+        patch,
     })
 }

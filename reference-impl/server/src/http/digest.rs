@@ -81,6 +81,7 @@ impl Of {
             principal: &self.caller.principal,
             session: &self.session,
             registry: &data_set.hosted.registry,
+            profile: data_set.profile(),
             limits: &data_set.hosted.limits,
             cursors: &app.cursors,
             now: data_set.now(),

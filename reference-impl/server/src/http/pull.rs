@@ -30,6 +30,7 @@ pub(super) async fn pull(
         principal: &caller.principal,
         session: &session,
         registry: &data_set.hosted.registry,
+        profile: data_set.profile(),
         limits: &data_set.hosted.limits,
         cursors: &app.cursors,
         now: data_set.now(),

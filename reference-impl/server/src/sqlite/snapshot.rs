@@ -155,3 +155,52 @@ impl Snapshot for SqliteSnapshot {
         Ok(rows)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::domain_from_yaml;
+    use crate::sqlite::SqliteStore;
+    use fieldsync_core::data::content_hash;
+    use fieldsync_core::digest::bucket_of;
+    use fieldsync_core::store::{DataSetName, DataSetRow, State, Store};
+    use fieldsync_schemas::id::{Epoch, FeedName, RecordId};
+    use fieldsync_schemas::record::Record;
+    use serde_json::json;
+
+    const DOMAIN: &str = include_str!("../../../../fixtures/domain/version-wins.yaml");
+
+    fn state(number: u32) -> State {
+        let record = json!({"type": "observation", "id": format!("r-{number}"), "rev": format!("rev-{number}"),
+            "version": 1, "modified_at": "2026-11-20T08:00:00Z", "accepted_at": "2026-11-20T08:00:00Z",
+            "deleted": number % 7 == 0, "data": {"number": number}});
+        let record: Record = serde_json::from_str(&record.to_string()).unwrap();
+        State::published(FeedName::new("observation").unwrap(), content_hash(record.data.as_deref(), &[]), record)
+    }
+
+    #[tokio::test]
+    async fn a_bucket_in_parts_is_the_whole_bucket_and_no_tombstone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let name = DataSetName("version_wins".to_owned());
+        let row = DataSetRow::new(name.clone(), domain_from_yaml(DOMAIN).unwrap(), Epoch::new("e-1").unwrap());
+        store.put_data_set(&row, (0..1500).map(state).collect()).await.unwrap();
+        let mut wanted: Vec<String> =
+            (0..1500).filter(|number| number % 7 != 0).map(|number| format!("r-{number}")).collect();
+        wanted.retain(|id| bucket_of(id) == 7);
+        wanted.sort();
+        assert!(wanted.len() > 2, "there is something to walk through");
+
+        let feed = FeedName::new("observation").unwrap();
+        let mut snapshot = store.snapshot(&name).await.unwrap();
+        let mut found: Vec<String> = Vec::new();
+        loop {
+            let after = found.last().map(|id| RecordId::new(id.clone()).unwrap());
+            let part = snapshot.bucket(&feed, 7, after.as_ref(), 2).await.unwrap();
+            if part.is_empty() {
+                break;
+            }
+            found.extend(part.iter().map(|json| serde_json::from_str::<Record>(json).unwrap().id.to_string()));
+        }
+        assert_eq!(found, wanted);
+    }
+}
