@@ -85,7 +85,7 @@ pub fn serve_if_asked() -> Outcome {
         let grants = [(DataSetName(DATA_SET.to_owned()), Role::ReadWrite)];
         add_user(&*store, USER, PASSWORD, PasswordCost::default(), &grants).await?;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let running = Server::start(Settings::new(vec![domain(types)?]), Parts::standard(store), listener).await?;
+        let running = Server::start(Settings::new(vec![domain(types)?]), Parts::standard(store)?, listener).await?;
         println!("{}/{DATA_SET}", running.base_url());
         let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
         ended.await??;

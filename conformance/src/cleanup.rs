@@ -155,7 +155,7 @@ mod tests {
         add_user(&store, "amina", "a long password", PasswordCost::LEAST, &[grant]).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = Settings { password_cost: PasswordCost::LEAST, ..Settings::new(domains()) };
-        let server = Server::start(settings, Parts::standard(Arc::new(store)), listener).await.unwrap();
+        let server = Server::start(settings, Parts::standard(Arc::new(store)).unwrap(), listener).await.unwrap();
         let base = Url::parse(&server.base_url().to_string()).unwrap().join("version_wins").unwrap();
         let login = json!({"user": "amina", "password": "a long password"});
         let token = post(below(&base, "login"), "", login).await["access_token"].as_str().unwrap().to_owned();

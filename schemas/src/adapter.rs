@@ -9,7 +9,7 @@ use crate::open_enum::open_enum;
 use crate::pull::RecordRef;
 use crate::record::{Data, Record};
 use crate::registry::Profile;
-use crate::scenario::{FailureCause, Status};
+use crate::scenario::{FailureCause, FileStatus, Status};
 use serde::{Deserialize, Serialize};
 
 /// The greatest length of a line, in bytes, its end included.
@@ -27,6 +27,8 @@ pub enum AdapterRequest {
     Create(Create),
     /// Changes a record, or gives up the work on it.
     Edit(Edit),
+    /// Adds a file to a record. Only for clients that claim `attachments-proxied`.
+    Attach(Attach),
     /// Deletes a record.
     Delete(OfRecord),
     /// Syncs; answered when the sync has ended.
@@ -136,6 +138,24 @@ pub struct Edit {
     pub discard: bool,
 }
 
+/// `attach`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Attach {
+    /// Names the line.
+    pub id: u64,
+    /// The device.
+    pub device: String,
+    /// The record.
+    pub record: RecordRef,
+    /// The file's media type.
+    pub media_type: String,
+    /// Its bytes, in base64.
+    pub content: String,
+    /// Its bytes vanish from the device once it is attached, as when somebody empties a gallery.
+    #[serde(default, skip_serializing_if = "crate::record::is_false")]
+    pub lost: bool,
+}
+
 /// `delete`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OfRecord {
@@ -181,6 +201,9 @@ pub struct Set {
     /// Whether there is a network. Only for clients that claim `triggers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub online: Option<bool>,
+    /// Whether the network costs by the byte. Only for clients that claim `attachments-proxied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metered: Option<bool>,
     /// Somebody else logs in, or the same person anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<AdapterCredentials>,
@@ -193,7 +216,7 @@ pub struct Set {
 impl Set {
     /// Changes nothing yet.
     pub fn of(id: u64, device: String) -> Self {
-        Self { id, device, offset_ms: None, online: None, credentials: None, damage: None }
+        Self { id, device, offset_ms: None, online: None, metered: None, credentials: None, damage: None }
     }
 }
 
@@ -279,6 +302,8 @@ open_enum! {
         PasswordLogin = "password-login",
         /// It gets a new access token with a refresh token.
         TokenRefresh = "token-refresh",
+        /// Its records carry files, which it uploads and downloads.
+        AttachmentsProxied = "attachments-proxied",
         /// Its user makes records that go together or not at all.
         Groups = "groups",
         /// It is used while a sync runs: verbs other than `sync` are answered meanwhile.
@@ -346,6 +371,19 @@ pub struct ShownRecord {
     pub status: Option<Status>,
     /// The server's state as the device holds it, all members as it got them; null where it holds none.
     pub server: Option<Record>,
+    /// Its files, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ShownFile>,
+}
+
+/// A file of a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ShownFile {
+    /// Where it stands.
+    pub status: FileStatus,
+    /// Its bytes, in base64, where they are on the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
 }
 
 /// An entry of the conflict log.

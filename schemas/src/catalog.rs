@@ -5,8 +5,8 @@
 //! mistake. The committed files under `json/` are the open form.
 
 use crate::{
-    PROTOCOL_VERSION, adapter, conflict, control, digest, discovery, domain, event, login, problem, pull, push, record,
-    scenario, session,
+    PROTOCOL_VERSION, adapter, attachment, conflict, control, digest, discovery, domain, event, login, problem, pull,
+    push, record, scenario, session,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -68,6 +68,10 @@ messages! {
     "digest-answer", digest::DigestAnswer, "Answer to a digest";
     "bucket-request", digest::BucketRequest, "Bucket";
     "bucket-answer", digest::BucketAnswer, "Answer to a bucket";
+    "slot-request", attachment::SlotRequest, "Slot for a file";
+    "slot-answer", attachment::SlotAnswer, "Answer to a slot";
+    "complete-request", attachment::CompleteRequest, "End of an upload";
+    "complete-answer", attachment::CompleteAnswer, "Answer to the end of an upload";
     "conflict-entry", conflict::ConflictEntry, "Conflict entry";
     "problem", problem::Problem, "Problem";
     "domain", domain::Domain, "Domain file";

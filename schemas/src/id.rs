@@ -221,6 +221,10 @@ text_id!(
     }
 );
 text_id!(
+    /// The name of one upload, made by the server.
+    UploadId, "an upload id", "^[A-Za-z0-9_.:-]{1,128}$", 128, id_characters
+);
+text_id!(
     /// A capability of the protocol, such as `password-login`. Names that this version does not know are allowed.
     Capability, "a capability", "^[a-z][a-z0-9-]{0,63}$", 64, |text| {
         text.as_bytes()[0].is_ascii_lowercase()

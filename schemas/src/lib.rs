@@ -5,6 +5,7 @@
 //! interface.
 
 pub mod adapter;
+pub mod attachment;
 pub mod catalog;
 pub mod conflict;
 pub mod control;

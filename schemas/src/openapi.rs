@@ -138,6 +138,18 @@ fn operations() -> Vec<Operation> {
             .takes("bucket-request")
             .gives("bucket-answer")
             .fails(&[UnknownFeed, EpochMismatch]),
+        Operation::new("post", "/attachments", "slot", "attachments", "A slot for a file")
+            .told("Offered under the capability `attachments-proxied`.")
+            .login()
+            .takes("slot-request")
+            .gives("slot-answer")
+            .fails(&[ProblemCode::UnknownType, ProblemCode::AttachmentRefused]),
+        Operation::new("post", "/attachments/complete", "complete", "attachments", "The end of an upload")
+            .told("The bytes went to the upload's URL before, by the tus protocol 1.0.0.")
+            .login()
+            .takes("complete-request")
+            .gives("complete-answer")
+            .fails(&[ProblemCode::UploadGone, ProblemCode::UploadIncomplete, ProblemCode::AttachmentMismatch]),
         Operation::new("get", "/control", "control", "control", "The control verbs that this server offers")
             .told("A server that runs for tests may offer control, without a login and at a URL of its own choice.")
             .gives("control-description"),
@@ -189,6 +201,11 @@ fn status(code: &ProblemCode) -> (u16, &'static str) {
         ProblemCode::EpochMismatch => (409, "the data are of another epoch than the request"),
         ProblemCode::OutcomeExpired => (409, "the answer to an earlier batch is no longer known"),
         ProblemCode::CursorExpired => (410, "a tombstone after a cursor was purged"),
+        ProblemCode::UploadIncomplete => (409, "the upload lacks bytes"),
+        ProblemCode::UploadGone => (410, "there is no such upload, or it has expired"),
+        ProblemCode::UnknownType => (422, "there is no such type"),
+        ProblemCode::AttachmentRefused => (422, "the type's records do not carry such a file"),
+        ProblemCode::AttachmentMismatch => (422, "the bytes that came are not those of the attachment id"),
         ProblemCode::TooLarge => (413, "the body is above `body_bytes`"),
         ProblemCode::BatchTooLarge => (413, "the batch is above `batch_mutations`"),
         ProblemCode::UnsupportedMediaType => (415, "the body's media type is not `application/json`"),
@@ -248,6 +265,7 @@ pub fn document() -> Value {
             {"name": "session", "description": "Tokens, and who is logged in."},
             {"name": "push", "description": "From the device to the server."},
             {"name": "pull", "description": "From the server to the device."},
+            {"name": "attachments", "description": "Files, apart from the records that refer to them."},
             {"name": "control", "description": "What a test may ask of a server that runs for tests."},
         ],
         "paths": paths,

@@ -132,6 +132,21 @@ open_enum! {
         /// There is no such feed.
         UnknownFeed = "unknown-feed",
 
+        /// The type's records do not carry such a file: its media type or its length is not taken.
+        AttachmentRefused = "attachment-refused",
+        /// The upload is not at the offset that the request names.
+        OffsetMismatch = "offset-mismatch",
+        /// The upload lacks bytes.
+        UploadIncomplete = "upload-incomplete",
+        /// The bytes that came are not those of the attachment id.
+        AttachmentMismatch = "attachment-mismatch",
+        /// The file has no such bytes.
+        RangeNotSatisfiable = "range-not-satisfiable",
+        /// There is no such upload, or it has expired: ask for another slot.
+        UploadGone = "upload-gone",
+        /// The version of the tus protocol is not spoken here.
+        UnsupportedTusVersion = "unsupported-tus-version",
+
         /// There is no such type.
         UnknownType = "unknown-type",
         /// An update or a delete of a record that the server never had.

@@ -56,7 +56,7 @@ pub fn serve(args: ServeArgs, fault: impl FnOnce(Parts) -> Parts) -> Result<Exit
         let listener = tokio::net::TcpListener::bind(args.listen)
             .await
             .map_err(|error| CommandError::usage(format!("cannot listen on {}: {error}", args.listen)))?;
-        let parts = fault(Parts::standard(Arc::new(store)));
+        let parts = fault(Parts::standard(Arc::new(store)).map_err(CommandError::usage)?);
         let running = Server::start(settings, parts, listener).await.map_err(CommandError::usage)?;
         println!("serving {}", running.base_url());
         told_to_stop().await.map_err(CommandError::suite)?;

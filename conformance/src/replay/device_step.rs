@@ -110,6 +110,15 @@ impl Play<'_> {
         for (alias, changes) in step.edit.iter().flatten() {
             device.edit(&self.names.record(alias), self.names.fill_data(changes)).await.map_err(broke(name))?;
         }
+        for (alias, file) in step.attach.iter().flatten() {
+            let text = self.names.fill_plain(&file.text);
+            let media_type = file.media_type.as_deref().unwrap_or("image/jpeg");
+            let record = self.names.record(alias);
+            device.attach(&record, media_type, text.as_bytes(), file.lost).await.map_err(broke(name))?;
+        }
+        if let Some(metered) = step.metered {
+            device.set_metered(metered).await.map_err(broke(name))?;
+        }
         if let Some(alias) = &step.delete {
             device.delete(&self.names.record(alias)).await.map_err(broke(name))?;
         }
@@ -164,6 +173,22 @@ impl Play<'_> {
             };
             if let missed @ StepEnd::Missed(_) = self.expect(format!("what {name} shows of {alias}"), expected, got) {
                 return Ok(missed);
+            }
+        }
+        for (alias, wanted) in step.files.iter().flatten() {
+            let shown = device.files(&self.names.record(alias)).await.map_err(broke(name))?;
+            let got: Vec<Value> = shown
+                .into_iter()
+                .map(|file| match file.content {
+                    Some(bytes) => json!({"status": file.status, "text": String::from_utf8_lossy(&bytes)}),
+                    None => json!({"status": file.status}),
+                })
+                .collect();
+            let expected = self.names.fill(&json!(wanted));
+            self.checked();
+            if let Some((path, expected, got)) = crate::judge::matching::mismatch(&expected, Some(&json!(got))) {
+                let what = format!("{path} of the files of {alias}, as {name} shows them");
+                return Ok(StepEnd::Missed(Missed::new(what, expected, got)));
             }
         }
         for (alias, members) in step.holds.iter().flatten() {

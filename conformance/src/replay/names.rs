@@ -82,7 +82,7 @@ impl Names {
     }
 
     /// Puts values in the place of `${name}`, at every depth. A text that is nothing but `${name}` becomes the value.
-    /// `${x*3}` is `xxx`; `{$times: 3, item: ...}` is a list of three, in which `${#}` is the number of the item.
+    /// `${hash:one+two}` is the attachment id of `${one}${two}`; `${x*3}` is `xxx`; `{$times: 3, item: ...}` is a list of three, in which `${#}` is the number of the item.
     pub fn fill(&self, tree: &Value) -> Value {
         match tree {
             Value::String(text) => self.fill_text(text),
@@ -110,8 +110,16 @@ impl Names {
         }
     }
 
+    /// The attachment id of `hash:one+two`: of the text that these names stand for, one after the other.
+    fn hash_of(&self, name: &str) -> Option<String> {
+        let parts = name.strip_prefix(HASH)?.split('+');
+        let text: String = parts.map(|part| self.fill_plain(&format!("${{{part}}}"))).collect();
+        let hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(format!("sha256:{hex}"))
+    }
+
     fn fill_text(&self, text: &str) -> Value {
-        if let Some(name) = whole_name(text).filter(|name| long_text(name).is_none()) {
+        if let Some(name) = whole_name(text).filter(|name| long_text(name).is_none() && !name.starts_with(HASH)) {
             return self.value(name);
         }
         let mut filled = String::new();
@@ -119,7 +127,8 @@ impl Names {
         while let Some((before, after)) = rest.split_once("${") {
             let Some((name, tail)) = after.split_once('}') else { break };
             filled.push_str(before);
-            match long_text(name).map_or_else(|| self.value(name), Value::String) {
+            let made = long_text(name).or_else(|| self.hash_of(name));
+            match made.map_or_else(|| self.value(name), Value::String) {
                 Value::String(value) => filled.push_str(&value),
                 other => filled.push_str(&other.to_string()),
             }
@@ -160,6 +169,8 @@ fn unfill_text(text: &str, known: &[(String, String)]) -> String {
     text
 }
 
+/// What an attachment id is written with.
+const HASH: &str = "hash:";
 /// The longest text that a fixture can ask for, in bytes.
 const LONGEST_TEXT: usize = 64 << 20;
 
@@ -215,6 +226,8 @@ mod tests {
     fn what_is_long_is_written_short() {
         let names = Names::new("run 1".to_owned());
         assert_eq!(names.fill(&json!(["${ab*3}", "<${x*2}>", {"${y*2}": 1}])), json!(["ababab", "<xx>", {"yy": 1}]));
+        let hash = "sha256:38760eabb666e8e61ee628a17c4090cc50728e095ff24218119d51bd22475363";
+        assert_eq!(names.fill(&json!("${hash:a*2+b*1}")), json!(hash), "of aab");
         let item = json!({"id": "${fever}-${#}", "n": "${#}"});
         let filled = names.fill(&json!({"all": {"$times": 2, "item": item}}));
         let fever = names.value("fever");

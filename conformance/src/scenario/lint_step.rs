@@ -53,6 +53,9 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
     let members = [
         ("create", step.create.is_some()),
         ("edit", step.edit.is_some()),
+        ("attach", step.attach.is_some()),
+        ("files", step.files.is_some()),
+        ("metered", step.metered.is_some()),
         ("delete", step.delete.is_some()),
         ("discard", step.discard.is_some()),
         ("sync", step.sync.is_some()),
@@ -96,6 +99,8 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
         lint.use_alias(alias, &member, seen)?;
     }
     let named = step.edit.iter().flat_map(|all| all.keys());
+    let named = named.chain(step.attach.iter().flat_map(|all| all.keys()));
+    let named = named.chain(step.files.iter().flat_map(|all| all.keys()));
     let named = named.chain(step.reads.iter().flat_map(|all| all.keys()));
     let named = named.chain(step.holds.iter().flat_map(|all| all.keys()));
     let named = named.chain(step.status.iter().flat_map(|all| all.keys()));

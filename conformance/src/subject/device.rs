@@ -7,7 +7,7 @@ use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::{Data, Record};
-use fieldsync_schemas::scenario::{FailureCause, Status};
+use fieldsync_schemas::scenario::{FailureCause, FileStatus, Status};
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -106,6 +106,15 @@ pub struct Quarantined {
     pub code: String,
 }
 
+/// A file of a record, as a device shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShownFile {
+    /// Where it stands.
+    pub status: FileStatus,
+    /// Its bytes, where they are on the device.
+    pub content: Option<Vec<u8>>,
+}
+
 /// What a device shows at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
@@ -129,6 +138,18 @@ pub trait Device: Send + Sync {
     async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError>;
     /// Sets members of a record; null clears.
     async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError>;
+    /// Adds a file to a record; a lost one is gone from the device once it is attached. Only for a device with files.
+    async fn attach(&self, _: &RecordRef, _media_type: &str, _: &[u8], _lost: bool) -> Result<(), DeviceError> {
+        Err(DeviceError("the records of this device carry no files".to_owned()))
+    }
+    /// The files of a record.
+    async fn files(&self, _: &RecordRef) -> Result<Vec<ShownFile>, DeviceError> {
+        Ok(Vec::new())
+    }
+    /// Tells it whether the network costs by the byte. Only for a device with files.
+    async fn set_metered(&self, metered: bool) -> Result<(), DeviceError> {
+        Err(DeviceError(format!("a device without files cannot be told that metered is {metered}")))
+    }
     /// Deletes a record.
     async fn delete(&self, record: &RecordRef) -> Result<(), DeviceError>;
     /// Gives up the unsent or refused work on a record.

@@ -3,19 +3,21 @@
 use crate::replay::Restart;
 use crate::subject::client::Client;
 use crate::subject::device::{
-    Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping, Quarantined, Shown, SyncEnd,
+    Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping, Quarantined, Shown, ShownFile, SyncEnd,
 };
 use crate::subject::mortal::MortalStore;
 use crate::subject::server::{HttpServer, ServerAddress};
 use async_trait::async_trait;
-use fieldsync_client::{DeviceOptions, HttpTransport, MemoryStore, Timer, Transport, Triggers};
+use fieldsync_client::{
+    DeviceOptions, Files, FolderFiles, HttpTransport, MemoryFiles, MemoryStore, Timer, Transport, Triggers,
+};
 use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::device::{self, DeviceStore, Rules, StandardRules, SyncOutcome, Write};
 use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription, Altered, Damage};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
-use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
+use fieldsync_schemas::id::{Capability, GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Profile;
@@ -94,7 +96,7 @@ impl EmbeddedServer {
 async fn launch(folder: &Path, fault: &ServerFault, listener: TcpListener) -> Result<Running, EmbeddedError> {
     let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
     let store = SqliteStore::open_for_a_while(folder).map_err(|error| told(&error))?;
-    let parts = fault(Parts::standard(Arc::new(store)));
+    let parts = fault(Parts::standard(Arc::new(store)).map_err(|error| told(&error))?);
     let settings = Settings { control: true, password_cost: PasswordCost::LEAST, ..Settings::new(domains()) };
     Server::start(settings, parts, listener).await.map_err(|error| told(&error))
 }
@@ -128,6 +130,8 @@ pub struct DeviceParts {
     pub rules: Arc<dyn Rules>,
     /// The store.
     pub store: Arc<dyn DeviceStore>,
+    /// The bytes of its files.
+    pub files: Arc<dyn Files>,
     /// Sends its requests.
     pub transport: Arc<dyn Transport>,
     /// Where it sends them.
@@ -197,7 +201,7 @@ impl Devices for ReferenceDevices {
         let clock = Arc::new(ScenarioClock::new(setup.clock_offset_ms));
         let store = match &setup.keeping {
             // The store outlives the device's end in this process, so that memory is durable, too.
-            Keeping::Memory | Keeping::Durable => Store::Memory(Arc::new(MemoryStore::default())),
+            Keeping::Memory | Keeping::Durable => Store::memory(),
             Keeping::Folder(folder) => Store::Folder(folder.clone()),
         };
         let login = Mutex::new(credentials(&setup.credentials));
@@ -244,14 +248,25 @@ struct Life {
 /// Where a reference device keeps what it has.
 #[derive(Clone)]
 enum Store {
-    Memory(Arc<MemoryStore>),
+    Memory(Arc<MemoryStore>, Arc<MemoryFiles>),
     Folder(PathBuf),
 }
 
 impl Store {
+    fn memory() -> Self {
+        Store::Memory(Arc::default(), Arc::default())
+    }
+
+    fn files(&self) -> Result<Arc<dyn Files>, DeviceError> {
+        Ok(match self {
+            Store::Memory(_, files) => files.clone(),
+            Store::Folder(folder) => Arc::new(FolderFiles::open(&folder.join("files")).map_err(told)?),
+        })
+    }
+
     fn open(&self) -> Result<Arc<dyn DeviceStore>, DeviceError> {
         Ok(match self {
-            Store::Memory(memory) => memory.clone(),
+            Store::Memory(memory, _) => memory.clone(),
             Store::Folder(folder) => {
                 Arc::new(fieldsync_client::SqliteStore::open(&folder.join("device.sqlite")).map_err(told)?)
             }
@@ -279,10 +294,16 @@ impl ReferenceDevice {
     fn start(&self) -> Result<(), DeviceError> {
         let life = Arc::new(MortalStore::new(self.store().open()?));
         let store = life.clone();
+        let files = self.store().files()?;
         let base_url = self.setup.base_url.clone();
         let transport = Arc::new(HttpTransport::new(self.http.clone(), base_url.clone(), Duration::from_secs(10)));
-        let parts =
-            (self.fault)(DeviceParts { rules: Arc::new(StandardRules), store, transport, base_url: base_url.clone() });
+        let parts = (self.fault)(DeviceParts {
+            rules: Arc::new(StandardRules),
+            store,
+            files,
+            transport,
+            base_url: base_url.clone(),
+        });
         let triggers = self.setup.triggers.as_ref().map(|triggers| Triggers {
             interval: Duration::from_millis(triggers.interval_ms),
             online: triggers.online,
@@ -290,12 +311,14 @@ impl ReferenceDevice {
         let options = DeviceOptions {
             credentials: locked(&self.login).clone(),
             store: parts.store,
+            files: parts.files,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             timer: self.clock.clone(),
             transport: Some(parts.transport),
             rules: parts.rules,
             page_limit: *self.page.read().unwrap_or_else(PoisonError::into_inner),
+            capabilities: [Capability::new("attachments-proxied").expect("a constant that is a capability")].into(),
             batch_limit: self.setup.batch,
             replica: self.setup.replica.clone(),
             triggers,
@@ -393,6 +416,28 @@ impl Device for ReferenceDevice {
         self.device()?.edit(record, changes).map_err(told)
     }
 
+    async fn attach(&self, record: &RecordRef, media_type: &str, bytes: &[u8], lost: bool) -> Result<(), DeviceError> {
+        let id = self.device()?.attach(record, media_type, bytes).map_err(told)?;
+        if lost {
+            self.store().files()?.lose(&id).map_err(told)?;
+        }
+        Ok(())
+    }
+
+    async fn files(&self, record: &RecordRef) -> Result<Vec<ShownFile>, DeviceError> {
+        let device = self.device()?;
+        let mut shown = Vec::new();
+        for file in device.files(record).map_err(told)? {
+            let content = device.file(&file.attachment.id).map_err(told)?;
+            shown.push(ShownFile { status: file.status, content });
+        }
+        Ok(shown)
+    }
+
+    async fn set_metered(&self, metered: bool) -> Result<(), DeviceError> {
+        self.device()?.set_metered(metered).map_err(told)
+    }
+
     async fn delete(&self, record: &RecordRef) -> Result<(), DeviceError> {
         self.device()?.delete(record).map_err(told)
     }
@@ -483,11 +528,12 @@ impl Device for ReferenceDevice {
 
     async fn become_clone_of(&self, other: &dyn Device) -> Result<(), DeviceError> {
         let other = other.as_any().downcast_ref::<ReferenceDevice>().map(ReferenceDevice::store);
-        let Some(Store::Memory(memory)) = other else {
+        let Some(Store::Memory(memory, files)) = other else {
             return Err(told("the store of the other device cannot be copied"));
         };
         self.stop();
-        *self.store.write().unwrap_or_else(PoisonError::into_inner) = Store::Memory(Arc::new(memory.copied()));
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) =
+            Store::Memory(Arc::new(memory.copied()), Arc::new(files.copied()));
         self.start()
     }
 

@@ -59,8 +59,12 @@ impl Route {
 
 impl Place {
     pub(super) fn kind(&self, method: &Method) -> CallKind {
-        if !self.below_base {
-            return CallKind::Any;
+        // Only uploads have these methods, and the server chooses their URLs.
+        match *method {
+            Method::HEAD => return CallKind::Offset,
+            Method::PATCH => return CallKind::Upload,
+            _ if !self.below_base => return CallKind::Any,
+            _ => {}
         }
         let path = self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path);
         match (method, path) {
@@ -70,6 +74,9 @@ impl Place {
             (&Method::POST, "/refresh") => CallKind::Refresh,
             (&Method::POST, "/push") => CallKind::Push,
             (&Method::POST, "/pull") => CallKind::Pull,
+            (&Method::POST, "/attachments") => CallKind::Slot,
+            (&Method::POST, "/attachments/complete") => CallKind::Complete,
+            (&Method::GET, path) if path.starts_with("/attachments/") => CallKind::Download,
             (&Method::POST, "/digest") => CallKind::Digest,
             (&Method::POST, "/bucket") => CallKind::Bucket,
             _ => CallKind::Any,
@@ -96,6 +103,11 @@ mod tests {
             (Method::GET, "/ds/a/session?x=1", CallKind::Session),
             (Method::POST, "/ds/a/push", CallKind::Push),
             (Method::POST, "/ds/a/pull", CallKind::Pull),
+            (Method::POST, "/ds/a/attachments", CallKind::Slot),
+            (Method::POST, "/ds/a/attachments/complete", CallKind::Complete),
+            (Method::GET, "/ds/a/attachments/sha256:00", CallKind::Download),
+            (Method::HEAD, "/elsewhere/u-1", CallKind::Offset),
+            (Method::PATCH, "/ds/a/uploads/u-1", CallKind::Upload),
             (Method::GET, "/ds/a/pull", CallKind::Any),
             (Method::POST, "/ds/ab/pull", CallKind::Any),
             (Method::GET, "/.well-known/fieldsync", CallKind::Any),

@@ -74,6 +74,10 @@ pub fn examine(exchanges: &[SeenExchange], forms: Forms) -> Vec<WireFinding> {
 /// What is wrong with the messages of one exchange, as number 0.
 pub(super) fn examine_one(seen: &SeenExchange, forms: Forms) -> Vec<WireFinding> {
     let mut found = Vec::new();
+    // At the URL of an upload tus is spoken.
+    if matches!(seen.kind, CallKind::Offset | CallKind::Upload) {
+        return found;
+    }
     if seen.caller == Caller::Device && !seen.copy {
         request(seen, forms.device, &mut Findings { side: Actor::Device, found: &mut found });
     }
@@ -111,9 +115,12 @@ fn request(seen: &SeenExchange, form: Form, findings: &mut Findings<'_>) {
         CallKind::Refresh => "refresh-request",
         CallKind::Push => "push-request",
         CallKind::Pull => "pull-request",
+        CallKind::Slot => "slot-request",
+        CallKind::Complete => "complete-request",
         CallKind::Digest => "digest-request",
         CallKind::Bucket => "bucket-request",
-        CallKind::Discovery | CallKind::Session | CallKind::Any => "",
+        CallKind::Discovery | CallKind::Session => "",
+        CallKind::Offset | CallKind::Upload | CallKind::Download | CallKind::Any => "",
     };
     // Discovery is how a device learns the versions, so it needs to name none.
     if seen.below_base && seen.kind != CallKind::Discovery && header(&seen.request_headers, VERSION_HEADER).is_none() {
@@ -178,6 +185,9 @@ fn check_answer(seen: &SeenExchange, answer: &Answer, form: Form, findings: &mut
         CallKind::Session => "session",
         CallKind::Push => "push-answer",
         CallKind::Pull => "pull-answer",
+        CallKind::Slot => "slot-answer",
+        CallKind::Complete => "complete-answer",
+        CallKind::Offset | CallKind::Upload | CallKind::Download => return,
         CallKind::Digest => "digest-answer",
         CallKind::Bucket => "bucket-answer",
         CallKind::Any if is_well_known(seen) => "well-known",

@@ -3,6 +3,8 @@
 //! Every event is handled under a lock that is never held over the network: so records can be read and changed while
 //! a sync waits for its answer.
 
+use crate::files::{Files, MemoryFiles};
+use crate::transfers::{self, Carried, CarryError};
 use crate::transport::{HttpTransport, Transport};
 use crate::triggers::{Occasions, Triggers, start_syncs};
 use crate::world::{RandomIds, SystemClock, SystemTimer, Timer};
@@ -16,11 +18,11 @@ use fieldsync_core::device::{
 };
 use fieldsync_core::merge;
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{Capability, GroupId, MutationId, RecordId, ReplicaId, TypeName, Version};
+use fieldsync_schemas::id::{AttachmentId, Capability, GroupId, MutationId, RecordId, ReplicaId, TypeName, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::MutationOp;
-use fieldsync_schemas::record::{Data, Record};
-use fieldsync_schemas::scenario::{FailureCause, Status};
+use fieldsync_schemas::record::{Attachment, Data, Record};
+use fieldsync_schemas::scenario::{FailureCause, FileStatus, Status};
 use fieldsync_schemas::time::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +40,8 @@ pub struct DeviceOptions {
     pub credentials: Credentials,
     /// What keeps its records.
     pub store: Arc<dyn DeviceStore>,
+    /// What keeps its files.
+    pub files: Arc<dyn Files>,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
     /// Makes its ids.
@@ -58,6 +62,8 @@ pub struct DeviceOptions {
     pub replica: Option<ReplicaId>,
     /// How long it waits for a whole answer.
     pub request_timeout: Duration,
+    /// Whether the network costs by the byte: files do not come down.
+    pub metered: bool,
     /// What it knows besides the core.
     pub capabilities: BTreeSet<Capability>,
     /// When it starts a sync by itself; only when it is asked to where absent.
@@ -71,6 +77,7 @@ impl DeviceOptions {
             base_url,
             credentials: Credentials::default(),
             store: Arc::new(MemoryStore::default()),
+            files: Arc::new(MemoryFiles::default()),
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
             timer: Arc::new(SystemTimer),
@@ -81,6 +88,7 @@ impl DeviceOptions {
             batch_limit: None,
             replica: None,
             request_timeout: Duration::from_secs(60),
+            metered: false,
             capabilities: BTreeSet::new(),
             triggers: None,
         }
@@ -96,6 +104,17 @@ pub struct Shown {
     pub deleted: bool,
     /// The server's state, as the device holds it.
     pub server: Option<Record>,
+}
+
+/// A file of a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShownFile {
+    /// The file, as the record names it.
+    pub attachment: Attachment,
+    /// Where it stands.
+    pub status: FileStatus,
+    /// Whether its bytes are here.
+    pub is_here: bool,
 }
 
 /// A mutation in the outbox.
@@ -191,6 +210,35 @@ impl Device {
     /// Sets members of a record; null clears.
     pub fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError> {
         self.local(LocalChange::Edit { record: record.clone(), changes })
+    }
+
+    /// Adds a file to a record. Its bytes are kept before the record names it.
+    pub fn attach(&self, record: &RecordRef, media_type: &str, bytes: &[u8]) -> Result<AttachmentId, DeviceError> {
+        let id = self.0.options.files.put(bytes)?;
+        let (bytes, media_type) = (bytes.len() as u64, media_type.to_owned());
+        let attachment = Attachment { id: id.clone(), bytes, media_type, state: None };
+        self.local(LocalChange::Attach { record: record.clone(), attachment })?;
+        Ok(id)
+    }
+
+    /// The files of a record.
+    pub fn files(&self, record: &RecordRef) -> Result<Vec<ShownFile>, StoreError> {
+        let stored = self.0.options.store.record(record)?.unwrap_or_default();
+        let is_here = |id: &AttachmentId| self.0.options.files.has(id).unwrap_or(false);
+        let files = self.0.machine().files(record, &stored, is_here).into_iter();
+        Ok(files
+            .map(|(attachment, status)| ShownFile { is_here: is_here(&attachment.id), attachment, status })
+            .collect())
+    }
+
+    /// The bytes of a file; nothing where it is not here.
+    pub fn file(&self, id: &AttachmentId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.options.files.read(id, 0, u64::MAX)
+    }
+
+    /// Tells the device whether the network costs by the byte. Where it does, files do not come down.
+    pub fn set_metered(&self, metered: bool) -> Result<(), DeviceError> {
+        self.0.step(Event::Metered(metered)).map(drop)
     }
 
     /// Deletes a record.
@@ -375,9 +423,11 @@ impl Inner {
             event = match self.step(event) {
                 Ok(Next::Send(call)) => {
                     tracing::debug!(kind = ?call.kind, "sending");
-                    match self.transport.send(call).await {
-                        Ok(answer) => Event::Answered(answer),
-                        Err(failure) => Event::Lost(failure.to_string()),
+                    match transfers::carry(&*self.transport, &*self.options.files, call).await {
+                        Ok(Carried::Answered(answer)) => Event::Answered(answer),
+                        Ok(Carried::FileMissing) => Event::FileMissing,
+                        Err(CarryError::Network(failure)) => Event::Lost(failure.to_string()),
+                        Err(CarryError::Store(error)) => return failed(error.to_string()),
                     }
                 }
                 Ok(Next::Wait(time)) => {
@@ -400,6 +450,7 @@ fn restore(options: &DeviceOptions) -> Result<Machine, DeviceError> {
     let settings = Settings {
         page_limit: options.page_limit,
         batch_limit: options.batch_limit,
+        metered: options.metered,
         capabilities: options.capabilities.clone(),
     };
     Ok(Machine::restore(options.store.load()?, settings, options.credentials.clone()))

@@ -2,7 +2,7 @@
 //! on its own.
 
 use fieldsync_core::device::DeviceStore;
-use fieldsync_core::device::store::{OwnCopy, Saved, ServerCopy, StoreError, StoredRecord, Write};
+use fieldsync_core::device::store::{OwnCopy, Saved, ServerCopy, StoreError, StoredRecord, Upload, Write};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
@@ -20,6 +20,10 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS resyncs (feed TEXT PRIMARY KEY, resync TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS quarantine (
         type TEXT NOT NULL, id TEXT NOT NULL, one TEXT NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS uploads (
+        type TEXT NOT NULL, id TEXT NOT NULL, file TEXT NOT NULL, upload TEXT NOT NULL,
+        PRIMARY KEY (type, id, file)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS wanted (file TEXT PRIMARY KEY, attachment TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS kept (number INTEGER PRIMARY KEY, one TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS conflicts (id TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS records (
@@ -80,6 +84,8 @@ impl DeviceStore for SqliteStore {
                 session: single(&connection, "session")?,
                 marks: single(&connection, "marks")?.unwrap_or_default(),
                 quarantine: all(&connection, "SELECT one FROM quarantine ORDER BY type, id")?,
+                uploads: all(&connection, "SELECT upload FROM uploads ORDER BY type, id, file")?,
+                wanted: all(&connection, "SELECT attachment FROM wanted ORDER BY file")?,
                 kept: all(&connection, "SELECT one FROM kept ORDER BY number")?,
             })
         };
@@ -207,6 +213,21 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
         Write::Conflict(id, entry) => {
             run("INSERT OR IGNORE INTO conflicts (id, entry) VALUES (?1, ?2)", &[&id.as_str(), &entry.get()])
         }
+        Write::Upload(upload) => {
+            let Upload { record, attachment, .. } = &**upload;
+            run(
+                "INSERT OR REPLACE INTO uploads (type, id, file, upload) VALUES (?1, ?2, ?3, ?4)",
+                &[&record.type_name.as_str(), &record.id.as_str(), &attachment.id.as_str(), &json(upload)?],
+            )
+        }
+        Write::UploadGone((record, file)) => run(
+            "DELETE FROM uploads WHERE type = ?1 AND id = ?2 AND file = ?3",
+            &[&record.type_name.as_str(), &record.id.as_str(), &file.as_str()],
+        ),
+        Write::Wanted(file) => {
+            run("INSERT OR REPLACE INTO wanted (file, attachment) VALUES (?1, ?2)", &[&file.id.as_str(), &json(file)?])
+        }
+        Write::WantedGone(file) => run("DELETE FROM wanted WHERE file = ?1", &[&file.as_str()]),
         Write::Kept(kept) => {
             run("INSERT OR REPLACE INTO kept (number, one) VALUES (?1, ?2)", &[&(kept.number as i64), &json(kept)?])
         }

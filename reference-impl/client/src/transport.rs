@@ -1,14 +1,20 @@
 //! The one place that sends a request. What is not a whole answer is no answer.
 
 use async_trait::async_trait;
-use fieldsync_core::device::{Answer, Call};
+use fieldsync_core::device::{Answer, Call, Transfer};
 use fieldsync_schemas::{PROTOCOL_VERSION, VERSION_HEADER};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE, RETRY_AFTER,
+};
 use std::time::Duration;
 use url::Url;
 
 /// The most bytes that a device reads of one answer, decompressed.
 pub const LONGEST_ANSWER: usize = 64 << 20;
+
+const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const TUS_VERSION: &str = "1.0.0";
+const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 
 /// Why a call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,32 +52,65 @@ impl HttpTransport {
         Self { http, base_url, timeout }
     }
 
-    fn request(&self, call: &Call) -> reqwest::RequestBuilder {
-        let mut url = self.base_url.clone();
-        url.set_path(&format!("{}{}", self.base_url.path().trim_end_matches('/'), call.path));
-        let mut request = match &call.body {
-            Some(body) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.clone()),
-            None => self.http.get(url),
+    /// An upload's URL resolves against the base URL. The token goes to the server that gave it, and nowhere else.
+    fn url(&self, call: &Call) -> Result<Url, String> {
+        let base = &self.base_url;
+        let url = match call.transfer {
+            Some(Transfer::Ask | Transfer::Append { .. }) => {
+                base.join(&call.path).map_err(|error| format!("{:?} is no URL: {error}", call.path))?
+            }
+            _ => {
+                let mut url = base.clone();
+                url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), call.path));
+                url
+            }
+        };
+        let is_the_servers = url.origin() == base.origin();
+        is_the_servers.then_some(url).ok_or_else(|| "the URL leads to another server".to_owned())
+    }
+
+    fn request(&self, call: &Call) -> Result<reqwest::RequestBuilder, String> {
+        let url = self.url(call)?;
+        let mut request = match (&call.transfer, &call.body) {
+            (Some(Transfer::Ask), _) => self.http.head(url).header(TUS_RESUMABLE, TUS_VERSION),
+            (Some(Transfer::Append { offset, .. }), _) => self
+                .http
+                .patch(url)
+                .header(TUS_RESUMABLE, TUS_VERSION)
+                .header(UPLOAD_OFFSET, *offset)
+                .header(CONTENT_TYPE, "application/offset+octet-stream")
+                .body(call.bytes.clone()),
+            (Some(Transfer::Part { first, last, .. }), _) => {
+                self.http.get(url).header(RANGE, format!("bytes={first}-{last}"))
+            }
+            (_, Some(body)) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.clone()),
+            (_, None) => self.http.get(url),
         };
         if let Some(token) = &call.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        request
-            .header(VERSION_HEADER, PROTOCOL_VERSION)
-            .header(ACCEPT, "application/json, application/problem+json")
-            .timeout(self.timeout)
+        let accepted = match call.transfer {
+            Some(Transfer::Part { .. }) => "*/*",
+            _ => "application/json, application/problem+json",
+        };
+        Ok(request.header(VERSION_HEADER, PROTOCOL_VERSION).header(ACCEPT, accepted).timeout(self.timeout))
     }
 }
 
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, call: Call) -> Result<Answer, NetworkFailure> {
-        let failed = |reason: String| NetworkFailure { doing: format!("{} {}", method(&call), call.path), reason };
+        let doing = format!("{} {}", method(&call), call.path);
+        let failed = |reason: String| NetworkFailure { doing: doing.clone(), reason };
         let told = |error: reqwest::Error| failed(in_full(&error.without_url()));
-        let mut response = self.request(&call).send().await.map_err(told)?;
-        let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let mut response = self.request(&call).map_err(failed)?.send().await.map_err(told)?;
+        let header =
+            |name: HeaderName| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let mut media_type = header(CONTENT_TYPE).map(|text| text.split(';').next().unwrap_or("").trim().to_owned());
         let retry_after = header(RETRY_AFTER).map(|text| text.trim().parse().unwrap_or(u64::MAX));
+        let upload_offset = header(UPLOAD_OFFSET).and_then(|text| text.parse().ok());
+        let range_start =
+            header(CONTENT_RANGE).and_then(|text| text.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
         let status = response.status().as_u16();
         let mut body = Vec::new();
         loop {
@@ -90,12 +129,17 @@ impl Transport for HttpTransport {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, media_type, retry_after, body })
+        Ok(Answer { retry_after, upload_offset, range_start, ..Answer::new(status, media_type, body) })
     }
 }
 
 fn method(call: &Call) -> &'static str {
-    if call.body.is_some() { "POST" } else { "GET" }
+    match call.transfer {
+        Some(Transfer::Ask) => "HEAD",
+        Some(Transfer::Append { .. }) => "PATCH",
+        _ if call.body.is_some() => "POST",
+        _ => "GET",
+    }
 }
 
 /// An error with all its causes.

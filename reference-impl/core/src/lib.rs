@@ -3,6 +3,7 @@
 //! The server's half: a batch is read ([`push::read`]), what it touches is loaded, it is decided ([`push::decide`]),
 //! and what was decided is committed; a pull is answered from one snapshot ([`pull::answer`]).
 
+pub mod attachment;
 pub mod canonical;
 pub mod clock;
 pub mod conflict;

@@ -4,15 +4,16 @@
 //! so [`Store::load`] and [`Store::commit`] are never interleaved; pages are read beside them, each answer at one
 //! [`Snapshot`].
 
+use crate::attachment::RecordFiles;
 use crate::digest::Buckets;
 use crate::epoch::Epochs;
 use async_trait::async_trait;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{
-    BatchToken, Epoch, FeedName, MutationId, Principal, RecordId, ReplicaId, Rev, Seq, TypeName, Version,
+    AttachmentId, BatchToken, Epoch, FeedName, MutationId, Principal, RecordId, ReplicaId, Rev, Seq, TypeName, Version,
 };
 use fieldsync_schemas::pull::RecordRef;
-use fieldsync_schemas::record::Record;
+use fieldsync_schemas::record::{AttachmentState, Record};
 use fieldsync_schemas::session::Role;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::value::RawValue;
@@ -166,6 +167,8 @@ pub struct Touched {
     pub records: Vec<RecordRef>,
     /// The states that they were made on.
     pub bases: Vec<Rev>,
+    /// The files that they put into records.
+    pub attachments: Vec<AttachmentId>,
     /// The records that they refer to.
     pub parents: Vec<RecordRef>,
     /// Those that they delete, where others may refer to them.
@@ -183,6 +186,8 @@ pub struct Loaded {
     pub bases: HashMap<Rev, State>,
     /// The mutations that are decided.
     pub decided: HashMap<MutationId, Decided>,
+    /// The files that are there and open to the principal.
+    pub open: HashSet<AttachmentId>,
     /// How the records stand that are referred to.
     pub parents: HashMap<RecordRef, Standing>,
     /// The live children of the heads of families, and of those that they take along.
@@ -210,6 +215,9 @@ impl Loaded {
                     self.bases.insert(before.rev.clone(), before);
                 }
             }
+            let arrived = commit.files.iter().flat_map(|files| &files.attachments);
+            let arrived = arrived.filter(|attachment| attachment.state == Some(AttachmentState::Stored));
+            self.open.extend(arrived.map(|attachment| attachment.id.clone()));
             if commit.principal != touched.principal {
                 continue;
             }
@@ -238,6 +246,8 @@ pub struct Commit {
     pub links: Vec<Link>,
     /// The mutations that were decided.
     pub decided: Vec<Decided>,
+    /// The files of the new states, of types that may carry some.
+    pub files: Vec<RecordFiles>,
     /// The place of the batch among all that the data set took in.
     pub accepted_seq: u64,
     /// The replica with its new answer.

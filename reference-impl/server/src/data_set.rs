@@ -27,6 +27,7 @@ const CAPABILITIES: &[&str] = &[
     "restore",
     "derived-fields",
     "digest",
+    "attachments-proxied",
 ];
 
 /// A domain with all that is made from it; shared by the data sets that host it.

@@ -10,6 +10,7 @@
 mod account;
 mod auth;
 mod backed_up;
+pub mod blobs;
 mod data_set;
 mod domain;
 pub mod http;
@@ -23,6 +24,7 @@ mod writer;
 
 pub use account::{AddUserError, add_user};
 pub use auth::PasswordCost;
+pub use blobs::Blobs;
 pub use domain::{DomainFileError, domain_from_yaml};
 pub use machine::{MachineClock, RandomIds};
 pub use rules::{CoreRules, DecideRule, PullRule, ReadPushRule, Rules};

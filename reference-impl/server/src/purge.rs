@@ -1,7 +1,10 @@
 //! Forgets tombstones whose days are over.
 
+use crate::blobs::BlobError;
 use crate::data_set::{DataSet, DataSets};
-use fieldsync_core::store::Store;
+use crate::server::Parts;
+use fieldsync_core::attachment::GRACE;
+use fieldsync_core::store::{Store, StoreError};
 use fieldsync_schemas::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +14,38 @@ const EVERY: Duration = Duration::from_secs(3600);
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Purges every hour, for ever.
-pub(crate) async fn purge_old(store: Arc<dyn Store>, data_sets: Arc<DataSets>) {
+pub(crate) async fn purge_old(parts: Parts, data_sets: Arc<DataSets>) {
     let mut hours = tokio::time::interval_at(Instant::now() + EVERY, EVERY);
     loop {
         hours.tick().await;
         for data_set in data_sets.all() {
-            purge(&*store, &data_set).await;
+            purge(&*parts.store, &data_set).await;
+            if let Err(error) = collect_files(&parts, &data_set).await {
+                tracing::error!(%error, data_set = data_set.name.0, "old files were not collected");
+            }
         }
     }
+}
+
+/// Why old files were not collected.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CollectError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+}
+
+/// Deletes the files of a data set that no record has referred to for the grace, and what came of expired uploads.
+pub(crate) async fn collect_files(parts: &Parts, data_set: &DataSet) -> Result<(), CollectError> {
+    let now = data_set.now();
+    let grace = i64::try_from(GRACE.as_millis()).unwrap_or(i64::MAX);
+    let before = Timestamp::from_millis(now.as_millis().saturating_sub(grace));
+    for upload in parts.attachments.expire(&data_set.name, now).await? {
+        parts.blobs.uploads().forget(upload.as_str()).await?;
+    }
+    let choose = || async { Ok::<_, CollectError>(parts.attachments.collect(&data_set.name, before).await?) };
+    parts.blobs.collect(choose).await
 }
 
 /// Purges one data set: of each type whose tombstones have a life, those that are older, by the data set's clock.

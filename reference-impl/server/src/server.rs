@@ -2,6 +2,7 @@
 
 use crate::auth::{Auth, PasswordCost};
 use crate::backed_up;
+use crate::blobs::Blobs;
 use crate::data_set::{DataSet, DataSets, Hosted};
 use crate::domain::DomainFileError;
 use crate::http::{self, App, Control};
@@ -9,8 +10,10 @@ use crate::listen::{self, Phase};
 use crate::machine::{MachineClock, RandomIds};
 use crate::purge;
 use crate::rules::Rules;
+use crate::sqlite::SqliteStore;
 use crate::writer::BatchWriter;
 use axum::Router;
+use fieldsync_core::attachment::AttachmentStore;
 use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::cursor::CursorKey;
 use fieldsync_core::policy::PolicyTable;
@@ -32,6 +35,10 @@ pub type WireLayer = dyn Fn(Router) -> Router + Send + Sync;
 pub struct Parts {
     /// The storage.
     pub store: Arc<dyn Store>,
+    /// What is kept of files besides their bytes.
+    pub attachments: Arc<dyn AttachmentStore>,
+    /// The bytes of files.
+    pub blobs: Arc<Blobs>,
     /// The machine's clock.
     pub clock: Arc<dyn Clock>,
     /// Makes revs, tokens and request ids.
@@ -45,16 +52,18 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The parts as they are meant to be, over this storage.
-    pub fn standard(store: Arc<dyn Store>) -> Self {
-        Self {
+    /// The parts as they are meant to be, over this storage, with files in its folder.
+    pub fn standard(store: Arc<SqliteStore>) -> std::io::Result<Self> {
+        Ok(Self {
+            attachments: store.clone(),
+            blobs: Arc::new(Blobs::in_folder(&store.dir().join("attachments"))?),
             store,
             clock: Arc::new(MachineClock),
             ids: Arc::new(RandomIds),
             policies: PolicyTable::standard(),
             rules: Rules::default(),
             layer: None,
-        }
+        })
     }
 }
 
@@ -133,8 +142,13 @@ impl Server {
             .await
             .map_err(|error| StartError::Logins(error.to_string()))?;
         let cursors = CursorKey::new(parts.store.secret("cursors").await?);
-        let (writer, deciding) =
-            BatchWriter::new(parts.store.clone(), parts.rules.clone(), parts.policies.clone(), parts.ids.clone());
+        let (writer, deciding) = BatchWriter::new(
+            parts.store.clone(),
+            parts.attachments.clone(),
+            parts.rules.clone(),
+            parts.policies.clone(),
+            parts.ids.clone(),
+        );
         let (phase, watched) = watch::channel(Phase::Serving);
         let phase = Arc::new(phase);
         let control = settings.control.then(|| {
@@ -144,7 +158,7 @@ impl Server {
             Control::new(hosted, kill)
         });
         let (purging, watching) = (
-            purge::purge_old(parts.store.clone(), data_sets.clone()),
+            purge::purge_old(parts.clone(), data_sets.clone()),
             backed_up::watch(parts.store.clone(), data_sets.clone()),
         );
         let beside = async { tokio::join!(purging, watching) };

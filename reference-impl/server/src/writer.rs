@@ -5,14 +5,16 @@
 
 use crate::data_set::DataSet;
 use crate::rules::Rules;
+use fieldsync_core::attachment::{AttachmentStore, Blob};
 use fieldsync_core::clock::Ids;
 use fieldsync_core::policy::PolicyTable;
 use fieldsync_core::problem::Trouble;
 use fieldsync_core::push::{Batch, Decision, Ground};
-use fieldsync_core::store::{Commit, DataSetName, Loaded, Store, Touched};
-use fieldsync_schemas::id::Principal;
+use fieldsync_core::store::{Commit, DataSetName, Loaded, Store, StoreError, Touched};
+use fieldsync_schemas::id::{AttachmentId, Principal};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::session::Role;
+use fieldsync_schemas::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -39,8 +41,19 @@ struct Job {
     answer: oneshot::Sender<Answer>,
 }
 
+/// A file that a principal has now, and who waits to hear that it is written down.
+struct Arrival {
+    data_set: DataSetName,
+    principal: Principal,
+    id: AttachmentId,
+    blob: Blob,
+    now: Timestamp,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
 enum Message {
     Decide(Box<Job>),
+    Arrive(Box<Arrival>),
     Hold(DataSetName),
     Release(DataSetName),
 }
@@ -55,12 +68,13 @@ impl BatchWriter {
     /// The way to the task, and the task itself, which ends when nobody can reach it any more.
     pub(crate) fn new(
         store: Arc<dyn Store>,
+        attachments: Arc<dyn AttachmentStore>,
         rules: Rules,
         policies: PolicyTable,
         ids: Arc<dyn Ids>,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (messages, waiting) = mpsc::channel(WAITING);
-        let task = Task { store, rules, policies, ids, held: HashMap::new() };
+        let task = Task { store, attachments, rules, policies, ids, held: HashMap::new() };
         (Self { messages }, task.run(waiting))
     }
 
@@ -69,6 +83,28 @@ impl BatchWriter {
         let (answer, answered) = oneshot::channel();
         self.send(Message::Decide(Box::new(Job { submission, answer }))).await?;
         answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Writes down that a principal has a file. Between two batches: a state that is decided meanwhile would go back to
+    /// waiting for it.
+    pub(crate) async fn arrive(
+        &self,
+        data_set: &DataSet,
+        principal: &Principal,
+        id: &AttachmentId,
+        blob: &Blob,
+    ) -> Result<(), Trouble> {
+        let (done, is_done) = oneshot::channel();
+        let arrival = Arrival {
+            data_set: data_set.name.clone(),
+            principal: principal.clone(),
+            id: id.clone(),
+            blob: blob.clone(),
+            now: data_set.now(),
+            done,
+        };
+        self.send(Message::Arrive(Box::new(arrival))).await?;
+        is_done.await.map_err(|_| ended())?.map_err(|error| internal(&error))
     }
 
     /// Lets the batches of a data set wait from now on; those of others go on.
@@ -92,6 +128,7 @@ fn ended() -> Trouble {
 
 struct Task {
     store: Arc<dyn Store>,
+    attachments: Arc<dyn AttachmentStore>,
     rules: Rules,
     policies: PolicyTable,
     ids: Arc<dyn Ids>,
@@ -110,6 +147,12 @@ impl Task {
                         Some(parked) => parked.push(*job),
                         None => jobs.push(*job),
                     },
+                    Message::Arrive(arrival) => {
+                        let Arrival { data_set, principal, id, blob, now, done } = *arrival;
+                        let arrived = self.attachments.arrive(&data_set, &principal, &id, &blob, now).await;
+                        // Nobody waits any more where the device hung up; the file stands all the same.
+                        let _ = done.send(arrived);
+                    }
                     Message::Hold(data_set) => {
                         self.held.entry(data_set).or_default();
                     }

@@ -20,6 +20,15 @@ pub struct DeviceStep {
     /// Deletes a record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete: Option<Alias>,
+    /// Adds files to records: `attach: {scan: {text: "a photo"}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach: Option<BTreeMap<Alias, AttachStep>>,
+    /// The files of records, in their order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<BTreeMap<Alias, Vec<FileExpectation>>>,
+    /// Whether the network costs by the byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metered: Option<bool>,
     /// Gives up the unsent or refused work on a record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discard: Option<Alias>,
@@ -75,7 +84,7 @@ pub struct DeviceStep {
 impl DeviceStep {
     /// Whether a device with triggers may start a sync because of it.
     pub fn is_an_occasion(&self) -> bool {
-        let changes = self.create.is_some() || self.edit.is_some() || self.delete.is_some();
+        let changes = self.create.is_some() || self.edit.is_some() || self.delete.is_some() || self.attach.is_some();
         changes || self.online.is_some() || self.clock.is_some()
     }
 }
@@ -147,6 +156,52 @@ pub enum FailureCause {
     Server,
     /// The server does not accept the credentials.
     Credentials,
+}
+
+/// A file that a device's user adds to a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttachStep {
+    /// Its bytes, as text.
+    pub text: String,
+    /// Its media type; `image/jpeg` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// Its bytes vanish from the device at once, as when somebody empties a gallery.
+    #[serde(default, skip_serializing_if = "crate::record::is_false")]
+    pub lost: bool,
+}
+
+/// A file of a record, as a device shows it. Members that are absent are not looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileExpectation {
+    /// Where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<FileStatus>,
+    /// Its bytes, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// Where a file of a record stands on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileStatus {
+    /// It was captured here and waits to go up.
+    Pending,
+    /// It is here, and on the server.
+    Synced,
+    /// It was captured elsewhere, and the server does not have it yet.
+    Awaiting,
+    /// The server has it, and it has not come down yet.
+    Remote,
+    /// It was captured here, and its bytes are gone.
+    Missing,
+    /// The server refuses it.
+    Refused,
+    /// The server fails over it; it is tried again.
+    Failing,
 }
 
 /// What a device shows of a record.

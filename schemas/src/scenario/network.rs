@@ -25,6 +25,16 @@ pub enum CallKind {
     Digest,
     /// `POST {base}/bucket`.
     Bucket,
+    /// `POST {base}/attachments`.
+    Slot,
+    /// `HEAD` of an upload's URL.
+    Offset,
+    /// `PATCH` of an upload's URL.
+    Upload,
+    /// `POST {base}/attachments/complete`.
+    Complete,
+    /// `GET {base}/attachments/{id}`.
+    Download,
     /// Anything.
     Any,
 }

@@ -5,7 +5,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A raw request and the answer it must get, for what a device cannot express. `${name}` in any text stands for what
-/// was saved under the name, or for an id made up at its first use; `${x*8193}` for a long text, and in a body
+/// was saved under the name, or for an id made up at its first use; `${hash:a+b}` for the attachment id of the text
+/// `${a}${b}`, `${x*8193}` for a long text, and in a body
 /// `{$times: 50, item: ...}` for a list, in whose items `${#}` is the number from 1.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

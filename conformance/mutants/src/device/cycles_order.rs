@@ -35,8 +35,7 @@ pub(super) fn pulls_first(parts: DeviceParts, where_unanswered: bool) -> DeviceP
         let Next::Send(call) = &mut reaction.next else { return Ok(reaction) };
         if call.kind == CallKind::Push && sync.unanswered == where_unanswered && !sync.pulled {
             sync.pulled = true;
-            let pull =
-                Call { kind: CallKind::Pull, path: "/pull", body: Some(pull(machine)), token: call.token.clone() };
+            let pull = Call { kind: CallKind::Pull, path: "/pull".into(), body: Some(pull(machine)), ..call.clone() };
             sync.push = Some(std::mem::replace(call, pull));
         }
         Ok(reaction)

@@ -1,5 +1,6 @@
 //! Faults of a device, one file for each chapter of the specification.
 
+mod attachments;
 mod conflicts;
 mod cycles;
 mod cycles_order;
@@ -42,6 +43,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     status::MUTANTS,
     cycles::MUTANTS,
     cycles_trouble::MUTANTS,
+    attachments::MUTANTS,
     merging::MUTANTS,
     errors::MUTANTS,
 ];

@@ -104,7 +104,7 @@ struct Bare {
 #[async_trait]
 impl Transport for Bare {
     async fn send(&self, call: Call) -> Result<Answer, NetworkFailure> {
-        let failed = |error: reqwest::Error| NetworkFailure { doing: call.path.to_owned(), reason: error.to_string() };
+        let failed = |error: reqwest::Error| NetworkFailure { doing: call.path.to_string(), reason: error.to_string() };
         let url = format!("{}{}", self.base.trim_end_matches('/'), call.path);
         let mut request = match &call.body {
             Some(body) => self.http.post(url).header("content-type", "application/json").body(body.clone()),
@@ -117,6 +117,6 @@ impl Transport for Bare {
         let status = answer.status().as_u16();
         let media_type = answer.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = answer.bytes().await.map_err(failed)?.to_vec();
-        Ok(Answer { status, media_type, retry_after: None, body })
+        Ok(Answer::new(status, media_type, body))
     }
 }

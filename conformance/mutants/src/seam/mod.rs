@@ -1,5 +1,6 @@
 //! The places where a fault can be put in without touching the reference: each wraps one part and hands on the rest.
 
+pub mod attachments;
 pub mod device_wire;
 pub mod effects;
 pub mod policy;

@@ -1,5 +1,6 @@
 //! Faults of a server, one file for each chapter of the specification.
 
+mod attachments;
 mod conflicts;
 mod cycles;
 mod deletes;
@@ -41,6 +42,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
+    attachments::MUTANTS,
     errors::MUTANTS,
     security::MUTANTS,
 ];

@@ -1,11 +1,13 @@
 //! A device behind an adapter.
 
 use super::lease::Hosted;
-use crate::subject::device::{Credentials, Device, DeviceError, Quarantined, Shown, Survey, SyncEnd};
+use crate::subject::device::{Credentials, Device, DeviceError, Quarantined, Shown, ShownFile, Survey, SyncEnd};
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fieldsync_schemas::adapter::{
-    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Create, Damage, Edit, OfDevice, OfRecord,
-    QuarantinedRecord, Read, Set, ShownRecord, SyncOutcomeWord,
+    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Attach, Create, Damage, Edit, OfDevice,
+    OfRecord, QuarantinedRecord, Read, Set, ShownRecord, SyncOutcomeWord,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
@@ -88,6 +90,27 @@ impl Device for AdapterDevice {
         let record = record.clone();
         let changes = Some(changes);
         self.done("edit", |id, device| AdapterRequest::Edit(Edit { id, device, record, changes, discard: false })).await
+    }
+
+    async fn attach(&self, record: &RecordRef, media_type: &str, bytes: &[u8], lost: bool) -> Result<(), DeviceError> {
+        let (record, media_type, content) = (record.clone(), media_type.to_owned(), STANDARD.encode(bytes));
+        let request = |id, device| AdapterRequest::Attach(Attach { id, device, record, media_type, content, lost });
+        self.done("attach", request).await
+    }
+
+    async fn files(&self, record: &RecordRef) -> Result<Vec<ShownFile>, DeviceError> {
+        let files = self.shown(record).await?.files.into_iter();
+        let decoded = files.map(|file| {
+            let content = file.content.map(|text| STANDARD.decode(text)).transpose();
+            let content = content.map_err(|error| DeviceError(format!("a file's content is no base64: {error}")))?;
+            Ok(ShownFile { status: file.status, content })
+        });
+        decoded.collect()
+    }
+
+    async fn set_metered(&self, metered: bool) -> Result<(), DeviceError> {
+        let request = |id, device| AdapterRequest::Set(Set { metered: Some(metered), ..Set::of(id, device) });
+        self.done("set", request).await
     }
 
     async fn delete(&self, record: &RecordRef) -> Result<(), DeviceError> {

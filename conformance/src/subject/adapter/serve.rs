@@ -4,10 +4,12 @@
 
 use super::line;
 use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping, SyncEnd};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fieldsync_schemas::adapter::{
     AdapterAnswer, AdapterCredentials, AdapterDescription, AdapterError, AdapterErrorCode, AdapterReading,
-    AdapterRequest, AdapterSyncEnd, LINE_BYTES, Open, QuarantinedRecord, Read, Set, ShownConflict, ShownRecord,
-    SyncOutcomeWord,
+    AdapterRequest, AdapterSyncEnd, Attach, LINE_BYTES, Open, QuarantinedRecord, Read, Set, ShownConflict, ShownFile,
+    ShownRecord, SyncOutcomeWord,
 };
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -105,7 +107,7 @@ fn refusal(line: &str, error: &serde_json::Error) -> Vec<u8> {
         #[serde(default)]
         verb: Option<String>,
     }
-    const VERBS: [&str; 9] = ["hello", "open", "create", "edit", "delete", "sync", "read", "set", "close"];
+    const VERBS: [&str; 10] = ["hello", "open", "create", "edit", "attach", "delete", "sync", "read", "set", "close"];
     let head: Head = serde_json::from_str(line).unwrap_or_default();
     let (code, message) = match head.verb {
         Some(verb) if !VERBS.contains(&verb.as_str()) => {
@@ -145,6 +147,7 @@ impl Adapter {
                 };
                 answer(it.id, done(result.await))
             }
+            AdapterRequest::Attach(it) => answer(it.id, done(self.attach(it).await)),
             AdapterRequest::Delete(it) => {
                 answer(it.id, done(async { Ok(self.device(&it.device)?.delete(&it.record).await?) }.await))
             }
@@ -159,6 +162,12 @@ impl Adapter {
                 answer(of.id, closed.map(|_| Done {}).ok_or(Refused::UnknownDevice(of.device)))
             }
         }
+    }
+
+    async fn attach(&self, it: Attach) -> Result<(), Refused> {
+        let bytes = STANDARD.decode(&it.content);
+        let bytes = bytes.map_err(|error| Refused::BadRequest(format!("`content` is no base64: {error}")))?;
+        Ok(self.device(&it.device)?.attach(&it.record, &it.media_type, &bytes, it.lost).await?)
     }
 
     async fn open(&self, open: Open) -> Result<(), Refused> {
@@ -202,7 +211,14 @@ impl Adapter {
             let known = shown.data.is_some() || shown.deleted || shown.server.is_some();
             let status = if known { device.status(record).await? } else { None };
             let (data, deleted, server) = (shown.data, shown.deleted, shown.server);
-            records.push(ShownRecord { record: record.clone(), data, deleted, status, server });
+            let files = device.files(record).await?.into_iter();
+            let files = files
+                .map(|file| ShownFile {
+                    status: file.status,
+                    content: file.content.map(|bytes| STANDARD.encode(bytes)),
+                })
+                .collect();
+            records.push(ShownRecord { record: record.clone(), data, deleted, status, server, files });
         }
         let conflicts = device.conflicts().await?;
         let quarantine = device.quarantine().await?;
@@ -228,6 +244,9 @@ impl Adapter {
         }
         if let Some(online) = set.online {
             device.set_online(online).await?;
+        }
+        if let Some(metered) = set.metered {
+            device.set_metered(metered).await?;
         }
         if let Some(damage) = set.damage {
             device.damage(damage).await?;

@@ -48,7 +48,7 @@ impl Transport for Script {
         self.arrived.notify_one();
         self.pass.acquire().await.expect("the script goes on").forget();
         let media_type = Some("application/json".to_owned());
-        Ok(Answer { status: 200, media_type, retry_after: None, body: body?.to_string().into_bytes() })
+        Ok(Answer::new(200, media_type, body?.to_string().into_bytes()))
     }
 }
 

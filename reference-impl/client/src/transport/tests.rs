@@ -20,7 +20,8 @@ async fn told(answer: &'static [u8]) -> (Result<Answer, NetworkFailure>, String)
     });
     let transport = HttpTransport::new(http_client().unwrap(), base, Duration::from_secs(10));
     let body = Some(r#"{"feeds":{}}"#.to_owned());
-    let call = Call { kind: CallKind::Pull, path: "/pull", body, token: Some("t".to_owned()) };
+    let token = Some("t".to_owned());
+    let call = Call { kind: CallKind::Pull, path: "/pull".into(), body, token, transfer: None, bytes: Vec::new() };
     let answer = transport.send(call).await;
     (answer, server.await.unwrap())
 }
@@ -32,7 +33,7 @@ async fn a_request_names_version_and_token() {
     )
     .await;
     let media_type = Some("application/json".to_owned());
-    assert_eq!(answer.unwrap(), Answer { status: 429, media_type, retry_after: Some(7), body: b"{}".to_vec() });
+    assert_eq!(answer.unwrap(), Answer { retry_after: Some(7), ..Answer::new(429, media_type, b"{}".to_vec()) });
     assert!(request.starts_with("POST /data/pull HTTP/1.1\r\n"), "{request}");
     for header in ["fieldsync-version: 2026-12-01", "authorization: Bearer t", "content-type: application/json"] {
         assert!(request.contains(header), "{header} in {request}");

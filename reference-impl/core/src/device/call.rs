@@ -2,21 +2,53 @@
 //!
 //! Chapter: device. A captive portal's page, half a body or a redirect is no answer, and changes nothing.
 
+use fieldsync_schemas::id::AttachmentId;
 use fieldsync_schemas::problem::{PROBLEM_MEDIA_TYPE, Problem};
+use fieldsync_schemas::record::Attachment;
 use fieldsync_schemas::scenario::CallKind;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
 /// A request to send.
 #[derive(Clone, PartialEq)]
 pub struct Call {
     /// What it asks.
     pub kind: CallKind,
-    /// What follows the base URL.
-    pub path: &'static str,
+    /// What follows the base URL; for an upload, what resolves against it.
+    pub path: Cow<'static, str>,
     /// The body, JSON; none for a GET.
     pub body: Option<String>,
     /// The access token.
     pub token: Option<String>,
+    /// The file that it is about; the edge has the bytes.
+    pub transfer: Option<Transfer>,
+    /// The bytes that it carries, once the edge has put them in.
+    pub bytes: Vec<u8>,
+}
+
+/// What a call does with a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transfer {
+    /// Asks how much of it is there.
+    Ask,
+    /// Sends bytes of it from this offset on.
+    Append {
+        /// The file.
+        id: AttachmentId,
+        /// Where to begin.
+        offset: u64,
+        /// The most bytes.
+        most: u64,
+    },
+    /// Fetches what is missing of it; the edge makes parts of this.
+    Fetch(Attachment),
+    /// Fetches these bytes of it, both included.
+    Part {
+        /// The first byte.
+        first: u64,
+        /// The last byte.
+        last: u64,
+    },
 }
 
 impl std::fmt::Debug for Call {
@@ -38,6 +70,19 @@ pub struct Answer {
     pub retry_after: Option<u64>,
     /// The body.
     pub body: Vec<u8>,
+    /// The header `Upload-Offset`.
+    pub upload_offset: Option<u64>,
+    /// Where the range begins that the body is, by the header `Content-Range`.
+    pub range_start: Option<u64>,
+    /// Whether the file that was fetched is whole and what its id says; nothing, where none came.
+    pub fetched: Option<bool>,
+}
+
+impl Answer {
+    /// An answer without anything about files.
+    pub fn new(status: u16, media_type: Option<String>, body: Vec<u8>) -> Self {
+        Self { status, media_type, retry_after: None, body, upload_offset: None, range_start: None, fetched: None }
+    }
 }
 
 /// How an answer reads.
@@ -80,7 +125,7 @@ mod tests {
 
     fn reading(status: u16, media_type: &str, body: &str) -> Reading<WellKnown> {
         let media_type = Some(media_type.to_owned());
-        read(&Answer { status, media_type, retry_after: None, body: body.as_bytes().to_vec() })
+        read(&Answer::new(status, media_type, body.as_bytes().to_vec()))
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Chapter: cycles. What to send next is worked out from the state each time, so a login in between, a wait or a
 //! restart leads back to the same call.
 
-use super::call::{self, Answer, Call, Reading};
+use super::attachments::FilesRun;
+use super::call::{self, Answer, Call, Reading, Transfer};
 use super::digest::Comparison;
 use super::store::LastFailure;
 use super::{DeviceError, Next, Step};
@@ -43,13 +44,19 @@ pub enum Phase {
     PullResults,
     /// What the device holds is compared with what the server has, where it is asked to.
     Compare,
+    /// Files go up and come down.
+    Attachments,
 }
 
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
-        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare]),
-        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Compare]),
+        Profile::VersionWins | Profile::EntityQueue => {
+            Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare, Phase::Attachments])
+        }
+        Profile::FieldMerge => {
+            Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Compare, Phase::Attachments])
+        }
         Profile::Other(_) => None,
     }
 }
@@ -134,7 +141,7 @@ pub(super) struct Run {
     /// The call whose answer is awaited.
     sent: Option<CallKind>,
     /// Failures of the server since its last message.
-    sends: u32,
+    pub(super) sends: u32,
     waits: u32,
     /// A new token was asked for since the server's last message.
     pub(super) logged_in_again: bool,
@@ -170,6 +177,7 @@ pub(super) struct Run {
     pub(super) renewals: HashMap<RecordRef, u32>,
     /// The server refused a push as a whole; the sync pulls, then fails.
     pub(super) refusal: Option<Failure>,
+    pub(super) files: FilesRun,
     pub(super) counts: Counts,
     /// The device compares in this sync.
     pub(super) comparison: Option<Comparison>,
@@ -215,6 +223,7 @@ impl Step<'_> {
                     }
                     self.compare()
                 }
+                Some(Phase::Attachments) => self.attachments()?,
             };
             match flow {
                 Flow::Do(next) => return Ok(next),
@@ -237,6 +246,10 @@ impl Step<'_> {
             CallKind::Session => self.on_session(answer),
             CallKind::Push => self.on_push(answer),
             CallKind::Pull => self.on_pull(answer),
+            CallKind::Slot => self.on_slot(answer),
+            CallKind::Offset | CallKind::Upload => self.on_offset(kind, answer),
+            CallKind::Complete => self.on_complete(answer),
+            CallKind::Download => self.on_download(answer),
             CallKind::Digest => self.on_digest(answer),
             CallKind::Bucket => self.on_bucket(answer),
             CallKind::Discovery | CallKind::Any => Ok(Next::Idle),
@@ -263,7 +276,21 @@ impl Step<'_> {
             CallKind::Login | CallKind::Refresh => None,
             _ => self.machine.credentials.token.clone(),
         };
-        Next::Send(Call { kind, path, body, token })
+        Next::Send(Call { kind, path: path.into(), body, token, transfer: None, bytes: Vec::new() })
+    }
+
+    /// Sends a call about the bytes of a file.
+    pub(super) fn send_transfer(&mut self, kind: CallKind, path: String, transfer: Transfer) -> Next {
+        let run = self.run();
+        run.sent = Some(kind);
+        run.counts.requests += 1;
+        let token = self.machine.credentials.token.clone();
+        Next::Send(Call { kind, path: path.into(), body: None, token, transfer: Some(transfer), bytes: Vec::new() })
+    }
+
+    /// The call was not sent after all.
+    pub(super) fn forget_call(&mut self) {
+        self.run().sent = None;
     }
 
     /// What an answer says: the message; or the problem, where this kind of call has its own way with it; or what to do.
@@ -311,7 +338,7 @@ impl Step<'_> {
     }
 
     /// The server cannot do it now: wait and send the same again, or give up for this sync.
-    fn failing(&mut self, kind: CallKind, answer: &Answer, after: Option<u64>, failure: Failure) -> Next {
+    pub(super) fn failing(&mut self, kind: CallKind, answer: &Answer, after: Option<u64>, failure: Failure) -> Next {
         // A refusal that names a time is a wait, whatever its status; of the server's failures only the one for being away.
         if let Some(seconds) = after.filter(|_| answer.status < 500 || answer.status == 503) {
             let run = self.run();
@@ -333,6 +360,10 @@ impl Step<'_> {
         self.run().sends += 1;
         let sends = self.run().sends;
         if sends >= SENDS {
+            if matches!(kind, CallKind::Slot | CallKind::Offset | CallKind::Upload | CallKind::Complete) {
+                self.run().sends = 0;
+                return self.file_fails();
+            }
             return self.fail(failure);
         }
         Next::Wait(self.backoff(sends))

@@ -11,7 +11,7 @@ use crate::data::{content_hash, drop_null_members};
 use fieldsync_schemas::id::{GroupId, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
-use fieldsync_schemas::record::Data;
+use fieldsync_schemas::record::{Attachment, Data};
 use serde_json::Value;
 
 /// A change that the device's user makes.
@@ -32,6 +32,13 @@ pub enum LocalChange {
         record: RecordRef,
         /// The members.
         changes: Data,
+    },
+    /// Adds a file to a record. The device has its bytes.
+    Attach {
+        /// The record.
+        record: RecordRef,
+        /// The file.
+        attachment: Attachment,
     },
     /// Deletes a record.
     Delete {
@@ -70,7 +77,7 @@ impl Step<'_> {
                 if matches!(stored.shown(), Some(OwnCopy::Data(_))) {
                     return Err(LocalError::Exists { record }.into());
                 }
-                self.modify(record, MutationOp::Create, Some(without_nulls(data)), group, stored);
+                self.modify(record, MutationOp::Create, Some(without_nulls(data)), Vec::new(), group, stored);
             }
             LocalChange::Edit { record, changes } => {
                 let stored = self.stored(&record)?;
@@ -83,7 +90,8 @@ impl Step<'_> {
                 // To save again what was refused is to try it again; to save anything else as it was changes nothing.
                 let is_refused = self.machine.state.quarantine.contains_key(&record);
                 if is_refused || !is_same(&before, &data) {
-                    self.modify(record, MutationOp::Update, Some(data), None, stored);
+                    let files = self.machine.state.files_of(&record, &stored);
+                    self.modify(record, MutationOp::Update, Some(data), files, None, stored);
                 }
             }
             LocalChange::Delete { record } => {
@@ -91,8 +99,9 @@ impl Step<'_> {
                 let Some(OwnCopy::Data(_)) = stored.shown() else {
                     return Err(LocalError::NotThere { record }.into());
                 };
-                self.modify(record, MutationOp::Delete, None, None, stored);
+                self.modify(record, MutationOp::Delete, None, Vec::new(), None, stored);
             }
+            LocalChange::Attach { record, attachment } => self.attach(record, attachment)?,
             LocalChange::Discard { record } => self.discard(&record),
         }
         Ok(())
@@ -103,11 +112,12 @@ impl Step<'_> {
     }
 
     /// Takes a modification into the outbox: into the mutation that has not left yet, or behind the one that has.
-    fn modify(
+    pub(super) fn modify(
         &mut self,
         record: RecordRef,
         op: MutationOp,
         data: Option<Data>,
+        attachments: Vec<Attachment>,
         group: Option<GroupId>,
         stored: StoredRecord,
     ) {
@@ -122,7 +132,7 @@ impl Step<'_> {
             modified_at: Some(self.context.now),
             data,
             patch: None,
-            attachments: Vec::new(),
+            attachments,
             group,
             replaces: None,
             path: None,

@@ -1,12 +1,14 @@
 //! A store in memory, for devices that need not outlive their process.
 
+use super::attachments::Key;
 use super::outbox::Entry;
 use super::store::{
-    DeviceStore, FrozenBatch, Kept, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Write,
+    DeviceStore, FrozenBatch, Kept, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Upload, Write,
 };
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
-use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
+use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Attachment;
 use fieldsync_schemas::session::Session;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -26,6 +28,8 @@ struct Content {
     session: Option<Session>,
     marks: Marks,
     quarantine: BTreeMap<RecordRef, Quarantined>,
+    uploads: BTreeMap<Key, Upload>,
+    wanted: BTreeMap<AttachmentId, Attachment>,
     kept: BTreeMap<u64, Kept>,
     records: BTreeMap<RecordRef, StoredRecord>,
     conflicts: BTreeMap<RecordId, Box<RawValue>>,
@@ -66,6 +70,10 @@ impl Content {
             Write::Quarantine(one) => drop(self.quarantine.insert(one.record(), *one)),
             Write::QuarantineGone(record) => drop(self.quarantine.remove(&record)),
             Write::Conflict(id, data) => drop(self.conflicts.entry(id).or_insert(data)),
+            Write::Upload(upload) => drop(self.uploads.insert(upload.key(), *upload)),
+            Write::UploadGone(key) => drop(self.uploads.remove(&key)),
+            Write::Wanted(file) => drop(self.wanted.insert(file.id.clone(), *file)),
+            Write::WantedGone(id) => drop(self.wanted.remove(&id)),
             Write::Kept(kept) => drop(self.kept.insert(kept.number, *kept)),
             Write::KeptGone(number) => drop(self.kept.remove(&number)),
             Write::SweepConflicts => {
@@ -102,6 +110,8 @@ impl DeviceStore for MemoryStore {
             session: content.session.clone(),
             marks: content.marks.clone(),
             quarantine: content.quarantine.values().cloned().collect(),
+            uploads: content.uploads.values().cloned().collect(),
+            wanted: content.wanted.values().cloned().collect(),
             kept: content.kept.values().cloned().collect(),
         })
     }

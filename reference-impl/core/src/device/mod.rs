@@ -5,6 +5,7 @@
 //! leaves, a page is stored with its cursor, and a lost contest leaves winner, log and outbox in step. A sync is an
 //! ordered list of phases ([`cycle`]), run by one interpreter.
 
+pub mod attachments;
 pub mod call;
 pub mod cycle;
 mod digest;
@@ -22,7 +23,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Answer, Call};
+pub use call::{Answer, Call, Transfer};
 pub use cycle::{Failure, SyncOutcome, SyncReport};
 pub use local::{LocalChange, LocalError};
 pub use store::{DeviceStore, Write};
@@ -47,6 +48,8 @@ pub struct Settings {
     pub page_limit: Option<u64>,
     /// The most mutations it puts into one batch; the server's limit where absent.
     pub batch_limit: Option<u32>,
+    /// Whether the network costs by the byte: data goes and comes, files only go.
+    pub metered: bool,
     /// What it knows besides the core. Types that require anything else are left out.
     pub capabilities: BTreeSet<Capability>,
 }
@@ -106,6 +109,10 @@ pub enum Event {
     Answered(Answer),
     /// The call that was sent is not answered, for this reason.
     Lost(String),
+    /// The bytes that were to be sent are not on the device any more.
+    FileMissing,
+    /// The network costs by the byte, or no longer does.
+    Metered(bool),
     /// The wait is over.
     Waited,
     /// The writes are stored, and the machine goes on.
@@ -232,6 +239,11 @@ impl Machine {
             }
             Event::Answered(answer) => step.answered(&answer)?,
             Event::Lost(reason) => step.lost(reason),
+            Event::FileMissing => step.file_is_missing()?,
+            Event::Metered(metered) => {
+                step.machine.settings.metered = metered;
+                Next::Idle
+            }
             Event::Waited | Event::Stored => step.go_on()?,
         };
         Ok(Reaction { writes: step.writes, next })

@@ -168,6 +168,7 @@ impl Step<'_> {
                     }
                     self.meet(&record);
                     self.delete_again(&record);
+                    self.want_files(&record);
                     let copy = ServerCopy { record: *record, feed: page.feed.clone(), mark };
                     self.write(Write::Server(Box::new(copy)));
                 }

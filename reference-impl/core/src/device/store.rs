@@ -3,12 +3,16 @@
 //! Chapter: device. The small state is loaded once and lives in the [`Machine`](super::Machine); records stay in the
 //! store. All writes of one reaction are one transaction.
 
+use super::attachments::Key;
 use super::outbox::{Entry, Outbox};
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{BatchToken, Cursor, Epoch, FeedName, MutationId, RecordId, ReplicaId, Seq, TypeName};
+use fieldsync_schemas::id::{
+    AttachmentId, BatchToken, Cursor, Epoch, FeedName, MutationId, RecordId, ReplicaId, Seq, TypeName, UploadId,
+};
+use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, Refusal};
-use fieldsync_schemas::record::{Data, Record};
+use fieldsync_schemas::record::{Attachment, Data, Record};
 use fieldsync_schemas::scenario::FailureCause;
 use fieldsync_schemas::session::Session;
 use serde::{Deserialize, Serialize};
@@ -149,6 +153,53 @@ impl Quarantined {
     }
 }
 
+/// A file that was captured here and has to go up with its record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Upload {
+    /// The record that carries it.
+    pub record: RecordRef,
+    /// The file.
+    pub attachment: Attachment,
+    /// How far it got.
+    pub progress: Progress,
+    /// What went wrong with it last.
+    pub trouble: Option<FileTrouble>,
+}
+
+impl Upload {
+    /// What tells it from others.
+    pub fn key(&self) -> Key {
+        (self.record.clone(), self.attachment.id.clone())
+    }
+}
+
+/// How far a file got.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// It has no slot.
+    Waiting,
+    /// Some of it may be on the server, which says how much.
+    Uploading {
+        /// The upload's URL.
+        url: String,
+        /// The upload's name.
+        upload: UploadId,
+    },
+}
+
+/// What went wrong with a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileTrouble {
+    /// Its bytes are not on the device any more.
+    Missing,
+    /// The server refuses it; it is not offered again.
+    Refused(ProblemCode),
+    /// The server fails over it.
+    Server,
+}
+
 /// A record as a device stores it.
 #[derive(Debug, Clone, Default)]
 pub struct StoredRecord {
@@ -228,6 +279,14 @@ pub enum Write {
     KeptGone(u64),
     /// An entry of the conflict log. One that exists stays.
     Conflict(RecordId, Box<RawValue>),
+    /// A file that has to go up.
+    Upload(Box<Upload>),
+    /// It is on the server, or not wanted there any more.
+    UploadGone(Key),
+    /// A file that the server has and that is to come down.
+    Wanted(Box<Attachment>),
+    /// It came, or is not wanted any more.
+    WantedGone(AttachmentId),
     /// The server's state of each record of this feed that carries a lower mark goes.
     Sweep {
         /// The feed.
@@ -258,6 +317,10 @@ pub struct Saved {
     pub marks: Marks,
     /// The given-up mutations.
     pub quarantine: Vec<Quarantined>,
+    /// The files that have to go up.
+    pub uploads: Vec<Upload>,
+    /// The files that are to come down.
+    pub wanted: Vec<Attachment>,
     /// The acknowledged mutations that no backup has yet.
     pub kept: Vec<Kept>,
 }
@@ -282,6 +345,10 @@ pub struct State {
     pub marks: Marks,
     /// The given-up mutations.
     pub quarantine: BTreeMap<RecordRef, Quarantined>,
+    /// The files that have to go up.
+    pub uploads: BTreeMap<Key, Upload>,
+    /// The files that are to come down.
+    pub wanted: BTreeMap<AttachmentId, Attachment>,
     /// The acknowledged mutations that no backup has yet.
     pub kept: BTreeMap<u64, Kept>,
 }
@@ -298,8 +365,24 @@ impl State {
             session: saved.session,
             marks: saved.marks,
             quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
+            uploads: saved.uploads.into_iter().map(|one| (one.key(), one)).collect(),
+            wanted: saved.wanted.into_iter().map(|one| (one.id.clone(), one)).collect(),
             kept: saved.kept.into_iter().map(|kept| (kept.number, kept)).collect(),
         }
+    }
+
+    /// The files of a record as the device shows it: by its last unsettled work, or as the server has it. What the
+    /// server says of each is known only where it came from there.
+    pub fn files_of(&self, record: &RecordRef, stored: &StoredRecord) -> Vec<Attachment> {
+        let plain =
+            |files: &[Attachment]| files.iter().map(|file| Attachment { state: None, ..file.clone() }).collect();
+        if let Some(last) = self.outbox.of(record).last() {
+            return plain(&last.mutation.attachments);
+        }
+        if let Some(refused) = self.quarantine.get(record).filter(|_| stored.own.is_some()) {
+            return plain(&refused.mutation.attachments);
+        }
+        stored.server.as_ref().map(|server| server.record.attachments.clone()).unwrap_or_default()
     }
 
     /// Follows a write.
@@ -328,6 +411,18 @@ impl State {
             }
             Write::QuarantineGone(record) => {
                 self.quarantine.remove(record);
+            }
+            Write::Upload(upload) => {
+                self.uploads.insert(upload.key(), (**upload).clone());
+            }
+            Write::UploadGone(key) => {
+                self.uploads.remove(key);
+            }
+            Write::Wanted(file) => {
+                self.wanted.insert(file.id.clone(), (**file).clone());
+            }
+            Write::WantedGone(id) => {
+                self.wanted.remove(id);
             }
             Write::Kept(kept) => {
                 self.kept.insert(kept.number, (**kept).clone());

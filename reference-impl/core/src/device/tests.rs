@@ -164,7 +164,7 @@ fn named(id: &str) -> RecordRef {
 
 fn answer(body: Value) -> Event {
     let media_type = Some("application/json".to_owned());
-    Event::Answered(Answer { status: 200, media_type, retry_after: None, body: body.to_string().into_bytes() })
+    Event::Answered(Answer::new(200, media_type, body.to_string().into_bytes()))
 }
 
 fn problem(status: u16, code: &str, retry: &str, more: Value) -> Event {
@@ -172,11 +172,11 @@ fn problem(status: u16, code: &str, retry: &str, more: Value) -> Event {
         json!({"title": "T", "status": status, "detail": "d", "code": code, "retry": retry, "request_id": "q"});
     body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
     let media_type = Some(PROBLEM_MEDIA_TYPE.to_owned());
-    Event::Answered(Answer { status, media_type, retry_after: None, body: body.to_string().into_bytes() })
+    Event::Answered(Answer::new(status, media_type, body.to_string().into_bytes()))
 }
 
 fn failed(status: u16) -> Event {
-    Event::Answered(Answer { status, media_type: Some("text/html".to_owned()), retry_after: None, body: Vec::new() })
+    Event::Answered(Answer::new(status, Some("text/html".to_owned()), Vec::new()))
 }
 
 fn session() -> Value {

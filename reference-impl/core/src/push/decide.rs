@@ -4,6 +4,7 @@ use super::fence::fence;
 use super::fields::{self, Pushed};
 use super::parents::{Kin, Missing};
 use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
+use crate::attachment::{self, RecordFiles};
 use crate::conflict::{self, Side};
 use crate::data;
 use crate::policy::{Claim, Contest, Ruling};
@@ -14,7 +15,7 @@ use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Ve
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
-use fieldsync_schemas::record::Record;
+use fieldsync_schemas::record::{Attachment, Record};
 use fieldsync_schemas::registry::{DeleteRule, TypeEntry};
 use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
@@ -40,12 +41,13 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         kin,
         states: Vec::new(),
         decided: Vec::new(),
+        files: Vec::new(),
         heard: HashMap::new(),
         seen: HashSet::new(),
         replaced: None,
     };
     let outcomes = court.hear_all(&batch.mutations);
-    let Court { states, decided, kin, .. } = court;
+    let Court { states, decided, files, kin, .. } = court;
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
     let answer = PushAnswer::<Box<RawValue>> {
         token: token.clone(),
@@ -63,6 +65,7 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         states,
         links: kin.into_links(),
         decided,
+        files,
         accepted_seq: ground.accepted_seq,
         replica: ReplicaRow { replica: batch.replica.clone(), seq: batch.seq, token, body: batch.body, answer },
     }))
@@ -77,6 +80,8 @@ pub(super) struct Court<'a> {
     kin: Kin,
     states: Vec<State>,
     decided: Vec<Decided>,
+    /// The files of the new states, of types that may carry some.
+    files: Vec<RecordFiles>,
     /// Where in `decided` each mutation of this batch stands.
     heard: HashMap<&'a MutationId, usize>,
     seen: HashSet<&'a RecordRef>,
@@ -96,6 +101,7 @@ pub(super) enum Heard {
 /// Where a batch stood before a group.
 pub(super) struct Mark {
     states: usize,
+    files: usize,
     kin: Kin,
 }
 
@@ -177,7 +183,7 @@ impl<'a> Court<'a> {
 
     pub(super) fn mark(&mut self) -> Mark {
         self.replaced = Some(Vec::new());
-        Mark { states: self.states.len(), kin: self.kin.clone() }
+        Mark { states: self.states.len(), files: self.files.len(), kin: self.kin.clone() }
     }
 
     /// The group was taken.
@@ -188,6 +194,7 @@ impl<'a> Court<'a> {
     /// The group was not taken: everything is as it was before.
     pub(super) fn go_back(&mut self, mark: Mark) {
         self.states.truncate(mark.states);
+        self.files.truncate(mark.files);
         self.kin = mark.kin;
         for (record, before) in self.replaced.take().unwrap_or_default().into_iter().rev() {
             match before {
@@ -264,7 +271,9 @@ impl<'a> Court<'a> {
                 let modified_at = contest.pushed.modified_at;
                 let mut conflicts: Vec<_> =
                     along.iter().filter_map(|child| self.take_along(child, modified_at)).collect();
-                let state = self.state(asked, pushed, entry, version, modified_at);
+                let files = attachment::published(&asked.attachments, current.as_ref(), &self.loaded.open);
+                let state = self.state(asked, pushed, entry, version, modified_at, files.clone());
+                self.carries(entry, &asked.record, files);
                 let overridden = current.as_ref().filter(|before| {
                     !base_is_current && (before.content != state.content || before.deleted != state.deleted)
                 });
@@ -309,6 +318,7 @@ impl<'a> Court<'a> {
         entry: &TypeEntry,
         version: Version,
         modified_at: Timestamp,
+        attachments: Vec<Attachment>,
     ) -> State {
         let record = Record {
             type_name: asked.record.type_name.clone(),
@@ -321,7 +331,7 @@ impl<'a> Court<'a> {
             replica: Some(self.replica.clone()),
             deleted: asked.op == MutationOp::Delete,
             data: pushed.data.map(Cow::into_owned),
-            attachments: Vec::new(),
+            attachments,
         };
         State::published(entry.feed_name(), pushed.content, record)
     }
@@ -336,6 +346,13 @@ impl<'a> Court<'a> {
             }
         }
         self.states.push(state);
+    }
+
+    /// Which files a new state has.
+    fn carries(&mut self, entry: &TypeEntry, record: &RecordRef, attachments: Vec<Attachment>) {
+        if entry.attachments.is_some() {
+            self.files.push(RecordFiles { record: record.clone(), attachments });
+        }
     }
 
     /// Deletes a record with the one that it refers to. Nobody has said that of this record, so what it was is logged.
@@ -361,6 +378,7 @@ impl<'a> Court<'a> {
         );
         let logged = self.enter(child, None, Side::of(&before), Side::of(&state));
         self.accept(entry, Some(&before), state);
+        self.carries(entry, child, Vec::new());
         Some(logged)
     }
 

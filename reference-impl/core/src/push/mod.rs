@@ -26,7 +26,7 @@ use fieldsync_schemas::id::{
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Refusal};
-use fieldsync_schemas::record::Data;
+use fieldsync_schemas::record::{Attachment, Data};
 use fieldsync_schemas::registry::Registry;
 use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
@@ -90,6 +90,8 @@ pub struct Asked {
     pub data: Option<Box<RawValue>>,
     /// The patch of its base.
     pub patch: Option<Data>,
+    /// The files that the record refers to.
+    pub attachments: Vec<Attachment>,
     /// The hash of the record's content; of a patch, its own.
     pub content: Hash,
     /// The records that it refers to.
@@ -141,6 +143,7 @@ impl Batch {
             mutations: self.mutations.iter().map(|read| read.mutation_id.clone()).collect(),
             records: asked().map(|asked| asked.record.clone()).collect(),
             bases: asked().filter_map(|asked| asked.base.clone()).collect(),
+            attachments: asked().flat_map(|asked| &asked.attachments).map(|one| one.id.clone()).collect(),
             parents: asked().flat_map(|asked| &asked.references).map(|one| one.parent.clone()).collect(),
             families: parents::families(registry, deletes, self.mutations.len()),
         }

@@ -1,6 +1,7 @@
 //! Reading a batch: everything that can be said of its mutations without looking at anything stored.
 
 use super::{Asked, Batch, ReadMutation, Reference, parents, refuse};
+use crate::attachment;
 use crate::data::{self, Checked};
 use crate::problem::Trouble;
 use crate::store::Hash;
@@ -164,9 +165,10 @@ fn ask(
             return Err(refuse(ProblemCode::Malformed, format!("there is no op {op:?}")));
         }
     };
-    if entry.is_none() {
+    let Some(entry) = entry else {
         return Err(refuse(ProblemCode::UnknownType, format!("the registry has no type {}", mutation.type_name)));
-    }
+    };
+    mutation.attachments.iter().try_for_each(|one| attachment::check(one, entry))?;
     if let (CONFLICT_TYPE, Some(data)) = (mutation.type_name.as_str(), &data)
         && let Err(error) = serde_json::from_str::<ConflictEntry>(data.get())
     {
@@ -180,6 +182,7 @@ fn ask(
         op: mutation.op,
         record: RecordRef { type_name: mutation.type_name, id: mutation.id },
         base: mutation.base,
+        attachments: if data.is_some() || patch.is_some() { mutation.attachments } else { Vec::new() },
         data,
         patch,
     })

@@ -64,8 +64,14 @@ pub(super) fn version(headers: &HeaderMap) -> Result<(), Fault> {
 
 /// Lets a logged-in principal in.
 pub(super) async fn caller(app: &App, name: &str, parts: &Parts, needs: Needs) -> Result<Caller, Fault> {
-    let data_set = data_set(app, name)?;
+    data_set(app, name)?;
     version(&parts.headers)?;
+    known_caller(app, name, parts, needs).await
+}
+
+/// The same, for what another protocol's version names.
+pub(super) async fn known_caller(app: &App, name: &str, parts: &Parts, needs: Needs) -> Result<Caller, Fault> {
+    let data_set = data_set(app, name)?;
     let principal = bearer(&parts.headers)
         .and_then(|token| app.auth.principal(token, TokenUse::Access, data_set.now()))
         .ok_or_else(|| {

@@ -5,6 +5,7 @@
 use super::fault::Fault;
 use super::{App, body};
 use crate::data_set::{DataSet, Hosted};
+use crate::purge::{self, CollectError};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -76,6 +77,12 @@ pub(super) async fn verb(
             std::future::pending().await
         }
         Verb::Other(_) => Err(Fault::new(ProblemCode::NotFound, "there is no such verb; GET /control lists them")),
+    }
+}
+
+impl From<CollectError> for Fault {
+    fn from(error: CollectError) -> Self {
+        Self::internal(&error)
     }
 }
 
@@ -180,5 +187,6 @@ async fn horizon(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
     while let Some(write) = writes.join_next().await {
         write.map_err(|error| StoreError { doing: "purge tombstones", source: error.into() })??;
     }
+    purge::collect_files(&app.parts, &data_set).await?;
     done()
 }

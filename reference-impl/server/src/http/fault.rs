@@ -20,7 +20,7 @@ impl Fault {
     }
 
     /// A failure of the server itself: logged here, and told to the device without its insides.
-    fn internal(error: &dyn std::error::Error) -> Self {
+    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a request failed");
         Self::new(ProblemCode::Internal, "the server failed on this request; send it again")
     }

@@ -4,6 +4,7 @@
 //! they bring, and [`edge`] gives every answer its headers, and every failure its problem.
 
 mod admission;
+mod attachments;
 mod body;
 mod control;
 mod digest;
@@ -15,6 +16,7 @@ mod pull;
 mod push;
 mod readiness;
 mod session;
+mod uploads;
 
 use crate::auth::Auth;
 use crate::data_set::DataSets;
@@ -23,21 +25,22 @@ use crate::server::Parts;
 use crate::writer::BatchWriter;
 use axum::Router;
 use axum::body::Body;
-use axum::http::Response;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Extensions, HeaderMap, Response, StatusCode, Version};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 pub(crate) use control::Control;
 use fault::Fault;
 use fieldsync_core::cursor::CursorKey;
 use fieldsync_core::problem::Trouble;
-use fieldsync_schemas::problem::ProblemCode;
+use fieldsync_schemas::problem::{PROBLEM_MEDIA_TYPE, ProblemCode};
 use std::any::Any;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 /// What fits one packet is not sent any sooner for being smaller.
 const WORTH_COMPRESSING: u64 = 1400;
@@ -68,12 +71,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/{data_set}/push", post(push::push))
         .route("/{data_set}/pull", post(pull::pull))
         .route("/{data_set}/digest", post(digest::digest))
-        .route("/{data_set}/bucket", post(digest::bucket));
+        .route("/{data_set}/bucket", post(digest::bucket))
+        .route("/{data_set}/attachments", post(attachments::slot))
+        .route("/{data_set}/attachments/complete", post(attachments::complete))
+        .route("/{data_set}/attachments/{id}", get(attachments::download))
+        .route("/{data_set}/uploads/{id}", any(uploads::upload));
     if app.control.is_some() {
         router = router.route("/control", get(control::describe)).route("/control/{verb}", post(control::verb));
     }
-    let compression =
-        CompressionLayer::new().quality(CompressionLevel::Precise(1)).compress_when(SizeAbove::new(WORTH_COMPRESSING));
+    let compression = CompressionLayer::new()
+        .quality(CompressionLevel::Precise(1))
+        .compress_when(SizeAbove::new(WORTH_COMPRESSING).and(is_json));
     router
         .fallback(fault::not_found)
         .method_not_allowed_fallback(fault::method_not_allowed)
@@ -81,6 +89,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(axum::middleware::from_fn_with_state(app, edge::edge))
         .layer(compression)
+}
+
+/// A file goes as it is: most are compressed already, and a range counts the bytes of the file.
+fn is_json(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    media_type.starts_with("application/json") || media_type.starts_with(PROBLEM_MEDIA_TYPE)
 }
 
 fn panicked(reason: Box<dyn Any + Send>) -> Response<Body> {

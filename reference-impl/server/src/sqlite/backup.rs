@@ -189,7 +189,7 @@ fn covered(connection: &Connection) -> Result<Vec<(DataSetName, u64)>, Failure> 
 }
 
 fn clear(connection: &Connection, data_set: i64) -> Result<(), Failure> {
-    for table in ["rows", "history", "links", "replicas", "decided", "feeds"] {
+    for table in ["rows", "history", "links", "file_links", "replicas", "decided", "feeds"] {
         connection.execute(&format!("DELETE FROM {table} WHERE data_set = ?1"), [data_set])?;
     }
     Ok(())
@@ -234,6 +234,8 @@ fn copy_data(from: &Connection, to: &Connection, name: &DataSetName) -> Result<(
     let mut same = |_: usize, value| Ok(value);
     copy_rows(from, to, "SELECT * FROM replicas WHERE data_set = ?1", source, "replicas", (0, target), &mut same)?;
     copy_rows(from, to, "SELECT * FROM links WHERE data_set = ?1", source, "links", (0, target), &mut same)?;
+    let files = "SELECT * FROM file_links WHERE data_set = ?1";
+    copy_rows(from, to, files, source, "file_links", (0, target), &mut same)?;
     to.execute(
         "UPDATE feeds SET last = (SELECT COALESCE(MAX(place), 0) FROM rows WHERE rows.feed = feeds.id) WHERE data_set = ?1",
         [target],

@@ -1,6 +1,6 @@
 //! Stores what was decided: states at new places, outcomes, and the replica's answer, in one transaction.
 
-use super::{Failure, links, rows};
+use super::{Failure, attachments, links, rows};
 use fieldsync_core::store::{Commit, DataSetRow, Decided, State};
 use fieldsync_schemas::id::{FeedName, ReplicaId};
 use rusqlite::{Connection, OptionalExtension};
@@ -15,6 +15,9 @@ pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), 
         feeds.move_heads()?;
         links::put(connection, data_set, &commit.links)?;
         put_decided(connection, data_set, &mut feeds, commit)?;
+        for files in &commit.files {
+            attachments::put_links(connection, data_set, &commit.principal, files, commit.at)?;
+        }
         put_replica(connection, data_set, commit)?;
         connection
             .prepare_cached("UPDATE data_sets SET accepted_seq = ?2 WHERE id = ?1")?

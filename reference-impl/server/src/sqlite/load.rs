@@ -1,7 +1,7 @@
 //! Loads what a batch touches.
 
 use super::rows::{self, STATE};
-use super::{Failure, links};
+use super::{Failure, attachments, links};
 use fieldsync_core::store::{Decided, Loaded, ReplicaRow, Touched};
 use fieldsync_schemas::id::{BatchToken, Seq};
 use rusqlite::Connection;
@@ -47,6 +47,11 @@ fn load_one(connection: &Connection, touched: &Touched) -> Result<Loaded, Failur
                 feed: row.get::<_, Option<String>>(2)?.map(|name| name.parse()).transpose()?,
             };
             loaded.decided.insert(mutation_id.clone(), decided);
+        }
+    }
+    for id in &touched.attachments {
+        if attachments::open_to(connection, data_set, &touched.principal, id)?.is_some() {
+            loaded.open.insert(id.clone());
         }
     }
     links::load_parents(connection, data_set, &touched.parents, &mut loaded)?;

@@ -5,6 +5,7 @@
 //! began. Write-ahead logging with `synchronous=FULL` makes a commit survive the end of the process and of the machine.
 
 mod account;
+mod attachments;
 pub mod backup;
 mod commit;
 mod forget;
@@ -89,6 +90,11 @@ impl SqliteStore {
         Ok(Self { dir: dir.to_owned(), writer: Writer::start(connection)?, readers })
     }
 
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The backup of a data set that a control verb asked for.
     fn backup_of(&self, data_set: &DataSetName) -> PathBuf {
         self.dir.join("backups").join(format!("{}.sqlite", data_set.0))
@@ -129,6 +135,7 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
             return Err(format!("its schema is version {other}; this program knows {SCHEMA_VERSION}").into());
         }
     }
+    transaction.execute_batch(attachments::TABLES)?;
     Ok(transaction.commit()?)
 }
 
@@ -138,7 +145,7 @@ impl Store for SqliteStore {
         const DOING: &str = "load what a batch touches";
         let rows = |one: &Touched| {
             let named = one.records.len() + one.bases.len() + one.mutations.len() + one.parents.len();
-            named + one.families.heads.len() * FEW
+            named + one.attachments.len() + one.families.heads.len() * FEW
         };
         if touched.iter().map(rows).sum::<usize>() <= FEW {
             return self

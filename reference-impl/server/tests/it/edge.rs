@@ -151,7 +151,7 @@ async fn control_is_offered_on_loopback_only() {
     let mut settings = Settings::new(vec![domain]);
     settings.control = true;
     let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let refused = Server::start(settings, Parts::standard(store), listener).await;
+    let refused = Server::start(settings, Parts::standard(store).unwrap(), listener).await;
     assert!(matches!(refused, Err(StartError::ControlOffLoopback(_))));
 }
 

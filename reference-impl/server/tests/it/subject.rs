@@ -34,7 +34,7 @@ pub async fn start_with(dir: &Path, change: impl FnOnce(Parts) -> Parts) -> Subj
     settings.control = true;
     settings.password_cost = PasswordCost::LEAST;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let running = Server::start(settings, change(Parts::standard(store)), listener).await.unwrap();
+    let running = Server::start(settings, change(Parts::standard(store).unwrap()), listener).await.unwrap();
     let http = reqwest::Client::new();
     let mut subject = Subject { running, data_set: data_set.0, token: String::new(), http };
     subject.token = subject.login("amina").await["access_token"].as_str().unwrap().to_owned();

@@ -41,6 +41,7 @@ pub(super) fn repetitions(
                 at: ground.now,
                 states: again,
                 decided: Vec::new(),
+                files: Vec::new(),
                 accepted_seq: ground.accepted_seq,
                 replica: ReplicaRow { answer, ..row },
             }),

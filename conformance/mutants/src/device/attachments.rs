@@ -1,0 +1,208 @@
+//! Faults against the chapter `attachments`.
+
+use crate::Mutant;
+use crate::seam::{device_wire, effects};
+use async_trait::async_trait;
+use fieldsync_client::Files;
+use fieldsync_client::transport::{NetworkFailure, Transport};
+use fieldsync_conformance::subject::reference::DeviceParts;
+use fieldsync_core::device::store::StoreError;
+use fieldsync_core::device::{Answer, Call, Event};
+use fieldsync_schemas::id::AttachmentId;
+use fieldsync_schemas::scenario::CallKind;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+const HELD: &str = "nothing panics while it holds this";
+
+/// The faults.
+pub const MUTANTS: &[Mutant] = &[
+    Mutant::device(
+        "a-file-waits-for-no-record",
+        "attachments.device.record-first",
+        "A device asks for the slot of a file before it pushes the record.",
+        |parts| besides_pushes(parts, |push, _| first_file(push)),
+    ),
+    Mutant::device(
+        "an-edit-forgets-the-files",
+        "attachments.device.edit-keeps-files",
+        "A device pushes an update without the files of the record.",
+        |parts| {
+            device_wire::calls(parts, CallKind::Push, |body| {
+                for mutation in body["mutations"].as_array_mut().into_iter().flatten() {
+                    if let Some(members) = mutation.as_object_mut().filter(|members| members["op"] == "update") {
+                        members.remove("attachments");
+                    }
+                }
+            })
+        },
+    ),
+    Mutant::device(
+        "an-upload-begins-at-the-first-byte",
+        "attachments.device.goes-on-where-it-stands",
+        "A device takes an upload that was broken off for gone.",
+        |parts| told_instead(parts, 200, 410),
+    ),
+    Mutant::device(
+        "an-upload-that-is-gone-is-gone-on-with",
+        "attachments.device.new-slot",
+        "A device whose upload is gone asks for its offset once more.",
+        |parts| told_instead(parts, 410, 409),
+    ),
+    Mutant::device(
+        "what-the-server-has-is-sent",
+        "attachments.device.sends-nothing-twice",
+        "A device uploads a file, whatever its slot says.",
+        |parts| {
+            device_wire::answers(parts, CallKind::Slot, |_, _, body| {
+                if body["have"] == true {
+                    body["have"] = json!(false);
+                    let ends = "2036-01-01T00:00:00.000Z";
+                    body["upload"] = json!({"id": "u", "protocol": "tus-1.0", "url": "/u", "expires_at": ends});
+                }
+            })
+        },
+    ),
+    Mutant::device(
+        "a-lost-file-ends-the-sync",
+        "attachments.device.one-holds-up-none",
+        "A device that cannot read the bytes of a file ends its sync there.",
+        |parts| {
+            effects::around_events(parts, |machine, event, context, rules| {
+                let event = match event {
+                    Event::FileMissing => Event::Lost("a file cannot be read".to_owned()),
+                    event => event,
+                };
+                rules.handle(machine, event, context)
+            })
+        },
+    ),
+    Mutant::device(
+        "the-file-of-a-deleted-record-goes-up",
+        "attachments.device.deleted-is-not-uploaded",
+        "A device that has asked for a slot asks again, though the record was deleted meanwhile.",
+        |parts| {
+            besides_pushes(parts, |push, earlier| {
+                let mutations = push["mutations"].as_array().into_iter().flatten();
+                earlier.clone().filter(|_| mutations.into_iter().any(|mutation| mutation["op"] == "delete"))
+            })
+        },
+    ),
+    Mutant::device(
+        "whatever-comes-is-the-file",
+        "attachments.device.download-verified",
+        "A device takes the bytes that came for the file, without looking at their hash.",
+        |mut parts| {
+            parts.files = Arc::new(Credulous { inner: parts.files.clone(), came: Mutex::default() });
+            parts
+        },
+    ),
+    Mutant::device(
+        "files-never-come-down",
+        "attachments.device.downloads",
+        "A device takes every file for one that is not there.",
+        |parts| {
+            device_wire::every_answer(parts, |kind, answer| {
+                if kind == CallKind::Download {
+                    answer.status = 404;
+                }
+                Ok(())
+            })
+        },
+    ),
+    Mutant::device(
+        "files-come-down-whatever-it-costs",
+        "attachments.device.metered",
+        "A device downloads files though its user says that the network costs by the byte.",
+        |parts| {
+            effects::around_events(parts, |machine, event, context, rules| {
+                let event = match event {
+                    Event::Metered(_) => Event::Metered(false),
+                    event => event,
+                };
+                rules.handle(machine, event, context)
+            })
+        },
+    ),
+];
+
+/// Takes one answer to the question for the offset for another.
+fn told_instead(parts: DeviceParts, from: u16, to: u16) -> DeviceParts {
+    device_wire::answers(parts, CallKind::Offset, move |_, answer, _| {
+        if answer.status == from {
+            answer.status = to;
+        }
+    })
+}
+
+/// The slot request for the first file of a push.
+fn first_file(push: &Value) -> Option<Value> {
+    let mutation = push["mutations"].as_array()?.iter().find(|mutation| mutation["attachments"].is_array())?;
+    let mut slot = mutation["attachments"][0].clone();
+    slot["type"] = mutation["type"].clone();
+    Some(slot)
+}
+
+/// Asks for a slot before a push; `choose` gets the push and the last slot that was asked for.
+fn besides_pushes(mut parts: DeviceParts, choose: fn(&Value, &Option<Value>) -> Option<Value>) -> DeviceParts {
+    parts.transport = Arc::new(BesidesPushes { inner: parts.transport.clone(), choose, earlier: Mutex::default() });
+    parts
+}
+
+struct BesidesPushes {
+    inner: Arc<dyn Transport>,
+    choose: fn(&Value, &Option<Value>) -> Option<Value>,
+    earlier: Mutex<Option<Value>>,
+}
+
+#[async_trait]
+impl Transport for BesidesPushes {
+    async fn send(&self, call: Call) -> Result<Answer, NetworkFailure> {
+        let body = call.body.as_deref().and_then(|body| serde_json::from_str(body).ok()).unwrap_or(Value::Null);
+        if call.kind == CallKind::Slot {
+            *self.earlier.lock().expect(HELD) = Some(body.clone());
+        }
+        let slot =
+            (call.kind == CallKind::Push).then(|| (self.choose)(&body, &self.earlier.lock().expect(HELD))).flatten();
+        if let Some(slot) = slot {
+            let body = Some(slot.to_string());
+            self.inner.send(Call { kind: CallKind::Slot, path: "/attachments".into(), body, ..call.clone() }).await?;
+        }
+        self.inner.send(call).await
+    }
+}
+
+/// Believes every byte.
+struct Credulous {
+    inner: Arc<dyn Files>,
+    came: Mutex<HashMap<AttachmentId, Vec<u8>>>,
+}
+
+impl Files for Credulous {
+    fn put(&self, bytes: &[u8]) -> Result<AttachmentId, StoreError> {
+        self.inner.put(bytes)
+    }
+
+    fn read(&self, id: &AttachmentId, offset: u64, most: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let whole = self.inner.read(id, offset, most)?;
+        Ok(whole.or_else(|| self.came.lock().expect(HELD).get(id).cloned()))
+    }
+
+    fn partial(&self, id: &AttachmentId) -> Result<u64, StoreError> {
+        Ok(self.came.lock().expect(HELD).get(id).map_or(0, |bytes| bytes.len() as u64))
+    }
+
+    fn append(&self, id: &AttachmentId, bytes: &[u8]) -> Result<(), StoreError> {
+        self.came.lock().expect(HELD).entry(id.clone()).or_default().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(&self, _: &AttachmentId) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    fn lose(&self, id: &AttachmentId) -> Result<(), StoreError> {
+        self.inner.lose(id)
+    }
+}

@@ -1,0 +1,306 @@
+//! The files of records: each goes up after its record, and comes down after its news.
+//!
+//! Chapter: attachments. A phase of its own, so that data never waits for a photo. A file is taken in hand at most once
+//! a sync; what goes wrong with one holds up no other. The bytes are the edge's: this half knows ids and offsets.
+
+use super::call::{Answer, Transfer};
+use super::cycle::{ATTEMPTS, Failure, Flow};
+use super::local::LocalError;
+use super::store::{FileTrouble, OwnCopy, Progress, StoredRecord, Upload};
+use super::{DeviceError, Machine, Next, Step, Write};
+use crate::device::store::StoreError;
+use fieldsync_schemas::attachment::{CompleteAnswer, CompleteRequest, SlotAnswer, SlotRequest};
+use fieldsync_schemas::id::AttachmentId;
+use fieldsync_schemas::problem::{Problem, ProblemCode};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::MutationOp;
+use fieldsync_schemas::record::{Attachment, AttachmentState, Record};
+use fieldsync_schemas::scenario::{CallKind, FailureCause, FileStatus};
+use std::collections::{BTreeSet, HashMap};
+
+/// The most bytes that one request carries.
+pub const PIECE: u64 = 1 << 20;
+
+/// What is known of files only while one sync runs.
+#[derive(Default)]
+pub(super) struct FilesRun {
+    /// The upload in hand, and where it stands on the server, once that is known.
+    upload: Option<(Key, Option<u64>)>,
+    download: Option<AttachmentId>,
+    /// What is not taken in hand again in this sync.
+    done_uploads: BTreeSet<Key>,
+    done_downloads: BTreeSet<AttachmentId>,
+    /// How often an upload began anew, or lost its place.
+    attempts: HashMap<Key, u32>,
+}
+
+/// One file of one record.
+pub type Key = (RecordRef, AttachmentId);
+
+impl Machine {
+    /// The files of a record as this device shows it, each with where it stands; `is_here` says which it holds.
+    pub fn files(
+        &self,
+        record: &RecordRef,
+        stored: &StoredRecord,
+        is_here: impl Fn(&AttachmentId) -> bool,
+    ) -> Vec<(Attachment, FileStatus)> {
+        let files = self.state.files_of(record, stored).into_iter();
+        files
+            .map(|file| (self.status_of(record, &file, is_here(&file.id)), file))
+            .map(|(how, file)| (file, how))
+            .collect()
+    }
+
+    fn status_of(&self, record: &RecordRef, file: &Attachment, is_here: bool) -> FileStatus {
+        match self.state.uploads.get(&(record.clone(), file.id.clone())) {
+            Some(Upload { trouble: Some(FileTrouble::Missing), .. }) => FileStatus::Missing,
+            Some(Upload { trouble: Some(FileTrouble::Refused(_)), .. }) => FileStatus::Refused,
+            Some(Upload { trouble: Some(FileTrouble::Server), .. }) => FileStatus::Failing,
+            Some(_) => FileStatus::Pending,
+            None if is_here => FileStatus::Synced,
+            None if file.state == Some(AttachmentState::Stored) => FileStatus::Remote,
+            None => FileStatus::Awaiting,
+        }
+    }
+}
+
+impl Step<'_> {
+    /// A file that the user adds to a record. Its bytes are kept already.
+    pub(super) fn attach(&mut self, record: RecordRef, attachment: Attachment) -> Result<(), DeviceError> {
+        let stored = self.context.store.record(&record)?.unwrap_or_default();
+        let Some(OwnCopy::Data(data)) = stored.shown() else {
+            return Err(LocalError::NotThere { record }.into());
+        };
+        let mut files = self.machine.state.files_of(&record, &stored);
+        if !files.iter().any(|file| file.id == attachment.id) {
+            files.push(attachment.clone());
+            self.modify(record.clone(), MutationOp::Update, Some(data), files, None, stored);
+        }
+        let upload = Upload { record, attachment, progress: Progress::Waiting, trouble: None };
+        self.write(Write::Upload(Box::new(upload)));
+        Ok(())
+    }
+
+    /// A record was pulled: files that the server has are wanted.
+    pub(super) fn want_files(&mut self, record: &Record) {
+        for file in &record.attachments {
+            if file.state == Some(AttachmentState::Stored) && !self.machine.state.wanted.contains_key(&file.id) {
+                self.write(Write::Wanted(Box::new(file.clone())));
+            }
+        }
+    }
+
+    /// The phase.
+    pub(super) fn attachments(&mut self) -> Result<Flow, DeviceError> {
+        // What records say is looked up in the store, which has not seen this event's writes.
+        if !self.writes.is_empty() {
+            return Ok(Flow::Do(Next::Proceed));
+        }
+        if let Some(next) = self.next_upload()? {
+            return Ok(Flow::Do(next));
+        }
+        if !self.machine.settings.metered {
+            let done = &self.machine.run.get_or_insert_default().files.done_downloads;
+            let next = self.machine.state.wanted.values().find(|file| !done.contains(&file.id)).cloned();
+            if let Some(file) = next {
+                self.run().files.download = Some(file.id.clone());
+                let path = format!("/attachments/{}", file.id);
+                return Ok(Flow::Do(self.send_transfer(CallKind::Download, path, Transfer::Fetch(file))));
+            }
+        }
+        Ok(Flow::Over)
+    }
+
+    fn next_upload(&mut self) -> Result<Option<Next>, StoreError> {
+        loop {
+            let done = &self.machine.run.get_or_insert_default().files.done_uploads;
+            let waiting = self.machine.state.uploads.values().find(|upload| !done.contains(&upload.key())).cloned();
+            let Some(upload) = waiting else { return Ok(None) };
+            let key = upload.key();
+            let stored = self.context.store.record(&upload.record)?.unwrap_or_default();
+            let is_refused = matches!(upload.trouble, Some(FileTrouble::Refused(_)));
+            let is_wanted = matches!(stored.shown(), Some(OwnCopy::Data(_)))
+                && self.machine.state.files_of(&upload.record, &stored).iter().any(|file| file.id == key.1);
+            if !is_wanted {
+                // Its record was deleted, or has lost it.
+                self.write(Write::UploadGone(key));
+                continue;
+            }
+            // The record goes first.
+            let record_went = self.machine.state.outbox.of(&upload.record).next().is_none()
+                && !self.machine.state.quarantine.contains_key(&upload.record);
+            if is_refused || !record_went {
+                self.run().files.done_uploads.insert(key);
+                continue;
+            }
+            return Ok(Some(self.go_on_with(&upload)));
+        }
+    }
+
+    fn go_on_with(&mut self, upload: &Upload) -> Next {
+        let key = upload.key();
+        let offset =
+            self.run().files.upload.take().filter(|(in_hand, _)| *in_hand == key).and_then(|(_, offset)| offset);
+        self.run().files.upload = Some((key, offset));
+        let file = &upload.attachment;
+        match &upload.progress {
+            Progress::Waiting => {
+                let request = SlotRequest {
+                    type_name: upload.record.type_name.clone(),
+                    id: file.id.clone(),
+                    bytes: file.bytes,
+                    media_type: file.media_type.clone(),
+                };
+                let body = serde_json::to_string(&request).expect("a slot request is plain JSON");
+                self.send(CallKind::Slot, "/attachments", Some(body))
+            }
+            Progress::Uploading { url, upload: id } => match offset {
+                None => self.send_transfer(CallKind::Offset, url.clone(), Transfer::Ask),
+                Some(offset) if offset < file.bytes => {
+                    let append = Transfer::Append { id: file.id.clone(), offset, most: PIECE };
+                    self.send_transfer(CallKind::Upload, url.clone(), append)
+                }
+                Some(_) => {
+                    let request = CompleteRequest { id: file.id.clone(), upload: id.clone() };
+                    let body = serde_json::to_string(&request).expect("the end of an upload is plain JSON");
+                    self.send(CallKind::Complete, "/attachments/complete", Some(body))
+                }
+            },
+        }
+    }
+
+    /// The upload that the last call was about; nothing, where it is gone meanwhile.
+    fn in_hand(&mut self) -> Option<Upload> {
+        let (key, _) = self.run().files.upload.clone()?;
+        self.machine.state.uploads.get(&key).cloned()
+    }
+
+    fn put_upload(&mut self, upload: Upload, offset: Option<u64>) {
+        self.run().files.upload = Some((upload.key(), offset));
+        if self.machine.state.uploads.get(&upload.key()) != Some(&upload) {
+            self.write(Write::Upload(Box::new(upload)));
+        }
+    }
+
+    fn set_upload_aside(&mut self, upload: Upload, trouble: FileTrouble) {
+        self.run().files.done_uploads.insert(upload.key());
+        self.put_upload(Upload { trouble: Some(trouble), ..upload }, None);
+    }
+
+    /// The upload begins anew, or asks again where it stands; but not for ever.
+    fn begin_again(&mut self, upload: Upload, progress: Progress) {
+        let attempts = self.run().files.attempts.entry(upload.key()).or_default();
+        *attempts += 1;
+        if *attempts > ATTEMPTS {
+            self.set_upload_aside(Upload { progress: Progress::Waiting, ..upload }, FileTrouble::Server);
+        } else {
+            self.put_upload(Upload { progress, ..upload }, None);
+        }
+    }
+
+    pub(super) fn on_slot(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
+        let message = match self.understood::<SlotAnswer>(CallKind::Slot, answer) {
+            Ok(message) => message,
+            Err(next) => return Ok(next),
+        };
+        let Some(upload) = self.in_hand() else { return self.go_on() };
+        match message {
+            Ok(SlotAnswer { have: true, .. }) => self.write(Write::UploadGone(upload.key())),
+            Ok(SlotAnswer { upload: Some(offer), .. }) => {
+                let progress = Progress::Uploading { url: offer.url, upload: offer.id };
+                // Nothing of it is there yet.
+                self.put_upload(Upload { progress, trouble: None, ..upload }, Some(0));
+            }
+            Ok(_) => self.begin_again(upload, Progress::Waiting),
+            Err(problem) => self.set_upload_aside(upload, FileTrouble::Refused(problem.code)),
+        }
+        self.go_on()
+    }
+
+    /// The answer to a question for the offset, or to some bytes.
+    pub(super) fn on_offset(&mut self, kind: CallKind, answer: &Answer) -> Result<Next, DeviceError> {
+        let Some(upload) = self.in_hand() else { return self.go_on() };
+        match (answer.status, answer.upload_offset) {
+            (200..=299, Some(offset)) => {
+                self.run().sends = 0;
+                self.put_upload(Upload { trouble: None, ..upload }, Some(offset));
+            }
+            (409, _) => self.begin_again(upload.clone(), upload.progress),
+            (403 | 404 | 410, _) => self.begin_again(upload, Progress::Waiting),
+            (401, _) => {
+                let problem = serde_json::from_slice::<Problem>(&answer.body).unwrap_or_else(|_| unauthenticated());
+                return Ok(self.token_refused(&problem));
+            }
+            (429 | 500..=599, _) => {
+                let detail = format!("the server failed over an upload with status {}", answer.status);
+                return Ok(self.failing(kind, answer, answer.retry_after, Failure::new(FailureCause::Server, detail)));
+            }
+            (400..=499, _) => self
+                .set_upload_aside(upload, FileTrouble::Refused(ProblemCode::from(answer.status.to_string().as_str()))),
+            (status, _) => {
+                let detail = format!("status {status} is no answer of an upload");
+                return Ok(self.fail(Failure::new(FailureCause::Network, detail)));
+            }
+        }
+        self.go_on()
+    }
+
+    pub(super) fn on_complete(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
+        let message = match self.understood::<CompleteAnswer>(CallKind::Complete, answer) {
+            Ok(message) => message,
+            Err(next) => return Ok(next),
+        };
+        let Some(upload) = self.in_hand() else { return self.go_on() };
+        match message {
+            Ok(_) => self.write(Write::UploadGone(upload.key())),
+            Err(problem) if problem.code == ProblemCode::UploadIncomplete => {
+                self.begin_again(upload.clone(), upload.progress);
+            }
+            Err(problem) if problem.code == ProblemCode::UploadGone => self.begin_again(upload, Progress::Waiting),
+            Err(problem) => self.set_upload_aside(upload, FileTrouble::Refused(problem.code)),
+        }
+        self.go_on()
+    }
+
+    pub(super) fn on_download(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
+        let Some(id) = self.run().files.download.take() else { return self.go_on() };
+        match answer.fetched {
+            Some(true) => self.write(Write::WantedGone(id)),
+            // Other bytes than its id says were thrown away; the next sync fetches it anew.
+            Some(false) => _ = self.run().files.done_downloads.insert(id),
+            None if answer.status == 401 => {
+                self.run().files.download = Some(id);
+                let problem = serde_json::from_slice::<Problem>(&answer.body).unwrap_or_else(|_| unauthenticated());
+                return Ok(self.token_refused(&problem));
+            }
+            // It was taken off its record meanwhile; if it comes back, the record says so again.
+            None if matches!(answer.status, 404 | 410) => self.write(Write::WantedGone(id)),
+            None => _ = self.run().files.done_downloads.insert(id),
+        }
+        self.go_on()
+    }
+
+    /// The device no longer has the bytes of the file in hand.
+    pub(super) fn file_is_missing(&mut self) -> Result<Next, DeviceError> {
+        self.forget_call();
+        if let Some(upload) = self.in_hand() {
+            self.set_upload_aside(upload, FileTrouble::Missing);
+        }
+        self.go_on()
+    }
+
+    /// The server fails again and again: over this file, as far as one sync can tell.
+    pub(super) fn file_fails(&mut self) -> Next {
+        if let Some(upload) = self.in_hand() {
+            self.set_upload_aside(upload, FileTrouble::Server);
+        }
+        Next::Proceed
+    }
+}
+
+/// What is taken for the problem of an answer that has no body.
+fn unauthenticated() -> Problem {
+    let trouble = crate::problem::Trouble::new(ProblemCode::Unauthenticated, "the token was refused");
+    trouble.into_problem("unknown".parse().expect("a constant that is a request id"))
+}

@@ -1,0 +1,169 @@
+//! Uploads that grow: one file each, whose length is the offset. At most one request appends to it at a time, and a
+//! later one takes over from an earlier one, whose connection may be long dead.
+
+use super::{BlobError, PIECE, failed, named};
+use axum::body::Body;
+use fieldsync_schemas::id::AttachmentId;
+use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::fs::{File, OpenOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Mutex as AsyncMutex, watch};
+
+/// How long a body may stand still.
+const STILL: Duration = Duration::from_secs(30);
+
+/// Where an upload stands after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Its length.
+    pub offset: u64,
+}
+
+/// Why nothing, or not all, was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The upload stands elsewhere.
+    #[error("the upload is at offset {is}")]
+    Offset {
+        /// Where.
+        is: u64,
+    },
+    /// The body goes beyond the end of the file.
+    #[error("the body goes beyond the end of the file")]
+    TooLong,
+    /// The bytes could not be kept.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+}
+
+/// Who appends to an upload.
+struct Pen {
+    held: AsyncMutex<()>,
+    /// How many have asked for it; the last of them has it, or gets it next.
+    asked: watch::Sender<u64>,
+}
+
+impl Default for Pen {
+    fn default() -> Self {
+        Self { held: AsyncMutex::default(), asked: watch::channel(0).0 }
+    }
+}
+
+/// The folder of uploads.
+pub(crate) struct Uploads {
+    dir: PathBuf,
+    pens: Mutex<HashMap<String, Arc<Pen>>>,
+}
+
+impl Uploads {
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        Ok(Self { dir: dir.to_owned(), pens: Mutex::default() })
+    }
+
+    /// An upload is named by the server, in letters, digits, `-` and `_`.
+    fn path(&self, upload: &str) -> PathBuf {
+        self.dir.join(upload)
+    }
+
+    fn pen(&self, upload: &str) -> Arc<Pen> {
+        let mut pens = self.pens.lock().unwrap_or_else(PoisonError::into_inner);
+        pens.retain(|_, pen| Arc::strong_count(pen) > 1);
+        pens.entry(upload.to_owned()).or_default().clone()
+    }
+
+    /// How many bytes came; none of an upload that was only begun.
+    pub(crate) async fn length(&self, upload: &str) -> Result<u64, BlobError> {
+        match tokio::fs::metadata(self.path(upload)).await {
+            Ok(found) => Ok(found.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(failed("look at an upload")(error)),
+        }
+    }
+
+    /// Appends a body at this offset, to at most `bytes`. What came of one that broke off stays.
+    pub(crate) async fn append(
+        &self,
+        upload: &str,
+        offset: u64,
+        bytes: u64,
+        mut body: Body,
+    ) -> Result<Appended, AppendError> {
+        const DOING: &str = "append to an upload";
+        let pen = self.pen(upload);
+        let mut turn = 0;
+        pen.asked.send_modify(|asked| {
+            *asked += 1;
+            turn = *asked;
+        });
+        let mut later = pen.asked.subscribe();
+        let _held = pen.held.lock().await;
+        let is = self.length(upload).await?;
+        if is != offset {
+            return Err(AppendError::Offset { is });
+        }
+        let file = OpenOptions::new().create(true).append(true).open(self.path(upload)).await;
+        let mut file = file.map_err(failed(DOING))?;
+        let mut length = offset;
+        let mut too_long = false;
+        loop {
+            let frame = tokio::select! {
+                frame = tokio::time::timeout(STILL, body.frame()) => frame,
+                _ = later.wait_for(|asked| *asked != turn) => break,
+            };
+            // A body that breaks off or stands still ends here; how far it came is told.
+            let Ok(Some(Ok(frame))) = frame else { break };
+            let Some(data) = frame.data_ref() else { continue };
+            if length + data.len() as u64 > bytes {
+                too_long = true;
+                break;
+            }
+            file.write_all(data).await.map_err(failed(DOING))?;
+            // Whoever asks for the offset meanwhile sees what is there.
+            file.flush().await.map_err(failed(DOING))?;
+            length += data.len() as u64;
+        }
+        if too_long {
+            // A request is taken up to where it is sound, or not at all: here it is not.
+            file.set_len(offset).await.map_err(failed(DOING))?;
+        }
+        file.sync_data().await.map_err(failed(DOING))?;
+        if too_long { Err(AppendError::TooLong) } else { Ok(Appended { offset: length }) }
+    }
+
+    pub(super) async fn read(&self, upload: &str) -> Result<Box<dyn tokio::io::AsyncRead + Send + Unpin>, BlobError> {
+        match File::open(self.path(upload)).await {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(tokio::io::empty())),
+            Err(error) => Err(failed("read an upload")(error)),
+        }
+    }
+
+    pub(super) async fn hash(&self, upload: &str) -> Result<AttachmentId, BlobError> {
+        let mut file = self.read(upload).await?;
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; PIECE];
+        loop {
+            let read = file.read(&mut piece).await.map_err(failed("hash an upload"))?;
+            if read == 0 {
+                return Ok(named(hash));
+            }
+            hash.update(&piece[..read]);
+        }
+    }
+
+    /// Deletes what came of an upload.
+    pub(crate) async fn forget(&self, upload: &str) -> Result<(), BlobError> {
+        match tokio::fs::remove_file(self.path(upload)).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed("delete an upload")(error)),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+-- Files apart from the records that refer to them. Their bytes are in the object store, under their hash.
+CREATE TABLE IF NOT EXISTS blobs (
+    data_set INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    media_type TEXT NOT NULL,
+    offered_at INTEGER NOT NULL,
+    PRIMARY KEY (data_set, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS blobs_by_id ON blobs (id);
+-- Who had the bytes of a file.
+CREATE TABLE IF NOT EXISTS owners (
+    data_set INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    principal TEXT NOT NULL,
+    PRIMARY KEY (data_set, id, principal)
+) WITHOUT ROWID;
+-- Which records refer to a file, and who put it there. It is stored where that principal was entitled to the file.
+CREATE TABLE IF NOT EXISTS file_links (
+    data_set INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    record TEXT NOT NULL,
+    principal TEXT NOT NULL,
+    stored INTEGER NOT NULL,
+    PRIMARY KEY (data_set, id, type, record)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS file_links_by_record ON file_links (data_set, type, record);
+CREATE TABLE IF NOT EXISTS uploads (
+    data_set INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    principal TEXT NOT NULL,
+    attachment TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (data_set, id)
+) WITHOUT ROWID;
