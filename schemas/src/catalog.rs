@@ -6,7 +6,7 @@
 
 use crate::{
     PROTOCOL_VERSION, adapter, conflict, control, discovery, domain, event, login, problem, pull, push, record,
-    scenario, session,
+    scenario, session, telemetry,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -65,6 +65,7 @@ messages! {
     "pull-request", pull::PullRequest, "Pull";
     "pull-answer", pull::PullAnswer, "Answer to a pull";
     "conflict-entry", conflict::ConflictEntry, "Conflict entry";
+    "sync-telemetry", telemetry::SyncTelemetry, "Telemetry of a sync";
     "problem", problem::Problem, "Problem";
     "domain", domain::Domain, "Domain file";
     "control-description", control::ControlDescription, "Control verbs";
@@ -73,6 +74,9 @@ messages! {
     "control-accounts", control::Accounts, "Control: accounts";
     "control-clock", control::ClockShift, "Control: clock";
     "control-data-set", control::DataSetRef, "Control: horizon, hold_commit, release_commit";
+    "control-scope", control::ScopeGrant, "Control: scope";
+    "control-reference", control::ReferenceChange, "Control: reference";
+    "control-refetch", control::RefetchRequest, "Control: refetch";
     "control-done", control::Done, "Answer to a control verb";
     "adapter-request", adapter::AdapterRequest, "A line to an adapter";
     "adapter-answer", adapter::AdapterAnswer, "A line from an adapter";

@@ -145,6 +145,13 @@ fn control(verb: &Verb) -> Operation {
         Verb::Horizon => of_data_set("Purges every tombstone of a data set"),
         Verb::HoldCommit => of_data_set("Holds the next commit of a data set"),
         Verb::ReleaseCommit => of_data_set("Lets the held commit go"),
+        Verb::Scope => begun("Gives a principal a scope").takes("control-scope").gives("control-done"),
+        Verb::Reference => {
+            begun("Changes a reference record, as the server does").takes("control-reference").gives("control-done")
+        }
+        Verb::Refetch => begun("Orders a principal's devices to pull once more from the beginning")
+            .takes("control-refetch")
+            .gives("control-done"),
         Verb::Kill => begun("Ends the server's process at once")
             .told("Where the verb is offered, the process ends without an answer."),
         Verb::Other(_) => unreachable!("only known verbs are listed"),

@@ -166,6 +166,8 @@ open_enum! {
         DependencyFailed = "dependency-failed",
         /// The value may not be changed.
         Immutable = "immutable",
+        /// The record would be where the principal sees nothing, or is there already.
+        OutOfScope = "out-of-scope",
     }
 }
 

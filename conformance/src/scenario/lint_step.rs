@@ -230,10 +230,17 @@ fn server(lint: &Lint<'_>, step: &ServerStep, path: &Path) -> Result<(), LoadErr
         ("horizon", step.horizon.is_some()),
         ("hold_commit", step.hold_commit.is_some()),
         ("release_commit", step.release_commit.is_some()),
+        ("scope", step.scope.is_some()),
+        ("reference", step.reference.is_some()),
+        ("refetch", step.refetch.is_some()),
     ];
     exactly_one(lint, path, "action", &members)?;
     if [step.kill, step.horizon, step.hold_commit, step.release_commit].contains(&Some(false)) {
         return Err(lint.wrong(&path.key(set(&members)[0]), "false does nothing: write true, or take the step out"));
+    }
+    if step.scope.as_ref().is_some_and(|scopes| scopes.contains_key("worker")) {
+        let message = "worker sees everything: the oracle reads by it; give the scope to another account";
+        return Err(lint.wrong(&path.key("scope"), message));
     }
     Ok(())
 }

@@ -15,11 +15,12 @@ use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{Capability, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Profile;
 use fieldsync_schemas::scenario::Status;
+use fieldsync_schemas::telemetry::TELEMETRY;
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::{Parts, PasswordCost, Running, Server, Settings, SqliteStore, domain_from_yaml};
 use sha2::{Digest, Sha256};
@@ -271,6 +272,10 @@ fn credentials(given: &Credentials) -> device::Credentials {
     }
 }
 
+fn telemetry() -> Capability {
+    Capability::new(TELEMETRY).expect("a constant that is a capability")
+}
+
 fn told(error: impl std::fmt::Display) -> DeviceError {
     DeviceError(error.to_string())
 }
@@ -299,6 +304,8 @@ impl ReferenceDevice {
             batch_limit: self.setup.batch,
             replica: self.setup.replica.clone(),
             triggers,
+            capabilities: self.setup.telemetry.then(telemetry).into_iter().collect(),
+            app: Some(format!("fieldsync {}", env!("CARGO_PKG_VERSION"))),
             ..DeviceOptions::new(base_url, self.http.clone())
         };
         let device = fieldsync_client::Device::open(options).map_err(told)?;

@@ -59,6 +59,10 @@ pub struct DeviceOptions {
     pub request_timeout: Duration,
     /// What it knows besides the core.
     pub capabilities: BTreeSet<Capability>,
+    /// The app and its version, for the telemetry.
+    pub app: Option<String>,
+    /// The device and its system, for the telemetry.
+    pub device: Option<String>,
     /// When it starts a sync by itself; only when it is asked to where absent.
     pub triggers: Option<Triggers>,
 }
@@ -81,6 +85,8 @@ impl DeviceOptions {
             replica: None,
             request_timeout: Duration::from_secs(60),
             capabilities: BTreeSet::new(),
+            app: None,
+            device: None,
             triggers: None,
         }
     }
@@ -390,6 +396,8 @@ fn restore(options: &DeviceOptions) -> Result<Machine, DeviceError> {
         page_limit: options.page_limit,
         batch_limit: options.batch_limit,
         capabilities: options.capabilities.clone(),
+        app: options.app.clone(),
+        device: options.device.clone(),
     };
     Ok(Machine::restore(options.store.load()?, settings, options.credentials.clone()))
 }

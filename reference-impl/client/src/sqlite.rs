@@ -79,6 +79,7 @@ impl DeviceStore for SqliteStore {
                 session: single(&connection, "session")?,
                 marks: single(&connection, "marks")?.unwrap_or_default(),
                 quarantine: all(&connection, "SELECT one FROM quarantine ORDER BY type, id")?,
+                diary: single(&connection, "diary")?.unwrap_or_default(),
             })
         };
         load().map_err(failed("loading the state"))
@@ -202,6 +203,8 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
             "DELETE FROM quarantine WHERE type = ?1 AND id = ?2",
             &[&record.type_name.as_str(), &record.id.as_str()],
         ),
+        Write::ConflictGone(id) => run("DELETE FROM conflicts WHERE id = ?1", &[&id.as_str()]),
+        Write::Diary(diary) => put_single("diary", json(diary)?),
         Write::Conflict(id, entry) => {
             run("INSERT OR IGNORE INTO conflicts (id, entry) VALUES (?1, ?2)", &[&id.as_str(), &entry.get()])
         }

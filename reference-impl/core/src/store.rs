@@ -4,15 +4,20 @@
 //! so [`Store::load`] and [`Store::commit`] are never interleaved; pages are read beside them, each answer at one
 //! [`Snapshot`].
 
+use crate::cursor::Point;
+use crate::scope::{Label, Scope, Sight};
 use async_trait::async_trait;
 use fieldsync_schemas::domain::Domain;
-use fieldsync_schemas::id::{BatchToken, Epoch, FeedName, MutationId, Principal, ReplicaId, Rev, Seq, Version};
+use fieldsync_schemas::id::{
+    BatchToken, Epoch, FeedName, MutationId, Principal, RecordId, ReplicaId, Rev, Seq, Version,
+};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
-use fieldsync_schemas::session::Role;
+use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
+use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A place in a feed: counted up at commit, so that a later commit never gets a lower place.
@@ -49,6 +54,10 @@ pub struct State {
     pub content: Hash,
     /// The whole record as it is published, JSON.
     pub json: Arc<str>,
+    /// Who sees it, other than everybody.
+    pub label: Option<Label>,
+    /// The record that it is about, where it is an entry of the conflict log and records have places.
+    pub about: Option<RecordRef>,
 }
 
 impl State {
@@ -84,6 +93,8 @@ impl State {
             accepted_at: record.accepted_at,
             replica: record.replica,
             deleted: record.deleted,
+            label: None,
+            about: None,
         }
     }
 }
@@ -144,6 +155,8 @@ pub struct Loaded {
     pub bases: HashMap<Rev, State>,
     /// The mutations that are decided.
     pub decided: HashMap<MutationId, Decided>,
+    /// What the principal may write.
+    pub scope: Scope,
 }
 
 impl Loaded {
@@ -196,10 +209,41 @@ pub struct Commit {
 pub struct Row {
     /// Its place.
     pub place: Place,
-    /// Whether it is a tombstone.
-    pub deleted: bool,
-    /// The record as it is published, JSON.
+    /// What it says of the record.
+    pub kind: RowKind,
+    /// The record as it is published, JSON; of one that left the scope, its type and id.
     pub json: Arc<str>,
+}
+
+/// What a row says of its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// It is as given.
+    Put,
+    /// It was deleted.
+    Tombstone,
+    /// It left the scope of the one who asks.
+    Remove,
+}
+
+/// What an administrator gave a principal besides the role.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Assignment {
+    /// The places at and below which the principal sees records; none for everything.
+    pub places: Option<Vec<RecordId>>,
+    /// What the principal's devices are to pull once more.
+    pub refetch: Vec<RefetchOrder>,
+}
+
+/// A scope as it is from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rescope {
+    /// Whose it is.
+    pub user: String,
+    /// The places as they were given; none for everything.
+    pub places: Option<Vec<RecordId>>,
+    /// These and all below them.
+    pub seen: BTreeSet<RecordId>,
 }
 
 /// Where a feed stands.
@@ -245,8 +289,8 @@ pub trait Store: Send + Sync {
     /// the machine.
     async fn commit(&self, commits: Vec<Commit>) -> Result<(), StoreError>;
 
-    /// A view of a data set in which nothing moves.
-    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError>;
+    /// A view of a data set in which nothing moves, for this principal.
+    async fn snapshot(&self, data_set: &DataSetName, principal: &Principal) -> Result<Box<dyn Snapshot>, StoreError>;
 
     /// Purges the tombstones of this feed that were accepted before `before`, and with them earlier states and the
     /// outcomes of the feed's mutations decided before it. The greatest purged place becomes the feed's horizon.
@@ -270,6 +314,20 @@ pub trait Store: Send + Sync {
     /// Gives a user a role in a data set.
     async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError>;
 
+    /// What a user was given besides the role.
+    async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError>;
+
+    /// The users who do not see everything, with their places as they were given.
+    async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError>;
+
+    /// Stores these states of reference records, then these scopes, in one transaction. What a scope gains and loses
+    /// takes places in the feeds. Not to be called between a load and its commit.
+    async fn rescope(&self, data_set: &DataSetName, states: Vec<State>, scopes: Vec<Rescope>)
+    -> Result<(), StoreError>;
+
+    /// Orders the devices of a user to pull once more.
+    async fn put_refetch(&self, data_set: &DataSetName, user: &str, order: &RefetchOrder) -> Result<(), StoreError>;
+
     /// The secret of this name, made at its first use and kept for good.
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError>;
 }
@@ -277,9 +335,13 @@ pub trait Store: Send + Sync {
 /// A view of one data set in which nothing moves.
 #[async_trait]
 pub trait Snapshot: Send {
-    /// Where every feed stands.
+    /// Whether the principal does not see everything, or did not once.
+    fn is_scoped(&self) -> bool;
+
+    /// Where every feed stands. For a principal with a scope the last place is one that nothing seen stands behind.
     async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError>;
 
-    /// The next rows of a feed after this place, in the order of their places, at most `limit`.
-    async fn page(&mut self, feed: &FeedName, after: Place, limit: u64) -> Result<Vec<Row>, StoreError>;
+    /// The next rows of a feed after this point, in the order of their places, at most `limit`; of those, what is seen.
+    /// That a record left the scope is not told where the point is cleared of it.
+    async fn page(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError>;
 }

@@ -4,7 +4,7 @@ use crate::domain::{self, DomainFileError};
 use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::policy::PolicyTable;
 use fieldsync_core::session;
-use fieldsync_core::store::{DataSetName, DataSetRow, State};
+use fieldsync_core::store::{Assignment, DataSetName, DataSetRow, State};
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{Capability, Epoch, Principal, Rev, SessionTag};
 use fieldsync_schemas::pull::RecordRef;
@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What this server can do besides the core.
-const CAPABILITIES: &[&str] = &["password-login", "token-refresh", "roles", "horizon"];
+const CAPABILITIES: &[&str] =
+    &["password-login", "token-refresh", "roles", "horizon", "scopes", "refetch", "telemetry"];
 
 /// A domain with all that is made from it; shared by the data sets that host it.
 #[derive(Clone)]
@@ -52,8 +53,8 @@ pub(crate) struct DataSet {
     pub(crate) epoch: Epoch,
     clock: Arc<dyn Clock>,
     clock_offset_ms: AtomicI64,
-    /// A session's tag depends on nothing but these two and what never changes here.
-    tags: Mutex<HashMap<(Principal, Role), SessionTag>>,
+    /// A session's tag depends on nothing but these and what never changes here.
+    tags: Mutex<HashMap<(Principal, Role), (Assignment, SessionTag)>>,
 }
 
 impl DataSet {
@@ -82,7 +83,7 @@ impl DataSet {
         &self.hosted.domain.profile
     }
 
-    pub(crate) fn session(&self, principal: &Principal, role: &Role) -> Session {
+    pub(crate) fn session(&self, principal: &Principal, role: &Role, assignment: &Assignment) -> Session {
         let capabilities: Vec<Capability> =
             CAPABILITIES.iter().map(|name| Capability::new(*name).expect("a constant that is a capability")).collect();
         session::session(
@@ -93,17 +94,20 @@ impl DataSet {
             &capabilities,
             self.hosted.limits,
             &self.hosted.registry,
+            assignment,
             self.now(),
         )
     }
 
-    pub(crate) fn session_tag(&self, principal: &Principal, role: &Role) -> SessionTag {
+    pub(crate) fn session_tag(&self, principal: &Principal, role: &Role, assignment: &Assignment) -> SessionTag {
         let key = (principal.clone(), role.clone());
-        if let Some(tag) = self.tags.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some((of, tag)) = self.tags.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
+            && of == assignment
+        {
             return tag.clone();
         }
-        let tag = self.session(principal, role).tag;
-        self.tags.lock().unwrap_or_else(PoisonError::into_inner).insert(key, tag.clone());
+        let tag = self.session(principal, role, assignment).tag;
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (assignment.clone(), tag.clone()));
         tag
     }
 

@@ -15,7 +15,7 @@ use fieldsync_schemas::problem::ProblemCode;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 /// How many batches wait before those who send more have to wait with them.
 const WAITING: usize = 256;
@@ -48,6 +48,7 @@ enum Message {
 #[derive(Clone)]
 pub(crate) struct BatchWriter {
     messages: mpsc::Sender<Message>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl BatchWriter {
@@ -59,8 +60,9 @@ impl BatchWriter {
         ids: Arc<dyn Ids>,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (messages, waiting) = mpsc::channel(WAITING);
-        let task = Task { store, rules, policies, ids, held: HashMap::new() };
-        (Self { messages }, task.run(waiting))
+        let turn = Arc::new(Mutex::new(()));
+        let task = Task { store, rules, policies, ids, turn: turn.clone(), held: HashMap::new() };
+        (Self { messages, turn }, task.run(waiting))
     }
 
     /// Decides and commits a batch; the answer comes once it is durable.
@@ -80,6 +82,11 @@ impl BatchWriter {
         self.send(Message::Release(data_set)).await
     }
 
+    /// For what must not come between the load of a batch and its commit: held until this is dropped.
+    pub(crate) async fn between(&self) -> OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
+    }
+
     async fn send(&self, message: Message) -> Result<(), Trouble> {
         self.messages.send(message).await.map_err(|_| ended())
     }
@@ -94,6 +101,8 @@ struct Task {
     rules: Rules,
     policies: PolicyTable,
     ids: Arc<dyn Ids>,
+    /// Whoever has it decides, or changes what is decided by.
+    turn: Arc<Mutex<()>>,
     /// The waiting batches of each data set whose commits are held.
     held: HashMap<DataSetName, Vec<Job>>,
 }
@@ -122,6 +131,7 @@ impl Task {
     }
 
     async fn round(&self, jobs: Vec<Job>) {
+        let _turn = self.turn.lock().await;
         let touched: Vec<Touched> = jobs
             .iter()
             .map(|Job { submission, .. }| submission.batch.touched(&submission.data_set.name, &submission.principal))

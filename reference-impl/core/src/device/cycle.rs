@@ -5,6 +5,7 @@
 
 use super::call::{self, Answer, Call, Reading};
 use super::store::LastFailure;
+use super::telemetry::{Tally, Telling};
 use super::{DeviceError, Next, Step};
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
@@ -12,6 +13,7 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::session::Session;
+use fieldsync_schemas::telemetry::TELEMETRY_TYPE;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -39,13 +41,15 @@ pub enum Phase {
     Pull,
     /// What the server made of what was pushed is pulled.
     PullResults,
+    /// What the sync was like is told.
+    Tell,
 }
 
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
-        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull]),
-        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults]),
+        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Tell]),
+        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Tell]),
         Profile::Other(_) => None,
     }
 }
@@ -131,7 +135,7 @@ pub(super) struct Run {
     sent: Option<CallKind>,
     /// Failures of the server since its last message.
     sends: u32,
-    waits: u32,
+    pub(super) waits: u32,
     /// A new token was asked for since the server's last message.
     pub(super) logged_in_again: bool,
     pub(super) session_is_old: bool,
@@ -165,6 +169,17 @@ pub(super) struct Run {
     /// The server refused a push as a whole; the sync pulls, then fails.
     pub(super) refusal: Option<Failure>,
     pub(super) counts: Counts,
+    /// What was done, as it is told.
+    pub(super) tally: Tally,
+    pub(super) telling: Telling,
+}
+
+impl Run {
+    /// How the sync will end, once all phases are over.
+    pub(super) fn failure_at_the_end(&self) -> Option<Failure> {
+        let suspicious = || Failure::new(FailureCause::Server, "the server fails over every change that waits");
+        self.refusal.clone().or_else(|| (!self.suspects.is_empty()).then(suspicious))
+    }
 }
 
 impl Step<'_> {
@@ -173,6 +188,7 @@ impl Step<'_> {
             return Ok(Next::Idle);
         }
         self.machine.run = Some(Run { session_is_old: self.is_another_login(), ..Run::default() });
+        self.note_begin();
         self.go_on()
     }
 
@@ -199,6 +215,7 @@ impl Step<'_> {
                 Some(Phase::Push) => self.push(),
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
+                Some(Phase::Tell) => self.tell(),
             };
             match flow {
                 Flow::Do(next) => return Ok(next),
@@ -216,6 +233,10 @@ impl Step<'_> {
 
     pub(super) fn answered(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
         let Some(kind) = self.machine.run.as_mut().and_then(|run| run.sent.take()) else { return Ok(Next::Idle) };
+        self.run().tally.bytes_received += answer.body.len() as u64;
+        if self.is_telling() {
+            return self.on_told(Some(answer));
+        }
         match kind {
             CallKind::Login | CallKind::Refresh => self.on_tokens(kind, answer),
             CallKind::Session => self.on_session(answer),
@@ -225,11 +246,14 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn lost(&mut self, reason: String) -> Next {
+    pub(super) fn lost(&mut self, reason: String) -> Result<Next, DeviceError> {
         if self.machine.run.is_none() {
-            return Next::Idle;
+            return Ok(Next::Idle);
         }
-        self.fail(Failure::new(FailureCause::Network, reason))
+        if self.is_telling() {
+            return self.on_told(None);
+        }
+        Ok(self.fail(Failure::new(FailureCause::Network, reason)))
     }
 
     /// The session, which is there in every phase.
@@ -241,6 +265,8 @@ impl Step<'_> {
         let run = self.run();
         run.sent = Some(kind);
         run.counts.requests += 1;
+        run.tally.requests += 1;
+        run.tally.bytes_sent += body.as_ref().map_or(0, |body| body.len() as u64);
         let token = match kind {
             CallKind::Login | CallKind::Refresh => None,
             _ => self.machine.credentials.token.clone(),
@@ -333,18 +359,19 @@ impl Step<'_> {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) -> Next {
+        if let Some(next) = self.tell_of(&failure) {
+            return next;
+        }
         let up_to = self.machine.state.outbox.iter().last().map_or(0, |entry| entry.place);
         let last = LastFailure { cause: failure.cause, up_to };
         self.end(SyncOutcome::Failed(failure), Some(last))
     }
 
     fn finish(&mut self) -> Next {
-        if let Some(failure) = self.run().refusal.take() {
+        if let Some(failure) = self.run().failure_at_the_end() {
             return self.fail(failure);
         }
-        if !self.run().suspects.is_empty() {
-            return self.lead_nowhere("the server fails over every change that waits");
-        }
+        self.note_end(None);
         self.end(SyncOutcome::Ok, None)
     }
 
@@ -372,6 +399,10 @@ impl Step<'_> {
                     TypeClass::Append => *policy == MergePolicy::AppendOnly,
                     TypeClass::Other(_) => false,
                 };
+                // It tells by itself, and nobody else's telemetry is any of its business.
+                if entry.name.as_str() == TELEMETRY_TYPE {
+                    return false;
+                }
                 !is_known || !entry.requires.iter().all(|capability| known.contains(capability))
             })
             .map(|entry| entry.name.clone())

@@ -4,6 +4,7 @@ use super::outbox::Entry;
 use super::store::{
     DeviceStore, FrozenBatch, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Write,
 };
+use super::telemetry::Diary;
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
@@ -28,6 +29,7 @@ struct Content {
     quarantine: BTreeMap<RecordRef, Quarantined>,
     records: BTreeMap<RecordRef, StoredRecord>,
     conflicts: BTreeMap<RecordId, Box<RawValue>>,
+    diary: Diary,
 }
 
 impl MemoryStore {
@@ -64,6 +66,8 @@ impl Content {
             Write::OwnGone(record) => self.change(record, |stored| stored.own = None),
             Write::Quarantine(one) => drop(self.quarantine.insert(one.record(), *one)),
             Write::QuarantineGone(record) => drop(self.quarantine.remove(&record)),
+            Write::ConflictGone(id) => drop(self.conflicts.remove(&id)),
+            Write::Diary(diary) => self.diary = *diary,
             Write::Conflict(id, data) => drop(self.conflicts.entry(id).or_insert(data)),
             Write::Sweep { feed, below } => self.records.retain(|_, stored| {
                 stored.server.take_if(|server| server.feed == feed && server.mark < below);
@@ -93,6 +97,7 @@ impl DeviceStore for MemoryStore {
             session: content.session.clone(),
             marks: content.marks.clone(),
             quarantine: content.quarantine.values().cloned().collect(),
+            diary: content.diary.clone(),
         })
     }
 

@@ -13,8 +13,10 @@ pub mod memory;
 pub mod outbox;
 mod pull;
 mod push;
+mod refetch;
 mod settle;
 pub mod store;
+pub mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +45,10 @@ pub struct Settings {
     pub batch_limit: Option<u32>,
     /// What it knows besides the core. Types that require anything else are left out.
     pub capabilities: BTreeSet<Capability>,
+    /// The app and its version, for the telemetry.
+    pub app: Option<String>,
+    /// The device and its system, for the telemetry.
+    pub device: Option<String>,
 }
 
 /// How a device proves who it is. Kept in memory only.
@@ -193,6 +199,7 @@ impl Machine {
         let next = match event {
             Event::Open { replica } => {
                 step.open(replica);
+                step.close_killed();
                 Next::Idle
             }
             Event::LogIn(credentials) => {
@@ -205,7 +212,7 @@ impl Machine {
             }
             Event::Begin => step.begin()?,
             Event::Answered(answer) => step.answered(&answer)?,
-            Event::Lost(reason) => step.lost(reason),
+            Event::Lost(reason) => step.lost(reason)?,
             Event::Waited | Event::Stored => step.go_on()?,
         };
         Ok(Reaction { writes: step.writes, next })

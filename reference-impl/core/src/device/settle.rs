@@ -70,7 +70,7 @@ impl Step<'_> {
     /// The mutation is the record's state now; the edit that waits was made on it.
     pub(super) fn accepted(&mut self, entry: Entry, accepted: Record) -> Result<(), StoreError> {
         let record = entry.record();
-        self.run().counts.settled += 1;
+        self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
         if let Some(waiting) = self.first(&record) {
             // What the user saved since counts on from the outcome, which may be further than what was pushed.
@@ -89,7 +89,7 @@ impl Step<'_> {
     /// Another state won. The edit that waits keeps its base, so that the policy ranks it, too.
     fn superseded(&mut self, entry: Entry, winner: Record) -> Result<(), StoreError> {
         let record = entry.record();
-        self.run().counts.settled += 1;
+        self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
         match self.first(&record) {
             // It changes what the server never took: it is a create still.
@@ -172,6 +172,7 @@ impl Step<'_> {
     /// server's state is shown again.
     pub(super) fn quarantine(&mut self, entry: Entry, reason: Reason) {
         self.run().counts.given_up += 1;
+        self.run().tally.given_up += 1;
         let keeps_copy = entry.mutation.op == MutationOp::Create || reason == Reason::Gone;
         self.write(Write::EntryGone(entry.place));
         if !keeps_copy {
@@ -207,7 +208,7 @@ impl Step<'_> {
             match stored.server {
                 Some(server) if shows(&server.record, &entry.mutation) => self.accepted(entry, server.record)?,
                 None if entry.mutation.op == MutationOp::Delete => {
-                    self.run().counts.settled += 1;
+                    self.count_settled(&entry);
                     self.write(Write::EntryGone(entry.place));
                     self.show_own(&entry.record());
                 }
@@ -215,6 +216,12 @@ impl Step<'_> {
             }
         }
         Ok(())
+    }
+
+    fn count_settled(&mut self, entry: &Entry) {
+        let run = self.run();
+        run.counts.settled += 1;
+        *run.tally.pushed.entry(entry.mutation.type_name.clone()).or_default() += 1;
     }
 
     /// Puts the server's state of a record, unless a later one was pulled already: a stored answer may be old.

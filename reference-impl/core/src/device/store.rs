@@ -4,8 +4,11 @@
 //! store. All writes of one reaction are one transaction.
 
 use super::outbox::{Entry, Outbox};
+use super::telemetry::Diary;
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{BatchToken, Cursor, Epoch, FeedName, MutationId, RecordId, ReplicaId, Seq, TypeName};
+use fieldsync_schemas::id::{
+    BatchToken, Cursor, Epoch, FeedName, MutationId, RecordId, RefetchId, ReplicaId, Seq, TypeName,
+};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, Refusal};
 use fieldsync_schemas::record::{Data, Record};
@@ -72,6 +75,9 @@ pub struct Marks {
     pub forgotten: BTreeSet<MutationId>,
     /// How the last sync failed; none where it ended well.
     pub last_failure: Option<LastFailure>,
+    /// The refetch orders that were carried out, or at least begun: what was begun goes on by itself.
+    #[serde(default)]
+    pub refetched: BTreeSet<RefetchId>,
     /// A print of the credentials with which the session was got: with others it is fetched again before anything else.
     #[serde(default)]
     pub login: Option<String>,
@@ -204,6 +210,10 @@ pub enum Write {
     QuarantineGone(RecordRef),
     /// An entry of the conflict log. One that exists stays.
     Conflict(RecordId, Box<RawValue>),
+    /// An entry of the conflict log is no longer shown.
+    ConflictGone(RecordId),
+    /// What the device tells of its syncs.
+    Diary(Box<Diary>),
     /// The server's state of each record of this feed that carries a lower mark goes.
     Sweep {
         /// The feed.
@@ -232,6 +242,8 @@ pub struct Saved {
     pub marks: Marks,
     /// The given-up mutations.
     pub quarantine: Vec<Quarantined>,
+    /// What it tells of its syncs.
+    pub diary: Diary,
 }
 
 /// The small state, as the machine holds it. Every change goes through [`State::apply`], so that what is in memory is
@@ -254,6 +266,8 @@ pub struct State {
     pub marks: Marks,
     /// The given-up mutations.
     pub quarantine: BTreeMap<RecordRef, Quarantined>,
+    /// What it tells of its syncs.
+    pub diary: Diary,
 }
 
 impl State {
@@ -268,6 +282,7 @@ impl State {
             session: saved.session,
             marks: saved.marks,
             quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
+            diary: saved.diary,
         }
     }
 
@@ -298,7 +313,9 @@ impl State {
             Write::QuarantineGone(record) => {
                 self.quarantine.remove(record);
             }
+            Write::Diary(diary) => self.diary = (**diary).clone(),
             Write::Server(_)
+            | Write::ConflictGone(_)
             | Write::ServerGone(_)
             | Write::Own(..)
             | Write::OwnGone(_)

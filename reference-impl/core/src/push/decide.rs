@@ -5,6 +5,7 @@ use crate::conflict::{self, Side};
 use crate::data;
 use crate::policy::{Claim, Contest, Ruling};
 use crate::problem::Trouble;
+use crate::scope::{self, Known};
 use crate::store::{Commit, Decided, Loaded, ReplicaRow, State};
 use fieldsync_schemas::conflict::Writer;
 use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Seq, Version};
@@ -27,6 +28,7 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
     let mut court = Court {
         ground,
         replica: &batch.replica,
+        known: scope::known(&loaded.states),
         loaded,
         states: Vec::new(),
         decided: Vec::new(),
@@ -34,7 +36,8 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
         seen: HashSet::new(),
     };
     let outcomes = batch.mutations.iter().map(|read| court.hear(read)).collect();
-    let Court { states, decided, .. } = court;
+    let Court { mut states, decided, known, .. } = court;
+    scope::place(&mut states, known, ground.registry, ground.principal);
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
     let answer = PushAnswer::<Box<RawValue>> {
         token: token.clone(),
@@ -86,6 +89,8 @@ struct Court<'a> {
     ground: Ground<'a>,
     replica: &'a ReplicaId,
     loaded: Loaded,
+    /// Where the touched records are.
+    known: Known,
     states: Vec<State>,
     decided: Vec<Decided>,
     /// Where in `decided` each mutation of this batch stands.
@@ -149,6 +154,7 @@ impl<'a> Court<'a> {
             self.ground.policies.get(&entry.merge.policy).expect("the domain was checked against the policies");
         // The batch has no further mutation of this record.
         let current = self.loaded.states.remove(&asked.record);
+        scope::admits(&self.loaded.scope, &asked.op, &asked.record, current.as_ref())?;
         let base_is_current = match &current {
             None => asked.base.is_none(),
             Some(state) => asked.base.as_ref() == Some(&state.rev),
@@ -171,13 +177,15 @@ impl<'a> Court<'a> {
             return Err(refuse(code, format!("records of type {} are not changed this way", entry.name)));
         }
         if current.is_none() && asked.op != MutationOp::Create {
-            return Err(refuse(ProblemCode::UnknownRecord, format!("the server never had {}", asked.record)));
+            return Err(scope::unknown(&asked.record));
         }
         let replaces_its_base = base_is_current && matches!(ruling, Ruling::Apply(_));
         check_version(asked, current.as_ref(), replaces_its_base)?;
         match (ruling, current) {
             (Ruling::Apply(version), current) => {
                 let state = self.state(asked, entry, version, contest.pushed.modified_at);
+                let Ground { principal, .. } = self.ground;
+                scope::admits_state(&self.loaded.scope, &state, entry, &self.known, principal)?;
                 let overridden = current.filter(|before| {
                     !base_is_current && (before.content != state.content || before.deleted != state.deleted)
                 });

@@ -20,11 +20,12 @@ pub(super) async fn pull(
     let asked = pull::read(&body)?;
     let data_set = &caller.data_set;
     let session = caller.session_tag();
-    let mut snapshot = app.parts.store.snapshot(&data_set.name).await?;
+    let mut snapshot = app.parts.store.snapshot(&data_set.name, &caller.principal).await?;
     let ground = Ground {
         data_set: &data_set.name,
         epoch: &data_set.epoch,
         principal: &caller.principal,
+        role: &caller.role,
         session: &session,
         registry: &data_set.hosted.registry,
         limits: &data_set.hosted.limits,

@@ -10,13 +10,17 @@ mod forget;
 mod load;
 mod readers;
 mod rows;
+mod scope;
+mod seen;
 mod snapshot;
 mod writer;
 
 use async_trait::async_trait;
-use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Loaded, Snapshot, State, Store, StoreError, Touched};
-use fieldsync_schemas::id::FeedName;
-use fieldsync_schemas::session::Role;
+use fieldsync_core::store::{
+    Assignment, Commit, DataSetName, DataSetRow, Loaded, Rescope, Snapshot, State, Store, StoreError, Touched,
+};
+use fieldsync_schemas::id::{FeedName, Principal, RecordId};
+use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
 use readers::{FEW, Readers};
 use rusqlite::Connection;
@@ -28,7 +32,7 @@ use writer::Writer;
 /// The name of the database within the directory.
 const FILE: &str = "fieldsync.sqlite";
 const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// The writer's share of memory, in negative KiB: what one commit changes should fit.
 const WRITER_CACHE: i64 = -65_536;
 /// After so many pages the log is written back into the database. A page that changes again and again until then, such
@@ -127,8 +131,8 @@ impl Store for SqliteStore {
         self.writer.run("commit batches", move |connection| commit::commit(connection, &commits)).await
     }
 
-    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError> {
-        let snapshot = snapshot::SqliteSnapshot::begin(&self.readers, data_set.clone()).await?;
+    async fn snapshot(&self, data_set: &DataSetName, principal: &Principal) -> Result<Box<dyn Snapshot>, StoreError> {
+        let snapshot = snapshot::SqliteSnapshot::begin(&self.readers, data_set, principal).await?;
         Ok(Box::new(snapshot))
     }
 
@@ -165,6 +169,34 @@ impl Store for SqliteStore {
         let (data_set, user, role) = (data_set.clone(), user.to_owned(), role.clone());
         self.writer
             .run("store a grant", move |connection| account::put_grant(connection, &data_set, &user, &role))
+            .await
+    }
+
+    async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError> {
+        self.readers.few("read an assignment", |connection| scope::assignment(connection, data_set, user)).await
+    }
+
+    async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError> {
+        let data_set = data_set.clone();
+        self.readers.many("list the scopes", move |connection| scope::scopes(connection, &data_set)).await
+    }
+
+    async fn rescope(
+        &self,
+        data_set: &DataSetName,
+        states: Vec<State>,
+        scopes: Vec<Rescope>,
+    ) -> Result<(), StoreError> {
+        let data_set = data_set.clone();
+        self.writer
+            .run("store scopes", move |connection| commit::rescope(connection, &data_set, &states, &scopes))
+            .await
+    }
+
+    async fn put_refetch(&self, data_set: &DataSetName, user: &str, order: &RefetchOrder) -> Result<(), StoreError> {
+        let (data_set, user, order) = (data_set.clone(), user.to_owned(), order.clone());
+        self.writer
+            .run("store a refetch order", move |connection| scope::put_refetch(connection, &data_set, &user, &order))
             .await
     }
 
