@@ -14,6 +14,7 @@ mod schemas;
 mod serve;
 mod show;
 mod suite;
+mod telemetry;
 mod trace;
 mod user;
 
@@ -58,6 +59,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Look after the accounts of the reference server.
     User(user::UserArgs),
+    /// Show what devices tell of their syncs, by user.
+    Telemetry(telemetry::TelemetryArgs),
 }
 
 impl Command {
@@ -74,6 +77,7 @@ impl Command {
             Command::Adapter(args) => adapter::run(args),
             Command::Serve(args) => serve::run(args),
             Command::User(args) => user::run(args),
+            Command::Telemetry(args) => telemetry::run(args),
         }
     }
 }
@@ -113,6 +117,8 @@ mod tests {
             "fieldsync mutants --all",
             "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
             "fieldsync user add anna --data d --grant visits=read-write",
+            "fieldsync telemetry --url http://a/visits --token-env TOKEN",
+            "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all",
         ] {
             assert!(parses(line), "{line}");
         }
@@ -124,6 +130,8 @@ mod tests {
             "fieldsync check server --url http://a --header nothing",
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",
+            "fieldsync telemetry --url http://a/visits",
+            "fieldsync telemetry --url http://a/visits --user root",
         ] {
             assert!(!parses(line), "{line}");
         }

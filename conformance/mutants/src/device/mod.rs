@@ -9,9 +9,12 @@ mod errors;
 mod levels;
 mod pull;
 mod records;
+mod refetch;
 mod registry;
+mod scopes;
 mod session;
 mod status;
+mod telemetry;
 mod transport;
 
 use crate::Mutant;
@@ -25,9 +28,12 @@ pub const MUTANTS: &[&[Mutant]] = &[
     pull::MUTANTS,
     levels::MUTANTS,
     deletes::MUTANTS,
+    scopes::MUTANTS,
+    refetch::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,
     cycles_trouble::MUTANTS,
+    telemetry::MUTANTS,
     errors::MUTANTS,
 ];

@@ -8,11 +8,15 @@ mod errors;
 mod levels;
 mod merge;
 mod pull;
+mod pull_cursors;
 mod push;
 mod records;
+mod refetch;
 mod registry;
+mod scopes;
 mod security;
 mod session;
+mod telemetry;
 mod transport;
 
 use crate::Mutant;
@@ -29,8 +33,11 @@ pub const MUTANTS: &[&[Mutant]] = &[
     levels::MUTANTS,
     merge::MUTANTS,
     deletes::MUTANTS,
+    scopes::MUTANTS,
+    refetch::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
+    telemetry::MUTANTS,
     errors::MUTANTS,
     security::MUTANTS,
 ];
