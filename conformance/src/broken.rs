@@ -42,6 +42,7 @@ fn ended(error: &LoadError, profile: Profile) -> ScenarioEnded {
         verdict: Verdict::Error,
         reason: Some(error.to_string()),
         failures: Vec::new(),
+        steps: Vec::new(),
         exchanges: Vec::new(),
         log: None,
         checks: 0,
@@ -65,7 +66,7 @@ mod tests {
         let run = Run::of(&events).unwrap();
         let odd = run.scenarios.iter().find(|one| one.id == "push/odd").unwrap();
         assert!(odd.reason.as_ref().unwrap().starts_with("fixtures/scenarios/push/odd.yaml:"), "{odd:?}");
-        assert_eq!(judge(&run, &runs::spec(), false).status, ExitStatus::SuiteError);
+        assert_eq!(judge(&run, &runs::spec()).status, ExitStatus::SuiteError);
         assert_eq!(run.footer.verdicts.get("error"), Some(&1));
         let before = runs::blocked(false);
         let mut after = before.clone();

@@ -45,7 +45,7 @@ pub fn judge_server<E: Display>(start: impl Future<Output = Result<ServerAddress
         let server = HttpServer::connect(address)
             .await
             .map_err(|blocked| format!("cannot {}: {}", blocked.doing, blocked.reason))?;
-        let options = Options { judged: vec![Actor::Server], ..Options::default() };
+        let options = Options { judged: vec![Actor::Server], again: again(), filtered: true, ..Options::default() };
         Ok(Subject { server: Arc::new(server), client: Arc::new(ReferenceDevices::default()), options })
     })
 }
@@ -57,7 +57,13 @@ pub fn judge_client<E: Display>(start: impl Future<Output = Result<Arc<dyn Clien
         let client = start.await.map_err(|error| error.to_string())?;
         let embedded = EmbeddedServer::start().await.map_err(|error| error.to_string())?;
         let server = embedded.connect().await.map_err(|blocked| blocked.reason)?;
-        let options = Options { judged: vec![Actor::Device], each_role: true, ..Options::default() };
+        let options = Options {
+            judged: vec![Actor::Device],
+            each_role: true,
+            again: again(),
+            filtered: true,
+            ..Options::default()
+        };
         Ok(Subject { server: Arc::new(server), client, options })
     })
 }
@@ -141,13 +147,16 @@ impl Shared {
     }
 
     fn told(&self, events: &[Event]) -> String {
-        let background = Background {
-            spec: &self.spec,
-            cases: case_notes(&self.cases),
-            command: "fieldsync check".to_owned(),
-            filtered: true,
-            require_all: false,
-        };
+        let background = Background { spec: &self.spec, cases: case_notes(&self.cases) };
         of_scenario(events, &background, WIDTH).unwrap_or_else(|error| error.to_string())
     }
+}
+
+/// The command that runs a test of this program again, up to its name: Cargo tells its package to what it runs, and puts
+/// a hash behind its name.
+fn again() -> String {
+    let package = std::env::var("CARGO_PKG_NAME").map(|name| format!(" -p {name}"));
+    let program = std::env::current_exe().ok().and_then(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+    let test = program.as_deref().and_then(|name| name.rsplit_once('-')).map(|(name, _)| format!(" --test {name}"));
+    format!("cargo test{}{}", package.unwrap_or_default(), test.unwrap_or_default())
 }

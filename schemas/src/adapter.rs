@@ -184,6 +184,37 @@ pub struct Set {
     /// Somebody else logs in, or the same person anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<AdapterCredentials>,
+    /// The store is damaged behind the device's back, and the next sync compares what it holds with what the server
+    /// has. Only for clients that claim `digest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
+}
+
+impl Set {
+    /// Changes nothing yet.
+    pub fn of(id: u64, device: String) -> Self {
+        Self { id, device, offset_ms: None, online: None, credentials: None, damage: None }
+    }
+}
+
+/// What happens to a store that fails. Where nothing does, the next sync compares all the same.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Damage {
+    /// Records whose server state is no longer there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loses: Vec<RecordRef>,
+    /// Records whose server state has other data than the server gave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alters: Vec<Altered>,
+}
+
+/// A record whose server state was altered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Altered {
+    /// The record.
+    pub record: RecordRef,
+    /// The data that stand there now.
+    pub data: Data,
 }
 
 /// One line from an adapter: `ok` or `error`, never both.
@@ -256,6 +287,8 @@ open_enum! {
         Telemetry = "telemetry",
         /// It carries out refetch orders.
         Refetch = "refetch",
+        /// It compares what it holds with what the server has, and its store can be damaged for a test.
+        Digest = "digest",
     }
 }
 

@@ -5,7 +5,7 @@
 //! mistake. The committed files under `json/` are the open form.
 
 use crate::{
-    PROTOCOL_VERSION, adapter, conflict, control, discovery, domain, event, login, problem, pull, push, record,
+    PROTOCOL_VERSION, adapter, conflict, control, digest, discovery, domain, event, login, problem, pull, push, record,
     scenario, session, telemetry,
 };
 use schemars::generate::SchemaSettings;
@@ -64,6 +64,10 @@ messages! {
     "push-answer", push::PushAnswer, "Answer to a push";
     "pull-request", pull::PullRequest, "Pull";
     "pull-answer", pull::PullAnswer, "Answer to a pull";
+    "digest-request", digest::DigestRequest, "Digest";
+    "digest-answer", digest::DigestAnswer, "Answer to a digest";
+    "bucket-request", digest::BucketRequest, "Bucket";
+    "bucket-answer", digest::BucketAnswer, "Answer to a bucket";
     "conflict-entry", conflict::ConflictEntry, "Conflict entry";
     "sync-telemetry", telemetry::SyncTelemetry, "Telemetry of a sync";
     "problem", problem::Problem, "Problem";
@@ -73,7 +77,7 @@ messages! {
     "control-new-data-set-answer", control::NewDataSetAnswer, "Answer to new_data_set";
     "control-accounts", control::Accounts, "Control: accounts";
     "control-clock", control::ClockShift, "Control: clock";
-    "control-data-set", control::DataSetRef, "Control: horizon, hold_commit, release_commit";
+    "control-data-set", control::DataSetRef, "Control: horizon, hold_commit, release_commit, backup, restore, wipe";
     "control-scope", control::ScopeGrant, "Control: scope";
     "control-reference", control::ReferenceChange, "Control: reference";
     "control-refetch", control::RefetchRequest, "Control: refetch";

@@ -48,6 +48,12 @@ open_enum! {
         Reference = "reference",
         /// Orders a principal's devices to pull once more from the beginning.
         Refetch = "refetch",
+        /// Makes a backup of a data set.
+        Backup = "backup",
+        /// Puts a data set's last backup in the place of its data.
+        Restore = "restore",
+        /// Empties a data set on purpose.
+        Wipe = "wipe",
     }
 }
 
@@ -116,7 +122,7 @@ pub struct ClockShift {
     pub offset_ms: i64,
 }
 
-/// The body of `horizon`, `hold_commit` and `release_commit`.
+/// The body of `horizon`, `hold_commit`, `release_commit`, `backup`, `restore` and `wipe`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DataSetRef {
     /// The data set.

@@ -37,6 +37,19 @@ pub struct Header {
     pub seed: u64,
     /// How many scenarios were selected, expanded ones counted singly.
     pub selected: u64,
+    /// The command that runs one scenario again, up to its name: `fieldsync check server --url http://host --scenario`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub again: String,
+    /// Only some of the scenarios were selected, so that the run proves no conformance.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub filtered: bool,
+    /// What was not tested makes the run red.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_all: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What was judged.
@@ -100,7 +113,10 @@ pub struct ScenarioEnded {
     /// What was expected and not seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
-    /// What passed on the wire; kept where it failed.
+    /// What was done, as far as it came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTaken>,
+    /// What passed on the wire, in the order in which it was sent; without bodies where the scenario passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<Exchange>,
     /// The end of what the client under test wrote to its log; kept where it failed.
@@ -166,6 +182,19 @@ pub struct Failure {
     pub exchange: Option<u64>,
 }
 
+/// One step of a scenario that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct StepTaken {
+    /// Its place in the order of all that happened: beginnings of steps, and both ends of exchanges.
+    pub place: u64,
+    /// Its line in the fixture; 0 where it stands in no file.
+    pub line: u32,
+    /// Who acts, as the fixture says: a device, `network`, `server`, `release` or `request`.
+    pub actor: String,
+    /// What is done, in one line, cut where it is long.
+    pub what: String,
+}
+
 /// One request and its answer, as the tap saw them. Secrets are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Exchange {
@@ -185,6 +214,44 @@ pub struct Exchange {
     /// The fault that the tap put in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// How far request and answer came.
+    #[serde(default, skip_serializing_if = "Course::is_whole")]
+    pub course: Course,
+    /// The place of its beginning in the order of all that happened.
+    #[serde(default)]
+    pub began: u64,
+    /// The place of its end; absent where it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
+}
+
+/// How far a request and its answer came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Course {
+    /// To the server and back to the device.
+    #[default]
+    Whole,
+    /// The request did not come to the server whole.
+    Unsent,
+    /// The server gave no answer that could be passed on.
+    Unanswered,
+    /// The server answered, and the device got nothing of it.
+    Lost,
+    /// The device got a part of the answer.
+    Cut,
+    /// The device got an answer that the server was not asked for.
+    MadeUp,
+    /// The second copy of a request, whose answer is nobody's.
+    Copy,
+    /// It was under way when the scenario ended.
+    UnderWay,
+}
+
+impl Course {
+    fn is_whole(&self) -> bool {
+        *self == Course::Whole
+    }
 }
 
 /// The counts of a whole run.

@@ -113,6 +113,18 @@ fn visible_ascii(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
 }
 
+fn is_hexadecimal(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+fn hexadecimal_byte(text: &str) -> bool {
+    text.len() == 2 && is_hexadecimal(text)
+}
+
+fn hexadecimal_hash(text: &str) -> bool {
+    text.len() == 64 && is_hexadecimal(text)
+}
+
 fn id_characters(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
 }
@@ -168,6 +180,14 @@ text_id!(
 text_id!(
     /// An opaque token: everything before this point of a feed was seen.
     Cursor, "a cursor", "^[!-~]{1,256}$", 256, visible_ascii
+);
+text_id!(
+    /// The name of one of the 256 buckets of a digest: a byte in hexadecimal.
+    BucketName, "a bucket's name", "^[0-9a-f]{2}$", 2, hexadecimal_byte
+);
+text_id!(
+    /// What a bucket of a digest comes to: 32 bytes in hexadecimal.
+    BucketHash, "a bucket's hash", "^[0-9a-f]{64}$", 64, hexadecimal_hash
 );
 text_id!(
     /// The token of an answered batch, which the replica's next batch carries as `previous`.

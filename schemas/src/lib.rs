@@ -8,6 +8,7 @@ pub mod adapter;
 pub mod catalog;
 pub mod conflict;
 pub mod control;
+pub mod digest;
 pub mod discovery;
 pub mod domain;
 pub mod event;

@@ -81,9 +81,18 @@ impl Operation {
     }
 }
 
+/// The messages of a request and of its answer, by the method and by the path below the base URL, such as `/push`.
+/// Nothing where there is no such request; a message is absent where the body is.
+pub fn messages_of(method: &str, path: &str) -> Option<(Option<&'static str>, Option<&'static str>)> {
+    let path = if path.is_empty() { "/" } else { path };
+    let operation = operations().into_iter().find(|one| one.method.eq_ignore_ascii_case(method) && one.path == path)?;
+    Some((operation.body, operation.answer))
+}
+
 fn operations() -> Vec<Operation> {
     use ProblemCode::{
-        BatchTooLarge, CursorExpired, InvalidCursor, OutcomeExpired, ReplicaFenced, Unauthenticated, UnknownFeed,
+        BatchTooLarge, CursorExpired, EpochMismatch, InvalidCursor, OutcomeExpired, ReplicaFenced, Unauthenticated,
+        UnknownFeed,
     };
     let mut operations = vec![
         Operation::new("get", "/.well-known/fieldsync", "well_known", "discovery", "Where the default data set is")
@@ -111,12 +120,24 @@ fn operations() -> Vec<Operation> {
             .login()
             .takes("push-request")
             .gives("push-answer")
-            .fails(&[BatchTooLarge, ReplicaFenced, OutcomeExpired]),
+            .fails(&[BatchTooLarge, ReplicaFenced, OutcomeExpired, EpochMismatch]),
         Operation::new("post", "/pull", "pull", "pull", "What changed since the last pull, of all feeds")
             .login()
             .takes("pull-request")
             .gives("pull-answer")
-            .fails(&[InvalidCursor, UnknownFeed, CursorExpired]),
+            .fails(&[InvalidCursor, UnknownFeed, CursorExpired, EpochMismatch]),
+        Operation::new("post", "/digest", "digest", "digest", "What feeds have, in short")
+            .told("Offered under the capability `digest`.")
+            .login()
+            .takes("digest-request")
+            .gives("digest-answer")
+            .fails(&[InvalidCursor, UnknownFeed, CursorExpired, EpochMismatch]),
+        Operation::new("post", "/bucket", "bucket", "digest", "The live records of one bucket of a feed")
+            .told("Offered under the capability `digest`.")
+            .login()
+            .takes("bucket-request")
+            .gives("bucket-answer")
+            .fails(&[UnknownFeed, EpochMismatch]),
         Operation::new("get", "/control", "control", "control", "The control verbs that this server offers")
             .told("A server that runs for tests may offer control, without a login and at a URL of its own choice.")
             .gives("control-description"),
@@ -144,6 +165,9 @@ fn control(verb: &Verb) -> Operation {
             .gives("control-done"),
         Verb::Horizon => of_data_set("Purges every tombstone of a data set"),
         Verb::HoldCommit => of_data_set("Holds the next commit of a data set"),
+        Verb::Backup => of_data_set("Makes a backup of a data set"),
+        Verb::Restore => of_data_set("Puts the last backup in the place of a data set's data"),
+        Verb::Wipe => of_data_set("Empties a data set on purpose"),
         Verb::ReleaseCommit => of_data_set("Lets the held commit go"),
         Verb::Scope => begun("Gives a principal a scope").takes("control-scope").gives("control-done"),
         Verb::Reference => {
@@ -169,6 +193,7 @@ fn status(code: &ProblemCode) -> (u16, &'static str) {
         ProblemCode::Forbidden => (403, "the principal has no grant here, or the role does not allow it"),
         ProblemCode::NotFound => (404, "there is nothing of this kind here"),
         ProblemCode::ReplicaFenced => (409, "the replica is known with another batch, or is not where it says"),
+        ProblemCode::EpochMismatch => (409, "the data are of another epoch than the request"),
         ProblemCode::OutcomeExpired => (409, "the answer to an earlier batch is no longer known"),
         ProblemCode::CursorExpired => (410, "a tombstone after a cursor was purged"),
         ProblemCode::TooLarge => (413, "the body is above `body_bytes`"),

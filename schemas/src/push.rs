@@ -107,6 +107,10 @@ pub struct PushAnswer<O = Outcome> {
     pub epoch: Epoch,
     /// The tag of the caller's session.
     pub session: SessionTag,
+    /// The place of this batch among all that the data set took in this epoch, counted up (capability `restore`). A
+    /// session's `backed_up_seq` is compared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_seq: Option<u64>,
     /// One outcome for each mutation, matched by `mutation_id`.
     pub outcomes: Vec<O>,
 }

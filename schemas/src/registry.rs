@@ -37,6 +37,12 @@ impl Registry {
     pub fn entry(&self, name: &TypeName) -> Option<&TypeEntry> {
         self.types.iter().find(|entry| entry.name == *name)
     }
+
+    /// Whether records of a type refer to others, or others to them.
+    pub fn has_kin(&self, entry: &TypeEntry) -> bool {
+        let is_parent = |other: &TypeEntry| other.parents.iter().any(|parent| parent.type_name == entry.name);
+        !entry.parents.is_empty() || self.types.iter().any(is_parent)
+    }
 }
 
 open_enum! {

@@ -8,8 +8,8 @@ mod request;
 mod step;
 
 pub use device::{
-    ConflictExpectation, Conflicts, CreateStep, DeviceStep, ErrorCause, FailureCause, GoneWord, NoneWord, Reading,
-    Status, SyncStep,
+    ConflictExpectation, Conflicts, CreateStep, DamageStep, DeviceStep, ErrorCause, FailureCause, GoneWord, NoneWord,
+    Reading, Status, SyncStep,
 };
 pub use network::{AnswerChange, CallKind, CannedReply, FaultPlace, NetworkStep};
 pub use request::{ExpectedAnswer, RequestStep};

@@ -35,7 +35,8 @@ pub struct Session {
     pub limits: Limits,
     /// The types of the records.
     pub registry: Registry,
-    /// All mutations up to this batch of the asking replica are in the server's backup (capability `restore`).
+    /// Every batch whose answer had this `accepted_seq`, or one below it, is in the newest backup (capability
+    /// `restore`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backed_up_seq: Option<u64>,
     /// What the devices of this principal are to pull once more from the beginning (capability `refetch`).

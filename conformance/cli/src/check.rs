@@ -1,14 +1,14 @@
 //! `fieldsync check`: run the scenarios against a subject and report.
 
 use crate::command_error::CommandError;
-use crate::output::print;
+use crate::report_files::{ReportFiles, TextOptions, tell_run, write_file};
 use crate::suite::{Filters, Suite, SuiteOptions};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use fieldsync_conformance::broken;
 use fieldsync_conformance::pace::Pace;
 use fieldsync_conformance::report::progress::Progress;
 use fieldsync_conformance::report::verdict::{ExitStatus, judge};
-use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, junit, terminal};
+use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, quoted};
 use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::Case;
 use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
@@ -17,9 +17,8 @@ use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAd
 use fieldsync_conformance::subject::spawned::Spawned;
 use fieldsync_schemas::event::{Actor, Blocked, Event, Verdict};
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -120,32 +119,18 @@ pub struct RunOptions {
     pub require_all: bool,
 }
 
-/// What is told of a run, besides the text on the standard output.
+/// What is told of a run.
 #[derive(Debug, Args)]
 pub struct ReportOptions {
-    /// Write JUnit XML to this file.
-    #[arg(long, value_name = "FILE", global = true)]
-    pub junit: Option<PathBuf>,
-    /// Write the events as JSON lines to this file.
+    /// Write the events as JSON lines to this file; `fieldsync report` renders them.
     #[arg(long, value_name = "FILE", global = true)]
     pub jsonl: Option<PathBuf>,
-    /// Whether the text has colour.
-    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
-    pub color: ColorChoice,
-    /// The width of the text, in columns.
-    #[arg(long, value_name = "COLUMNS", global = true, default_value_t = 80)]
-    pub width: usize,
-}
-
-/// Whether a text has colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
+    /// The other files.
+    #[command(flatten)]
+    pub files: ReportFiles,
+    /// The text.
+    #[command(flatten)]
+    pub text: TextOptions,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -165,17 +150,18 @@ pub fn run(args: CheckArgs) -> Result<ExitStatus, CommandError> {
         broken::tell(&mut events, &suite.select_broken(&args.filters));
     }
     runtime.shutdown_background();
-    let background = Background {
-        spec: &suite.spec,
-        cases: case_notes(&suite.cases),
-        command: command_line(&args),
-        filtered: is_filtered(&args),
-        require_all: args.run.require_all,
-    };
-    report(&events, &background, &args)?;
+    let background = Background { spec: &suite.spec, cases: case_notes(&suite.cases) };
+    if let Some(path) = &args.report.jsonl {
+        let mut bytes = Vec::new();
+        for event in &events {
+            jsonl::write(&mut bytes, event).map_err(CommandError::suite)?;
+        }
+        write_file(path, &bytes)?;
+    }
+    tell_run(&events, &background, &args.report.files, &args.report.text)?;
     let run = Run::of(&events).map_err(CommandError::suite)?;
     remember_failures(&run);
-    Ok(judge(&run, &suite.spec, args.run.require_all).status)
+    Ok(judge(&run, &suite.spec).status)
 }
 
 /// Where the names of the scenarios that failed last in this folder are kept: in the user's cache.
@@ -223,6 +209,9 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
         timeout: Duration::from_secs(args.run.timeout),
         repeat: args.run.repeat,
         seed: args.run.seed,
+        again: again(args),
+        filtered: is_filtered(args),
+        require_all: args.run.require_all,
         ..Options::default()
     };
     if let Some(jobs) = args.run.jobs {
@@ -347,46 +336,29 @@ fn is_filtered(args: &CheckArgs) -> bool {
     args.run.last_failed || [chapter, rule, scenario, capability].iter().any(|filter| !filter.is_empty())
 }
 
-/// The command that was run, without its filters.
-fn command_line(args: &CheckArgs) -> String {
+/// The command that was run, with one scenario in place of its filters. What a header says may be a secret.
+fn again(args: &CheckArgs) -> String {
+    let option = |name: &str, value: &str| format!("--{name} {}", quoted(value));
+    let path = |name: &str, path: &Path| option(name, &path.display().to_string());
     let mut words = vec!["fieldsync check".to_owned()];
     if let Some(Subject::Client(client)) = &args.subject {
         words.push("client".to_owned());
-        words.extend(client.command.iter().map(|command| format!("--command '{command}'")));
+        words.extend(client.command.iter().map(|command| option("command", command)));
     }
     if let Some(Subject::Server(server)) = &args.subject {
         words.push("server".to_owned());
-        words.extend(server.url.iter().map(|url| format!("--url {url}")));
-        words.extend(server.serve.iter().map(|command| format!("--serve '{command}'")));
-        words.extend(server.control.iter().map(|url| format!("--control {url}")));
-        words.extend(server.accounts.iter().map(|path| format!("--accounts {}", path.display())));
+        words.extend(server.url.iter().map(|url| option("url", url)));
+        words.extend(server.serve.iter().map(|command| option("serve", command)));
+        words.extend(server.control.iter().map(|url| option("control", url)));
+        words.extend(server.domain.iter().map(|file| path("domain", file)));
+        words.extend(server.accounts.iter().map(|file| path("accounts", file)));
+        words.extend(server.header.iter().map(|(name, _)| option("header", &format!("{name}: …"))));
+        words.extend(server.ca_cert.iter().map(|file| path("ca-cert", file)));
         words.extend(server.rate.map(|rate| format!("--rate {rate}")));
         words.extend(server.cleanup.then(|| "--cleanup".to_owned()));
     }
-    words.extend(args.suite.fixtures.iter().map(|path| format!("--fixtures {}", path.display())));
+    words.extend(args.suite.fixtures.iter().map(|folder| path("fixtures", folder)));
+    words.extend(args.suite.spec.iter().map(|folder| path("spec", folder)));
+    words.push("--scenario".to_owned());
     words.join(" ")
-}
-
-fn report(events: &[Event], background: &Background<'_>, args: &CheckArgs) -> Result<(), CommandError> {
-    let written = |path: &PathBuf, text: String| {
-        std::fs::write(path, text)
-            .map_err(|error| CommandError::suite(format!("cannot write {}: {error}", path.display())))
-    };
-    if let Some(path) = &args.report.jsonl {
-        let mut bytes = Vec::new();
-        for event in events {
-            jsonl::write(&mut bytes, event).map_err(CommandError::suite)?;
-        }
-        written(path, String::from_utf8_lossy(&bytes).into_owned())?;
-    }
-    if let Some(path) = &args.report.junit {
-        written(path, junit::render(events, background).map_err(CommandError::suite)?)?;
-    }
-    let text = terminal::render(events, background, args.report.width).map_err(CommandError::suite)?;
-    let coloured = match args.report.color {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-    };
-    print(&if coloured { text.coloured() } else { text.plain() })
 }

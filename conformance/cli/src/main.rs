@@ -3,13 +3,17 @@
 //! One module a command. Nothing heavy happens before the command line is understood, so that `--help` is quick.
 
 mod adapter;
+mod backup;
 mod check;
 mod command_error;
+mod doc;
 mod explain;
 mod list;
 mod mutants;
 mod new;
 mod output;
+mod report;
+mod report_files;
 mod schemas;
 mod serve;
 mod show;
@@ -22,6 +26,10 @@ use clap::{Parser, Subcommand};
 use command_error::CommandError;
 use fieldsync_conformance::report::verdict::ExitStatus;
 use std::process::ExitCode;
+
+/// Much is made in one thread and dropped in another, for which the system's allocator takes locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Judge any sync server or client against the Fieldsync protocol.
 #[derive(Debug, Parser)]
@@ -37,8 +45,10 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Judge a server; without more, the reference in this program.
+    /// Judge a server or a client; without more, the reference in this program.
     Check(Box<check::CheckArgs>),
+    /// Tell a stored run anew, or put several beside one another.
+    Report(Box<report::ReportArgs>),
     /// List scenarios, rules, chapters, capabilities or mutants.
     List(list::ListArgs),
     /// Show a scenario with the sentences that it covers.
@@ -55,8 +65,12 @@ enum Command {
     Mutants(mutants::MutantsArgs),
     /// Plug in a client: try its adapter, or be one.
     Adapter(adapter::AdapterArgs),
+    /// Check what is written about the protocol.
+    Doc(doc::DocArgs),
     /// Run the reference server.
     Serve(serve::ServeArgs),
+    /// Make a backup of the reference server's data, also while it serves.
+    Backup(backup::BackupArgs),
     /// Look after the accounts of the reference server.
     User(user::UserArgs),
     /// Show what devices tell of their syncs, by user.
@@ -67,6 +81,7 @@ impl Command {
     fn run(self) -> Result<ExitStatus, CommandError> {
         match self {
             Command::Check(args) => check::run(*args),
+            Command::Report(args) => report::run(*args),
             Command::List(args) => list::run(args),
             Command::Show(args) => show::run(args),
             Command::Explain(args) => explain::run(args),
@@ -75,7 +90,9 @@ impl Command {
             Command::Trace(args) => trace::run(args),
             Command::Mutants(args) => mutants::run(args),
             Command::Adapter(args) => adapter::run(args),
+            Command::Doc(args) => doc::run(args),
             Command::Serve(args) => serve::run(args),
+            Command::Backup(args) => backup::run(&args),
             Command::User(args) => user::run(args),
             Command::Telemetry(args) => telemetry::run(args),
         }
@@ -111,10 +128,15 @@ mod tests {
             "fieldsync check server --url http://a --url http://b --control http://c --header X:1 --scenario push/x",
             "fieldsync check server --serve run --junit out.xml",
             "fieldsync check client",
+            "fieldsync check --html page.html --markdown - --badge badge.svg --jsonl run.jsonl",
+            "fieldsync report a.jsonl --html page.html --junit out.xml",
+            "fieldsync report a.jsonl b.jsonl c.jsonl --markdown -",
             "fieldsync check client --command run --scenario push/x",
             "fieldsync adapter serve",
             "fieldsync mutants adapter some-fault",
             "fieldsync mutants --all",
+            "fieldsync backup --data d --to f",
+            "fieldsync serve --data d --domain f.yaml --restore b",
             "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
             "fieldsync user add anna --data d --grant visits=read-write",
             "fieldsync telemetry --url http://a/visits --token-env TOKEN",
@@ -127,6 +149,7 @@ mod tests {
             "fieldsync check server --control http://c",
             "fieldsync check server --url http://a --serve run",
             "fieldsync check --jobs 0",
+            "fieldsync report",
             "fieldsync check server --url http://a --header nothing",
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",

@@ -4,7 +4,7 @@ use crate::command_error::CommandError;
 use clap::Args;
 use fieldsync_conformance::report::verdict::ExitStatus;
 use fieldsync_schemas::domain::Domain;
-use fieldsync_server::{Parts, Server, Settings, SqliteStore, domain_from_yaml};
+use fieldsync_server::{Parts, Restored, Server, Settings, SqliteStore, domain_from_yaml};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +22,10 @@ pub struct ServeArgs {
     /// A data set to host, as YAML; once for each.
     #[arg(long, value_name = "FILE", required = true)]
     pub domain: Vec<PathBuf>,
+    /// Put this backup, made by `fieldsync backup`, in the place of what is in the folder, in a new epoch, before
+    /// serving. One that was restored there before is left alone.
+    #[arg(long, value_name = "FILE")]
+    pub restore: Option<PathBuf>,
     /// Offer the control verbs, for tests; refused on any address but loopback.
     #[arg(long)]
     pub control: bool,
@@ -43,6 +47,11 @@ pub fn serve(args: ServeArgs, fault: impl FnOnce(Parts) -> Parts) -> Result<Exit
     runtime.block_on(async {
         std::fs::create_dir_all(&args.data)
             .map_err(|error| CommandError::usage(format!("cannot make {}: {error}", args.data.display())))?;
+        if let Some(backup) = &args.restore
+            && fieldsync_server::restore(&args.data, backup).map_err(CommandError::usage)? == Restored::Before
+        {
+            tracing::warn!(backup = %backup.display(), "this backup was restored here before, and is left alone");
+        }
         let store = SqliteStore::open(&args.data).map_err(CommandError::usage)?;
         let listener = tokio::net::TcpListener::bind(args.listen)
             .await

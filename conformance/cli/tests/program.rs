@@ -146,3 +146,48 @@ fn schemas_are_written_and_checked() {
     let (status, out, _) = house.run(&["schemas", "--check"]);
     assert!(status == 1 && out.contains("record.json: differs"), "{out}");
 }
+
+#[test]
+fn doc_check_names_each_flaw_with_its_line() {
+    let house = House::new();
+    house.write("good.md", "It keeps `push.retry.same-outcome`.\n\n```json\n{}\n```\n");
+    let (status, out, _) = house.run_here(&["doc", "check", "good.md"]);
+    assert_eq!((status, out.as_str()), (0, "1 file without a flaw\n"));
+    house.write("bad.md", "It keeps\n`push.retry.other`.\n\n```json\n{]\n```\n");
+    let (status, out, _) = house.run_here(&["doc", "check", "good.md", "bad.md"]);
+    assert_eq!(status, 1);
+    assert!(out.starts_with("bad.md:2: there is no rule push.retry.other"), "{out}");
+    assert!(out.contains("bad.md:5: this is not JSON") && out.ends_with("2 flaws\n"), "{out}");
+    assert_eq!(house.run_here(&["doc", "check", "none.md"]).0, 2);
+}
+
+#[test]
+fn a_stored_run_is_told_anew_and_compared() {
+    let house = House::new();
+    let check = ["check", "--scenario", "push/lost-answer", "--jsonl", "run.jsonl", "--html", "run.html"];
+    let (status, told, errors) = house.run_here(&check);
+    assert_eq!(status, 0, "{told}{errors}");
+    let read = |name: &str| std::fs::read_to_string(house.path().join(name)).unwrap();
+
+    let files = ["--html", "again.html", "--junit", "run.xml", "--badge", "run.svg"];
+    let (status, again, errors) = house.run_here(&[&["report", "run.jsonl"], &files[..]].concat());
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert_eq!(again, told, "a stored run is judged as the run itself was");
+    assert!(read("again.html") == read("run.html"), "and its page is the same");
+    assert!(read("run.xml").contains("push/lost-answer") && read("run.svg").starts_with("<svg"));
+    let (status, markdown, _) = house.run_here(&["report", "run.jsonl", "--markdown", "-"]);
+    assert!(status == 0 && markdown.starts_with("## ✅ no rule broken in "), "{markdown}");
+
+    std::fs::copy(house.path().join("run.jsonl"), house.path().join("other.jsonl")).unwrap();
+    let (status, compared, _) = house.run_here(&["report", "run.jsonl", "other.jsonl", "--html", "both.html"]);
+    assert!(status == 0 && compared.contains("nothing changed from A to B"), "{compared}");
+    assert!(read("both.html").contains("2 runs compared"));
+    let (status, _, errors) = house.run_here(&["report", "run.jsonl", "other.jsonl", "--badge", "both.svg"]);
+    assert!(status == 2 && errors.contains("tell one run"), "{errors}");
+
+    let whole = read("run.jsonl");
+    house.write("cut.jsonl", &whole[..whole.len() - 10]);
+    let (status, _, errors) = house.run_here(&["report", "cut.jsonl"]);
+    assert!(status == 2 && errors.contains("cut.jsonl") && errors.contains("truncated"), "{errors}");
+    assert_eq!(house.run_here(&["report", "none.jsonl"]).0, 2);
+}

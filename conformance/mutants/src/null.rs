@@ -222,6 +222,7 @@ fn made_up_session() -> Session {
         &capabilities,
         domain.limits.unwrap_or_default(),
         &registry,
+        None,
         &Assignment::default(),
         Timestamp::now(),
     )

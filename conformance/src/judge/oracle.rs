@@ -6,11 +6,11 @@
 use super::conduct;
 use crate::replay::{Acted, Names};
 use crate::subject::cast::Roles;
-use crate::subject::device::{Device, SyncEnd};
+use crate::subject::device::{Device, Shown, Survey, SyncEnd};
 use crate::tap::{Delivered, SeenExchange};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::event::{Actor, Failure};
-use fieldsync_schemas::id::{MutationId, RecordId, Rev, Version};
+use fieldsync_schemas::id::{Epoch, MutationId, RecordId, Rev, Version};
 use fieldsync_schemas::pull::{PullAnswer, RecordRef};
 use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest};
 use fieldsync_schemas::record::Record;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 const ACKNOWLEDGED: &str = "push.durable.acknowledged-is-kept";
 const APPLIED_ONCE: &str = "push.retry.applied-once";
 const GAP_FREE: &str = "pull.cursor.gap-free";
-const NEVER_FALLS: &str = "records.version.never-falls";
+const NEVER_FALLS: &str = "records.version.never-falls+2";
 const EQUAL_STATES: &str = "cycles.converge.equal-states";
 const EXACTLY_ONE: &str = "conflicts.entry.exactly-one";
 /// What a device breaks that does not hold what it pulled.
@@ -44,6 +44,8 @@ pub struct Readers {
 struct Acknowledged {
     mutation: Mutation,
     outcome: Outcome,
+    /// The epoch under which it was answered.
+    epoch: Epoch,
     exchange: u64,
 }
 
@@ -99,7 +101,8 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
             current.insert(record.clone(), fresh);
         }
     }
-    nothing_acknowledged_is_lost(&acknowledged, &current, &log, &mut found);
+    let epoch = last_epoch(acted);
+    nothing_acknowledged_is_lost(&acknowledged, epoch.as_ref(), &current, &log, &mut found);
     overridden_once(&acknowledged, &log, &mut found);
     let unequal = if *judged == [Actor::Device] { SHOWS } else { EQUAL_STATES };
     let mut seen = Seen { everything: current, of_scopes: BTreeMap::new() };
@@ -111,7 +114,7 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
         }
         seen.of_scopes.insert(account.clone(), part);
     }
-    devices_equal(acted, quiet, &seen, &records, unequal, &mut found).await;
+    devices_equal(acted, quiet, &seen, &records, &put_off(&acknowledged), unequal, &mut found).await;
     found.failures
 }
 
@@ -183,21 +186,22 @@ fn acknowledged(exchanges: &[SeenExchange]) -> Vec<Acknowledged> {
             .filter_map(|value| serde_json::from_str::<Mutation>(&value.to_string()).ok())
             .map(|mutation| (mutation.mutation_id.clone(), mutation))
             .collect();
+        let epoch = answer.epoch;
         all.extend(answer.outcomes.into_iter().filter_map(|outcome| {
             let mutation = mutations.get(&outcome.mutation_id)?.clone();
             // Telemetry is data of the service, which no device pulls.
             let is_data = mutation.type_name.as_str() != TELEMETRY_TYPE;
-            is_data.then_some(Acknowledged { mutation, outcome, exchange: index as u64 })
+            is_data.then(|| Acknowledged { mutation, outcome, epoch: epoch.clone(), exchange: index as u64 })
         }));
     }
     all
 }
 
-/// One mutation makes one state, however often it is sent.
+/// One mutation makes one state in an epoch, however often it is sent.
 fn applied_once(acknowledged: &[Acknowledged], found: &mut Findings<'_>) {
-    let mut first: HashMap<(&MutationId, &RecordId), &Acknowledged> = HashMap::new();
+    let mut first: HashMap<(&Epoch, &MutationId, &RecordId), &Acknowledged> = HashMap::new();
     for one in acknowledged.iter().filter(|one| became_state(one)) {
-        let before = *first.entry((&one.mutation.mutation_id, &one.mutation.id)).or_insert(one);
+        let before = *first.entry((&one.epoch, &one.mutation.mutation_id, &one.mutation.id)).or_insert(one);
         if before.outcome.rev != one.outcome.rev {
             found.add(
                 APPLIED_ONCE,
@@ -211,9 +215,9 @@ fn applied_once(acknowledged: &[Acknowledged], found: &mut Findings<'_>) {
     }
 }
 
-/// In the order in which one device got them, a record's versions never fall.
+/// In the order in which one device got them, a record's versions never fall within an epoch.
 fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
-    let mut seen_versions: HashMap<(String, RecordId), Version> = HashMap::new();
+    let mut seen_versions: HashMap<(String, Epoch, RecordId), Version> = HashMap::new();
     for (index, seen) in exchanges.iter().enumerate().filter(|(_, seen)| seen.kind == CallKind::Pull) {
         let Some(answer) = seen.upstream.as_ref().filter(|answer| answer.status.is_success()) else { continue };
         let Ok(answer) = serde_json::from_slice::<PullAnswer>(&answer.body.bytes) else {
@@ -224,7 +228,8 @@ fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
             else {
                 continue;
             };
-            let before = seen_versions.entry((seen.by.clone(), record.id.clone())).or_insert(record.version);
+            let of = (seen.by.clone(), answer.epoch.clone(), record.id.clone());
+            let before = seen_versions.entry(of).or_insert(record.version);
             if record.version < *before {
                 let what = format!("the version of {} that {} pulls", record.id, seen.by);
                 found.add(
@@ -241,15 +246,16 @@ fn versions_never_fall(exchanges: &[SeenExchange], found: &mut Findings<'_>) {
     }
 }
 
-/// Every device syncs until nothing moves any more, twice at most; whether nothing does. A device that cannot sync is
-/// none of the oracle's business: the scenario has said so.
+/// Every device syncs, and once more where one of them had something to push, which the others may not have seen;
+/// whether all have seen everything then. A device that cannot sync is none of the oracle's business: the scenario has
+/// said so.
 async fn quiesce(acted: &Acted, found: &mut Findings<'_>) -> bool {
     for _ in 0..2 {
         let mut quiet = true;
         for one in &acted.devices {
             let before = one.port.begun();
             match one.device.sync().await {
-                Ok(end) => quiet &= end == SyncEnd::Ok && moved_nothing(&one.port.exchanges_from(before)),
+                Ok(end) => quiet &= end == SyncEnd::Ok && only_pulled(&one.port.exchanges_from(before)),
                 Err(error) => {
                     quiet = false;
                     let what = format!("a sync of {}", one.name);
@@ -264,23 +270,31 @@ async fn quiesce(acted: &Acted, found: &mut Findings<'_>) -> bool {
     false
 }
 
-/// Whether a sync was nothing but pulls without news.
-fn moved_nothing(exchanges: &[SeenExchange]) -> bool {
-    let no_news = |seen: &SeenExchange| {
-        let answer = match &seen.delivered {
-            Delivered::Whole(answer) if seen.kind == CallKind::Pull && answer.status.is_success() => answer,
-            _ => return false,
-        };
-        serde_json::from_slice::<PullAnswer>(&answer.body.bytes)
-            .is_ok_and(|answer| answer.feeds.iter().all(|page| page.changes.is_empty() && !page.more))
+/// Whether a sync pulled and pushed nothing, and all of it went well: then there is nothing in it for others.
+fn only_pulled(exchanges: &[SeenExchange]) -> bool {
+    let went_well = |seen: &SeenExchange| match &seen.delivered {
+        Delivered::Whole(answer) => seen.kind != CallKind::Push && answer.status.is_success(),
+        _ => false,
     };
-    !exchanges.is_empty() && exchanges.iter().all(no_news)
+    exchanges.iter().any(|seen| seen.kind == CallKind::Pull) && exchanges.iter().all(went_well)
+}
+
+/// The epoch of the last page that anybody got.
+fn last_epoch(acted: &Acted) -> Option<Epoch> {
+    let later: Vec<SeenExchange> = acted.devices.iter().flat_map(|one| one.port.exchanges_from(one.passed)).collect();
+    let pulls = acted.exchanges.iter().chain(&later).filter(|seen| seen.kind == CallKind::Pull);
+    let epoch = |seen: &SeenExchange| {
+        let answer = seen.upstream.as_ref().filter(|answer| answer.status.is_success())?;
+        Some((seen.started, serde_json::from_slice::<PullAnswer>(&answer.body.bytes).ok()?.epoch))
+    };
+    Some(pulls.filter_map(epoch).max_by_key(|(started, _)| *started)?.1)
 }
 
 /// What became a state is the current one, the base of an accepted one, or logged as overridden; what was superseded
 /// is logged.
 fn nothing_acknowledged_is_lost(
     acknowledged: &[Acknowledged],
+    epoch: Option<&Epoch>,
     current: &HashMap<RecordRef, Record>,
     log: &BTreeMap<RecordId, ConflictEntry>,
     found: &mut Findings<'_>,
@@ -290,7 +304,8 @@ fn nothing_acknowledged_is_lost(
     let logged_revs: BTreeSet<&Rev> = log.values().filter_map(|entry| entry.lost_by.rev.as_ref()).collect();
     let logged_mutations: BTreeSet<&MutationId> =
         log.values().filter_map(|entry| entry.lost_by.mutation_id.as_ref()).collect();
-    for one in acknowledged {
+    // What was acknowledged in an earlier epoch ended with it; what is to come back is acknowledged once more.
+    for one in acknowledged.iter().filter(|one| epoch.is_none_or(|epoch| one.epoch == *epoch)) {
         let mutation = &one.mutation;
         let record = record_of(mutation);
         let kept = match (&one.outcome.outcome, &one.outcome.rev) {
@@ -357,6 +372,21 @@ fn overridden_once(acknowledged: &[Acknowledged], log: &BTreeMap<RecordId, Confl
     }
 }
 
+/// The records whose last mutation the server put off: they wait for something else.
+fn put_off(acknowledged: &[Acknowledged]) -> BTreeSet<RecordRef> {
+    let last: HashMap<RecordRef, &OutcomeKind> =
+        acknowledged.iter().map(|one| (record_of(&one.mutation), &one.outcome.outcome)).collect();
+    let is_put_off = |outcome: &OutcomeKind| matches!(outcome, OutcomeKind::Held | OutcomeKind::Skipped);
+    last.into_iter().filter(|(_, outcome)| is_put_off(outcome)).map(|(record, _)| record).collect()
+}
+
+/// Whether a record names another one of whose work the device is not rid either.
+fn waits_for_another(shown: &Shown, survey: &Survey) -> bool {
+    let named: Vec<&str> = shown.data.iter().flat_map(|data| data.values()).filter_map(Value::as_str).collect();
+    let unsettled = survey.outbox.iter().chain(survey.quarantine.iter().map(|one| &one.record));
+    unsettled.into_iter().any(|record| named.contains(&record.id.as_str()))
+}
+
 /// Devices without unsettled work hold what a fresh device holds, and an outbox that is not empty has its reasons. Where
 /// it was quiet before, every device has seen everything already.
 async fn devices_equal(
@@ -364,6 +394,7 @@ async fn devices_equal(
     quiet: bool,
     seen: &Seen,
     records: &BTreeSet<RecordRef>,
+    put_off: &BTreeSet<RecordRef>,
     unequal: &str,
     found: &mut Findings<'_>,
 ) {
@@ -381,11 +412,14 @@ async fn devices_equal(
                 continue;
             }
         };
-        if let Some(record) = survey.outbox.first() {
+        for record in &survey.outbox {
             let status = one.device.status(record).await.ok().flatten();
-            if !matches!(status, Some(Status::Error(ErrorCause::Server | ErrorCause::Rejected))) {
+            let shown = one.device.read(record).await.unwrap_or_default();
+            let waits = put_off.contains(record) || waits_for_another(&shown, &survey);
+            if !matches!(status, Some(Status::Error(ErrorCause::Server | ErrorCause::Rejected))) && !waits {
                 let what = format!("the outbox of {} after everything was synced", one.name);
                 found.add(OUTBOX, None, what, json!([]), json!(survey.outbox));
+                break;
             }
         }
         for (record, shown) in records.iter().zip(survey.records) {

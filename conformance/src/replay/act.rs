@@ -1,7 +1,7 @@
 //! The steps of a scenario, one after another.
 
 use super::device_step::Slot;
-use super::{Names, Stage};
+use super::{Names, Stage, StepLog};
 use crate::scenario::Case;
 use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping};
 use crate::subject::server::new_data_set;
@@ -29,6 +29,8 @@ pub struct Actors {
     pub seed: u64,
     /// The number of the run, so that two runs against one server do not meet.
     pub run: String,
+    /// Notes the steps as they begin.
+    pub steps: StepLog,
 }
 
 /// What happened.
@@ -121,6 +123,7 @@ pub(super) struct Play<'a> {
     pub checks: AtomicU64,
     pub over: AtomicBool,
     pub follower: Option<Arc<dyn Device>>,
+    pub steps: StepLog,
 }
 
 /// Acts a scenario on a stage.
@@ -157,6 +160,7 @@ pub async fn act(
         checks: AtomicU64::new(0),
         over: AtomicBool::new(false),
         follower,
+        steps: actors.steps.clone(),
     };
     for (name, access) in &play.stage.accounts {
         play.names.save(&format!("user.{name}"), json!(access.user));
@@ -298,6 +302,7 @@ impl Play<'_> {
     /// Plays one step; what was missed comes as failures, with the blame on its rule.
     pub(super) fn step<'s>(&'s self, step: &'s Step) -> BoxFuture<'s, Result<Vec<Failure>, ActError>> {
         Box::pin(async move {
+            self.steps.begin(step);
             let end = match &step.action {
                 Action::Device(name, what) => {
                     let end = self.device_step(name, what).await?;
@@ -411,6 +416,9 @@ impl Play<'_> {
             (step.horizon, Verb::Horizon),
             (step.hold_commit, Verb::HoldCommit),
             (step.release_commit, Verb::ReleaseCommit),
+            (step.backup, Verb::Backup),
+            (step.restore, Verb::Restore),
+            (step.wipe, Verb::Wipe),
         ] {
             if asked.is_some() {
                 control.on_data_set(verb, data_set).await.map_err(|error| broke(&error))?;

@@ -3,6 +3,8 @@
 use super::act::{ActError, Missed, Play, StepEnd, credentials, offset, word};
 use crate::subject::device::{Device, DeviceError, SyncEnd};
 use crate::tap::TapPort;
+use fieldsync_schemas::adapter::{Altered, Damage};
+use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{
     CallKind, ConflictExpectation, Conflicts, DeviceSettings, DeviceStep, GoneWord, Reading, SyncStep,
 };
@@ -100,10 +102,10 @@ impl Play<'_> {
         if let Some(create) = &step.create {
             let (type_name, alias) = create.named.iter().next().expect("the lint checked that there is one");
             let record = self.names.create(type_name, alias);
-            device.create(&record, create.data.clone()).await.map_err(broke(name))?;
+            device.create(&record, self.names.fill_data(&create.data)).await.map_err(broke(name))?;
         }
         for (alias, changes) in step.edit.iter().flatten() {
-            device.edit(&self.names.record(alias), changes.clone()).await.map_err(broke(name))?;
+            device.edit(&self.names.record(alias), self.names.fill_data(changes)).await.map_err(broke(name))?;
         }
         if let Some(alias) = &step.delete {
             device.delete(&self.names.record(alias)).await.map_err(broke(name))?;
@@ -113,6 +115,15 @@ impl Play<'_> {
         }
         if let Some(clock) = &step.clock {
             device.set_clock(offset(clock)?).await.map_err(broke(name))?;
+        }
+        if let Some(damage) = &step.damage {
+            let record = |alias: &String| self.names.record(alias);
+            let altered = |(alias, data): (&String, &Data)| Altered { record: record(alias), data: data.clone() };
+            let damage = Damage {
+                loses: damage.loses.iter().map(record).collect(),
+                alters: damage.alters.iter().map(altered).collect(),
+            };
+            device.damage(damage).await.map_err(broke(name))?;
         }
         if let Some(account) = &step.log_in {
             let credentials = credentials(&self.stage, account, slot.settings.password)?;
@@ -263,7 +274,7 @@ impl Play<'_> {
     }
 
     fn told(&self, entry: &ConflictExpectation) -> Value {
-        let mut told = json!(entry);
+        let mut told = self.names.fill(&json!(entry));
         told["record"] = json!(self.names.record(&entry.record).id);
         let members = told.as_object_mut().expect("an expectation is an object");
         members.retain(|_, value| !value.is_null());

@@ -7,9 +7,11 @@ mod act;
 mod device_step;
 mod names;
 mod request_step;
+mod taken;
 
 pub use act::{ActError, Acted, Actors, act};
 pub use names::Names;
+pub use taken::StepLog;
 
 use crate::subject::control::Control;
 use fieldsync_schemas::session::Session;

@@ -2,6 +2,7 @@
 
 use fieldsync_schemas::id::RecordId;
 use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Data;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -94,6 +95,11 @@ impl Names {
             },
             other => other.clone(),
         }
+    }
+
+    /// Puts values in the place of `${name}` in what a record says.
+    pub fn fill_data(&self, data: &Data) -> Data {
+        data.iter().map(|(name, value)| (self.fill_plain(name), self.fill(value))).collect()
     }
 
     /// Puts values in the place of `${name}` in a text.

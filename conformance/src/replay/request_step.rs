@@ -2,13 +2,13 @@
 
 use super::act::{ActError, Missed, Play, StepEnd};
 use crate::judge::matching::mismatch;
+use crate::tap::gzip;
 use fieldsync_schemas::discovery::{ContentCoding, Discovery};
 use fieldsync_schemas::scenario::RequestStep;
 use fieldsync_schemas::{PROTOCOL_VERSION, VERSION_HEADER};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
-use std::io::Write;
 
 impl Play<'_> {
     pub(super) async fn request(&self, step: &RequestStep) -> Result<StepEnd, ActError> {
@@ -158,11 +158,6 @@ fn oversized(mut body: Value, length: u64) -> Vec<u8> {
     text.resize(usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(2).max(text.len()), b'x');
     text.extend_from_slice(b"\"}");
     text
-}
-
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(plain).and_then(|()| encoder.finish()).expect("a vector takes every byte")
 }
 
 /// The innermost cause of an error, which says most.

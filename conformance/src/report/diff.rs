@@ -1,7 +1,8 @@
 //! Expected against got: side by side where both fit on a line, else the first difference and a diff around it.
 
 use super::findings::first_difference;
-use super::text::{Text, Tone, cut};
+use super::text::{Text, Tone, visible};
+use crate::tap::redact::cut;
 use fieldsync_schemas::event::Failure;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
@@ -14,30 +15,77 @@ const CONTEXT: usize = 2;
 const EXPECTED: &str = "    expected: ";
 const GOT: &str = "    got:      ";
 
-/// Writes what a failure expected and what it got.
-pub(super) fn write(out: &mut Text, failure: &Failure, width: usize) {
-    let room = width.saturating_sub(EXPECTED.len());
+/// What a failure expected and what it got, for whatever shows it.
+pub(super) struct Told {
+    /// The first place where they differ; empty where they are shown whole.
+    pub first_at: String,
+    /// What was expected there.
+    pub expected: String,
+    /// What was got there.
+    pub got: String,
+    /// The lines round what differs; none where both are shown whole.
+    pub lines: Vec<Line>,
+}
+
+/// A line of a diff.
+pub(super) struct Line {
+    /// `-` for what was expected, `+` for what was got, a space for both, `…` for what is left out.
+    pub sign: char,
+    /// What it says, visible.
+    pub words: String,
+}
+
+/// Tells what a failure expected and what it got, with room for so many characters on a line.
+pub(super) fn tell(failure: &Failure, room: usize) -> Told {
     let fits = |value: &Value| value.to_string().chars().count() <= room;
     if (fits(&failure.expected) && fits(&failure.got)) || !(is_tree(&failure.expected) && is_tree(&failure.got)) {
-        return write_pair(out, Some(&failure.expected), Some(&failure.got), width);
+        let (expected, got) = pair(Some(&failure.expected), Some(&failure.got), room);
+        return Told { first_at: String::new(), expected, got, lines: Vec::new() };
     }
     let difference = first_difference(&failure.expected, &failure.got);
-    out.wrapped(Tone::Plain, "    first at: ", &difference.path, width);
-    write_pair(out, difference.expected, difference.got, width);
-    write_diff(out, &failure.expected, &failure.got, width);
+    let (expected, got) = pair(difference.expected, difference.got, room);
+    Told { first_at: difference.path, expected, got, lines: lines(&failure.expected, &failure.got, room + 8) }
+}
+
+/// Writes what a failure expected and what it got.
+pub(super) fn write(out: &mut Text, failure: &Failure, width: usize) {
+    let told = tell(failure, width.saturating_sub(EXPECTED.len()));
+    if !told.lines.is_empty() {
+        out.wrapped(Tone::Plain, "    first at: ", &told.first_at, width);
+    }
+    out.folded(Tone::Good, EXPECTED, &told.expected, width);
+    out.folded(Tone::Bad, GOT, &told.got, width);
+    for line in told.lines {
+        let tone = match line.sign {
+            '-' => Tone::Good,
+            '+' => Tone::Bad,
+            _ => Tone::Faint,
+        };
+        out.line(tone, format!("    {} {}", line.sign, line.words));
+    }
+}
+
+/// What a failure expected and what it got, as a unified diff.
+pub(super) fn unified(failure: &Failure, width: usize) -> String {
+    let told = tell(failure, width);
+    if told.lines.is_empty() {
+        return format!("- expected {}\n+ got      {}\n", visible(&told.expected), visible(&told.got));
+    }
+    let place = if told.first_at.is_empty() { String::new() } else { format!("@@ {} @@\n", visible(&told.first_at)) };
+    let lines = told.lines.iter().map(|line| format!("{} {}\n", line.sign, line.words));
+    place + &lines.collect::<String>()
 }
 
 fn is_tree(value: &Value) -> bool {
     value.is_object() || value.is_array()
 }
 
-fn write_pair(out: &mut Text, expected: Option<&Value>, got: Option<&Value>, width: usize) {
+fn pair(expected: Option<&Value>, got: Option<&Value>, room: usize) -> (String, String) {
     let (expected, got) = (shown(expected), shown(got));
     // Of long texts the part round their first difference is shown.
     let same = expected.chars().zip(got.chars()).take_while(|(a, b)| a == b).count();
-    let room = width.saturating_sub(EXPECTED.len()).max(20) * 4;
-    out.folded(Tone::Good, EXPECTED, &around(&expected, same, room), width);
-    out.folded(Tone::Bad, GOT, &around(&got, same, room), width);
+    let room = room.max(20) * 4;
+    (around(&expected, same, room), around(&got, same, room))
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -52,40 +100,38 @@ fn around(text: &str, place: usize, most: usize) -> String {
     }
     let start = place.saturating_sub(most / 2).min(length);
     let tail: String = text.chars().skip(start).collect();
-    let tail = if tail.chars().count() > most { cut(&tail, most) } else { tail };
+    let tail = cut(&tail, most);
     if start == 0 { tail } else { format!("…{tail}") }
 }
 
-fn write_diff(out: &mut Text, expected: &Value, got: &Value, width: usize) {
+fn lines(expected: &Value, got: &Value, room: usize) -> Vec<Line> {
     let (expected, got) = (pretty(expected), pretty(got));
     let diff = TextDiff::from_lines(&expected, &got);
-    let mut left = MOST_LINES;
+    let mut lines = Vec::new();
     let mut more = 0;
     for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
-        if index > 0 && left > 0 {
-            out.line(Tone::Faint, "      …");
+        if index > 0 && lines.len() < MOST_LINES {
+            lines.push(Line { sign: '…', words: String::new() });
         }
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            if left == 0 {
+            if lines.len() >= MOST_LINES {
                 more += 1;
                 continue;
             }
-            left -= 1;
-            let (sign, tone) = match change.tag() {
-                ChangeTag::Delete => ("-", Tone::Good),
-                ChangeTag::Insert => ("+", Tone::Bad),
-                ChangeTag::Equal => (" ", Tone::Faint),
+            let sign = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
             };
-            let words = change.value().trim_end_matches('\n');
-            let room = width.saturating_sub("    + ".len());
-            let words =
-                if words.chars().count() > room { cut(words, room.saturating_sub(20)) } else { words.to_owned() };
-            out.line(tone, format!("    {sign} {words}"));
+            let words = visible(change.value().trim_end_matches('\n'));
+            let words = if words.chars().count() > room { cut(&words, room.saturating_sub(20)) } else { words };
+            lines.push(Line { sign, words });
         }
     }
     if more > 0 {
-        out.line(Tone::Faint, format!("      … {more} more lines"));
+        lines.push(Line { sign: '…', words: format!("{more} more lines") });
     }
+    lines
 }
 
 fn pretty(value: &Value) -> String {

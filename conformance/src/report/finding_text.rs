@@ -1,9 +1,10 @@
 //! The words of one finding: the same on a terminal and in JUnit.
 
 use super::findings::{Finding, findings};
-use super::text::{Text, Tone, cut};
+use super::text::{Text, Tone};
 use super::{Background, IncompleteStream, Run, diff, unexpanded};
-use fieldsync_schemas::event::{Event, Exchange};
+use crate::tap::redact::cut;
+use fieldsync_schemas::event::{Event, Exchange, ScenarioEnded};
 use serde_json::Value;
 
 /// The scenarios that are named besides the one that is shown.
@@ -25,11 +26,18 @@ pub(super) fn tell(finding: &Finding<'_>, run: &Run<'_>, background: &Background
     write_rule(&mut out, finding, background, width);
     out.wrapped(Tone::Plain, "  checked   ", &finding.failure.what, width);
     diff::write(&mut out, finding.failure, width);
+    out.append(exchange(finding, width));
+    write_scenario(&mut out, finding, run, background, width);
+    out
+}
+
+/// Tells the exchange that shows a finding, and what the suite did to those before it.
+pub(super) fn exchange(finding: &Finding<'_>, width: usize) -> Text {
+    let mut out = Text::default();
     write_faults(&mut out, finding, width);
     if let Some(exchange) = exchange_of(finding) {
         write_exchange(&mut out, exchange, width);
     }
-    write_scenario(&mut out, finding, run, background, width);
     out
 }
 
@@ -133,15 +141,18 @@ fn write_scenario(out: &mut Text, finding: &Finding<'_>, run: &Run<'_>, backgrou
         out.folded(Tone::Faint, "  its log   ", &last, width);
     }
     // Not wrapped: it is there to be copied.
-    out.spans([
-        (Tone::Faint, "  run       "),
-        (Tone::Plain, &format!("{} --scenario {}", background.command, quoted(id))),
-    ]);
+    out.spans([(Tone::Faint, "  run       "), (Tone::Plain, &reproduce(run, finding.shown))]);
+}
+
+/// The line that runs a scenario again.
+pub(super) fn reproduce(run: &Run<'_>, scenario: &ScenarioEnded) -> String {
+    let again = if run.header.again.is_empty() { "fieldsync check --scenario" } else { &run.header.again };
+    format!("{again} {}", quoted(&scenario.id))
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte)) {
+pub fn quoted(word: &str) -> String {
+    if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.:=".contains(&byte)) {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', "'\\''"))

@@ -1,18 +1,29 @@
 //! The event stream as JSON lines: a header, an event a line, a footer.
 
-use super::{IncompleteStream, Run};
+use super::text::is_invisible;
+use super::{IncompleteStream, Run, bounds};
 use fieldsync_schemas::event::Event;
 use std::io::{BufRead, Write};
 
 /// The version of the format that this suite writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// Writes one event as a line.
+/// Writes one event as a line. Characters that move a terminal's cursor or turn the direction of writing stand as
+/// escapes, which mean the same to whoever reads JSON.
 pub fn write(out: &mut impl Write, event: &Event) -> std::io::Result<()> {
+    let mut line = String::new();
+    for character in serde_json::to_string(event)?.chars() {
+        if character.is_control() || is_invisible(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                line += &format!("\\u{unit:04x}");
+            }
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
     // One write a line, so that a killed run leaves whole lines.
-    let mut line = serde_json::to_vec(event)?;
-    line.push(b'\n');
-    out.write_all(&line)
+    out.write_all(line.as_bytes())
 }
 
 /// Why a report could not be read.
@@ -51,7 +62,7 @@ pub fn read(input: impl BufRead) -> Result<Vec<Event>, ReadReportError> {
     for (index, line) in input.lines().enumerate() {
         let number = index + 1;
         let line = line.map_err(|source| ReadReportError::Input { line: number, source })?;
-        let event = match serde_json::from_str(&line) {
+        let mut event = match serde_json::from_str(&line) {
             Ok(event) => event,
             // Half a last line is what a killed run leaves.
             Err(error) if error.is_eof() && !events.is_empty() => return Err(IncompleteStream::NoFooter.into()),
@@ -62,6 +73,7 @@ pub fn read(input: impl BufRead) -> Result<Vec<Event>, ReadReportError> {
         {
             return Err(ReadReportError::Format { got: header.format });
         }
+        bounds::bound(&mut event);
         events.push(event);
     }
     Run::of(&events)?;
@@ -81,8 +93,18 @@ mod tests {
 
     #[test]
     fn a_report_reads_as_it_was_written() {
-        let events = test_runs::failing();
-        assert_eq!(read(&written(&events)[..]).unwrap(), events);
+        let mut events = test_runs::failing();
+        events.iter_mut().for_each(bounds::bound);
+        assert!(read(&written(&events)[..]).unwrap() == events);
+    }
+
+    #[test]
+    fn a_line_has_no_character_that_a_terminal_obeys() {
+        let mut events = test_runs::hostile(10);
+        events.iter_mut().for_each(bounds::bound);
+        let text = String::from_utf8(written(&events)).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || !(c.is_control() || is_invisible(c))));
+        assert!(read(text.as_bytes()).unwrap() == events, "it reads as it was");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The run as JUnit XML: a suite a chapter, a case a scenario, the findings in the words of the terminal.
 
 use super::findings::{Finding, findings};
+use super::text::visible;
 use super::{Background, IncompleteStream, Run, chapter_of, finding_text};
 use fieldsync_schemas::event::{Event, ScenarioEnded, Verdict};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -29,15 +30,15 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
     for scenario in &run.scenarios {
         let chapter = chapter_of(&scenario.id);
         let case = case(scenario, &findings, &run, background);
-        suites.entry(chapter).or_insert_with(|| TestSuite::new(chapter)).add_test_case(case);
+        suites.entry(chapter).or_insert_with(|| TestSuite::new(visible(chapter))).add_test_case(case);
     }
     let mut report = Report::new("fieldsync");
     report.set_time(Duration::from_millis(run.footer.millis));
     if let Some(blocked) = run.blocked {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_message(blocked.reason.as_str());
+        status.set_message(visible(&blocked.reason));
         let mut suite = TestSuite::new("subject");
-        suite.add_test_case(TestCase::new(blocked.doing.as_str(), status));
+        suite.add_test_case(TestCase::new(visible(&blocked.doing), status));
         report.add_test_suite(suite);
     }
     report.add_test_suites(suites.into_values());
@@ -53,7 +54,8 @@ fn case(scenario: &ScenarioEnded, findings: &[Finding<'_>], run: &Run<'_>, backg
             .collect::<Vec<_>>()
             .join("\n")
     };
-    let reason = scenario.reason.as_deref().unwrap_or("no reason was given");
+    let reason = visible(scenario.reason.as_deref().unwrap_or("no reason was given"));
+    let chapter = visible(chapter_of(&scenario.id));
     let mut output = None;
     let status = match scenario.verdict {
         Verdict::Pass => TestCaseStatus::success(),
@@ -64,7 +66,7 @@ fn case(scenario: &ScenarioEnded, findings: &[Finding<'_>], run: &Run<'_>, backg
         Verdict::Fail => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             let rules: Vec<&str> = scenario.failures.iter().map(|failure| failure.rule.as_str()).collect();
-            status.set_type(rules.first().copied().unwrap_or("fail")).set_message(scenario.title.as_str());
+            status.set_type(rules.first().copied().unwrap_or("fail")).set_message(visible(&scenario.title));
             status.set_description(told());
             status
         }
@@ -79,8 +81,8 @@ fn case(scenario: &ScenarioEnded, findings: &[Finding<'_>], run: &Run<'_>, backg
             status
         }
     };
-    let mut case = TestCase::new(run.name_of(scenario), status);
-    case.set_classname(format!("fieldsync.{}", chapter_of(&scenario.id)));
+    let mut case = TestCase::new(visible(&run.name_of(scenario)), status);
+    case.set_classname(format!("fieldsync.{chapter}"));
     case.set_time(Duration::from_millis(scenario.millis));
     if let Some(output) = output {
         case.set_system_out(output);
@@ -115,6 +117,23 @@ mod tests {
         let xml = render(&test_runs::not_tested(), &test_runs::background(&spec)).unwrap();
         assert!(xml.contains(r#"<skipped message="needs the control verb kill" type="not-tested"/>"#), "{xml}");
         assert!(xml.contains(r#"<testsuite name="push" tests="3""#), "{xml}");
+    }
+
+    #[test]
+    fn a_run_that_fails() {
+        let spec = test_runs::spec();
+        insta::assert_snapshot!(render(&test_runs::failing(), &test_runs::background(&spec)).unwrap());
+    }
+
+    #[test]
+    fn what_a_hostile_stream_says_is_text() {
+        let spec = test_runs::spec();
+        let mut events = test_runs::hostile(100_000);
+        events.iter_mut().for_each(crate::report::bounds::bound);
+        let xml = render(&events, &test_runs::background(&spec)).unwrap();
+        assert!(xml.len() < 100_000, "{}", xml.len());
+        assert!(xml.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "what a terminal obeys");
+        assert!(xml.contains("&lt;script&gt;") && !xml.contains("<script"), "an element of the stream's own");
     }
 
     #[test]

@@ -3,21 +3,28 @@
 //! [`jsonl`] is the stream itself. [`terminal`] and [`junit`] tell it, from the same [`findings`] and with the same words
 //! for each. [`verdict`] turns it into an exit status. [`progress`] is what is seen meanwhile.
 
+pub mod badge;
+pub mod bounds;
+pub mod compare;
 mod diff;
 mod finding_text;
 pub mod findings;
+pub mod html;
 pub mod jsonl;
 pub mod junit;
+pub mod markdown;
 pub mod progress;
 mod run;
+mod summary;
 pub mod terminal;
 #[cfg(test)]
 pub(crate) mod test_runs;
 pub mod text;
 pub mod verdict;
 
-pub use finding_text::of_scenario;
+pub use finding_text::{of_scenario, quoted};
 pub use run::{IncompleteStream, Run};
+pub use summary::{RuleState, rule_states};
 
 use crate::scenario::Case;
 use crate::spec::Spec;
@@ -30,12 +37,6 @@ pub struct Background<'a> {
     pub spec: &'a Spec,
     /// What is known of each scenario, by its id without `[name=value]`.
     pub cases: BTreeMap<String, CaseNote>,
-    /// The command that was run, without its filters: `fieldsync check server --url http://localhost:8080`.
-    pub command: String,
-    /// Only some of the scenarios were selected, so that the run proves no conformance.
-    pub filtered: bool,
-    /// What was not tested makes the run red.
-    pub require_all: bool,
 }
 
 /// What a report says of a scenario besides its verdict.

@@ -26,13 +26,21 @@ pub fn background(spec: &Spec) -> Background<'_> {
             "A visit that was recorded once is counted twice, and nobody can tell which of the two is real.".to_owned(),
         ),
     };
-    Background {
-        spec,
-        cases: BTreeMap::from([("push/lost-answer".to_owned(), lost)]),
-        command: "fieldsync check server --url http://localhost:8080".to_owned(),
-        filtered: false,
-        require_all: false,
+    Background { spec, cases: BTreeMap::from([("push/lost-answer".to_owned(), lost)]) }
+}
+
+/// The header of a run.
+pub fn header(events: &mut [Event]) -> &mut Header {
+    match events.first_mut() {
+        Some(Event::Header(header)) => header,
+        _ => panic!("a run begins with a header"),
     }
+}
+
+/// The run, in which everything is required.
+pub fn all_required(mut events: Vec<Event>) -> Vec<Event> {
+    header(&mut events).require_all = true;
+    events
 }
 
 /// A whole run of these scenarios.
@@ -50,6 +58,9 @@ pub fn of(scenarios: Vec<Event>) -> Vec<Event> {
         },
         seed: 7,
         selected: scenarios.len() as u64,
+        again: "fieldsync check server --url http://localhost:8080 --scenario".to_owned(),
+        filtered: false,
+        require_all: false,
     };
     let footer = Footer {
         cleanup: None,
@@ -78,6 +89,7 @@ fn scenario(id: &str, verdict: Verdict) -> ScenarioEnded {
         verdict,
         reason: None,
         failures: vec![],
+        steps: vec![],
         exchanges: vec![],
         checks: 4,
         millis: 6,
@@ -100,6 +112,9 @@ fn exchange(answered: Value) -> Exchange {
         status: Some(200),
         answered,
         fault: Some("the answer was lost".to_owned()),
+        course: Course::Lost,
+        began: 3,
+        ended: Some(4),
     }
 }
 
@@ -169,4 +184,67 @@ pub fn blocked(unreachable: bool) -> Vec<Event> {
     };
     let doing = if unreachable { "asking for discovery" } else { "asking for the session" };
     of(vec![Event::Blocked(Blocked { doing: doing.to_owned(), reason: reason.to_owned(), unreachable })])
+}
+
+/// What a hostile subject might say: a script, escape sequences, marks of direction, Markdown, and this many characters.
+pub fn hostile_text(length: usize) -> String {
+    let words = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&]]>-->\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}desrever\u{2066}\u{200b}\u{feff}\r\n```\n| a | b |\n[x](javascript:alert(1)) ![y](http://evil.example/z.png) @everyone {{ x }} {% x %}</svg></textarea></style>";
+    format!("{words}{}", "A".repeat(length))
+}
+
+/// A run in which everything that may come from a subject or a foreign stream is hostile.
+pub fn hostile(length: usize) -> Vec<Event> {
+    let text = || hostile_text(length);
+    let tree = |more: &str| json!({text(): [text(), {"deep": text()}], "password": "pw", "more": more});
+    let mut events = of(vec![
+        event(ScenarioEnded {
+            title: text(),
+            profile: Profile::Other(text()),
+            roles: Some(text()),
+            needs: vec![text()],
+            log: Some(text()),
+            steps: ["tablet", "network", "server", "release", "request"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain([text()])
+                .zip(0..)
+                .map(|(actor, place)| StepTaken { place, line: 7 + place as u32, actor, what: text() })
+                .collect(),
+            failures: vec![
+                Failure { line: 12, ..failure("push.retry.same-outcome", &text(), tree("one"), tree("two")) },
+                failure("no.such.rule", "short", json!(text()), json!(1)),
+            ],
+            exchanges: vec![Exchange {
+                by: text(),
+                request: text(),
+                sent: tree("sent"),
+                answered: json!(text()),
+                fault: Some(text()),
+                began: 20,
+                ended: Some(21),
+                ..exchange(json!(null))
+            }],
+            ..scenario(&format!("push/{}", text()), Verdict::Fail)
+        }),
+        event(ScenarioEnded { title: text(), ..scenario(&text(), Verdict::Pass) }),
+        skipped("push/error", Verdict::Error, &text()),
+        skipped("push/not", Verdict::NotTested, &text()),
+        skipped("push/unsupported", Verdict::Unsupported, &text()),
+    ]);
+    let header = header(&mut events);
+    header.suite = text();
+    header.protocol = text();
+    header.again = text();
+    header.subject = SubjectDescription {
+        name: text(),
+        profiles: vec![Profile::Other(text())],
+        capabilities: vec![text(), "roles".to_owned()],
+        control: vec![text()],
+        ..header.subject.clone()
+    };
+    if let Some(Event::Footer(footer)) = events.last_mut() {
+        footer.cleanup = Some(Cleanup { deleted: 1, left: BTreeMap::from([(text(), 2)]) });
+        footer.verdicts.insert(text(), 1);
+    }
+    events
 }

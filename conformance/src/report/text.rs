@@ -129,18 +129,13 @@ pub fn visible(text: &str) -> String {
     out
 }
 
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-/// At most `most` characters of a text, and how long it is where that is not all.
-pub fn cut(text: &str, most: usize) -> String {
-    let length = text.chars().count();
-    if length <= most {
-        return text.to_owned();
-    }
-    let head: String = text.chars().take(most).collect();
-    format!("{head}… ({length} characters)")
+/// Whether a character is not seen, but moves what is: marks of direction, joiners, separators of lines.
+pub fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -167,11 +162,5 @@ mod tests {
         let mut text = Text::default();
         text.folded(Tone::Plain, "a ", &"x".repeat(25), 22);
         assert_eq!(text.plain(), format!("a {}\n  {}\n", "x".repeat(20), "x".repeat(5)));
-    }
-
-    #[test]
-    fn a_cut_text_says_so() {
-        assert_eq!(cut("abc", 3), "abc");
-        assert_eq!(cut("abcd", 3), "abc… (4 characters)");
     }
 }

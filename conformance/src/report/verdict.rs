@@ -48,10 +48,10 @@ pub struct Judgement {
     pub errors: usize,
 }
 
-/// Judges a run. With `require_all` what was not tested is held against the subject.
+/// Judges a run. What was not tested is held against the subject where the run requires all.
 ///
 /// A broken rule outweighs an error of the suite: it is proven, whatever else went wrong.
-pub fn judge(run: &Run<'_>, spec: &Spec, require_all: bool) -> Judgement {
+pub fn judge(run: &Run<'_>, spec: &Spec) -> Judgement {
     let count = |verdict: Verdict| run.scenarios.iter().filter(|scenario| scenario.verdict == verdict).count();
     let failed = count(Verdict::Fail);
     let mut broken: Vec<RuleId> = Vec::new();
@@ -69,7 +69,7 @@ pub fn judge(run: &Run<'_>, spec: &Spec, require_all: bool) -> Judgement {
         None if failed > 0 || !broken.is_empty() || !claims.empty.is_empty() => ExitStatus::NotConformant,
         None if errors > 0 => ExitStatus::SuiteError,
         None if ran == 0 => ExitStatus::NothingRan,
-        None if require_all && not_tested > 0 => ExitStatus::NotConformant,
+        None if run.header.require_all && not_tested > 0 => ExitStatus::NotConformant,
         None => ExitStatus::Conformant,
     };
     Judgement { status, broken, empty_claims: claims.empty, shown: claims.shown, ran, not_tested, errors }
@@ -121,24 +121,24 @@ mod tests {
     use crate::report::test_runs as runs;
     use fieldsync_schemas::event::Event;
 
-    fn judged(events: &[Event], require_all: bool) -> Judgement {
-        judge(&Run::of(events).unwrap(), &runs::spec(), require_all)
+    fn judged(events: &[Event]) -> Judgement {
+        judge(&Run::of(events).unwrap(), &runs::spec())
     }
 
     fn status(events: &[Event]) -> ExitStatus {
-        judged(events, false).status
+        judged(events).status
     }
 
     #[test]
     fn a_run_without_a_broken_rule_conforms() {
-        let judgement = judged(&runs::passing(), false);
+        let judgement = judged(&runs::passing());
         assert_eq!(judgement.status, ExitStatus::Conformant);
         assert_eq!(judgement.shown, ["roles"]);
     }
 
     #[test]
     fn a_broken_requirement_does_not_conform_and_advice_does() {
-        let judgement = judged(&runs::failing(), false);
+        let judgement = judged(&runs::failing());
         assert_eq!(judgement.status, ExitStatus::NotConformant);
         assert_eq!(
             judgement.broken.iter().map(RuleId::as_str).collect::<Vec<_>>(),
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn what_was_not_tested_is_red_only_where_all_is_required() {
         assert_eq!(status(&runs::not_tested()), ExitStatus::Conformant);
-        assert_eq!(judged(&runs::not_tested(), true).status, ExitStatus::NotConformant);
+        assert_eq!(status(&runs::all_required(runs::not_tested())), ExitStatus::NotConformant);
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
         let skipped =
             |verdict| runs::covering("session/roles", "session.roles.kept", runs::skipped("", verdict, "why"));
         let with = |verdict| runs::of(vec![runs::passed("push/a"), skipped(verdict)]);
-        assert_eq!(judged(&with(Verdict::Unsupported), false).empty_claims, ["roles"]);
+        assert_eq!(judged(&with(Verdict::Unsupported)).empty_claims, ["roles"]);
         assert_eq!(status(&with(Verdict::Unsupported)), ExitStatus::NotConformant);
         assert_eq!(status(&with(Verdict::NotTested)), ExitStatus::Conformant);
     }

@@ -4,6 +4,7 @@ mod footer;
 mod plan;
 mod prepared;
 mod runner;
+mod story;
 
 pub use prepared::{Prepared, PreparedScenario};
 
@@ -12,7 +13,8 @@ use self::plan::{Planned, plan};
 use self::runner::{Runner, within};
 use crate::cleanup;
 use crate::pace::Pace;
-use crate::replay::Acted;
+use crate::replay::{Acted, StepLog};
+use crate::report::bounds;
 use crate::scenario::Case;
 use crate::spec::Spec;
 use crate::subject::cast::Roles;
@@ -47,6 +49,12 @@ pub struct Options {
     pub pace: Option<Pace>,
     /// Deletes, after the run, the records that it made.
     pub cleanup: bool,
+    /// The command that runs one scenario again, up to its name; for the header.
+    pub again: String,
+    /// Only some of the scenarios were selected; for the header.
+    pub filtered: bool,
+    /// What was not tested makes the run red; for the header.
+    pub require_all: bool,
 }
 
 impl Default for Options {
@@ -62,6 +70,9 @@ impl Default for Options {
             ca_cert: None,
             pace: None,
             cleanup: false,
+            again: String::new(),
+            filtered: false,
+            require_all: false,
         }
     }
 }
@@ -127,7 +138,8 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn tell(&mut self, event: Event) {
+    fn tell(&mut self, mut event: Event) {
+        bounds::bound(&mut event);
         (self.watch)(&event);
         self.events.push(event);
     }
@@ -167,6 +179,9 @@ fn header(subject: SubjectDescription, options: &Options, selected: u64) -> Head
         subject,
         seed: options.seed,
         selected,
+        again: options.again.clone(),
+        filtered: options.filtered,
+        require_all: options.require_all,
     }
 }
 
@@ -185,7 +200,9 @@ pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> 
         conformant: false,
         cleanup: None,
     };
-    vec![Event::Header(header), Event::Blocked(blocked), Event::Footer(footer)]
+    let mut events = vec![Event::Header(header), Event::Blocked(blocked), Event::Footer(footer)];
+    events.iter_mut().for_each(bounds::bound);
+    events
 }
 
 /// Acts one scenario and judges nothing: what happened.
@@ -200,7 +217,9 @@ pub async fn acted(
     let runner = Runner::new(spec.clone(), server, client, options)?;
     let planned = Planned { case: case.clone(), profile, roles: Roles::All, alone: true, skip: None };
     let devices = runner.client.devices().await.map_err(|error| error.to_string())?;
-    let acting = async { runner.act(&planned, 0, devices, &runner.actors.tap).await.map(|(acted, ..)| acted) };
+    let acting = async {
+        runner.act(&planned, 0, devices, &runner.actors.tap, &StepLog::default()).await.map(|(acted, ..)| acted)
+    };
     let acted = within(options.timeout, &runner.actors.tap, acting).await.ok_or("it has no end")?;
     acted.map_err(|error| error.to_string())
 }

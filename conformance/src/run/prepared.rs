@@ -4,6 +4,7 @@ use super::footer::footer;
 use super::plan::{Planned, plan};
 use super::runner::Runner;
 use super::{Options, description, header};
+use crate::report::bounds;
 use crate::scenario::Case;
 use crate::spec::Spec;
 use crate::subject::client::Client;
@@ -65,6 +66,8 @@ impl Prepared {
         let ended = self.runner.one(&self.planned[place], place as u64).await;
         let footer = footer(std::iter::once(&ended), &self.runner.spec, &self.options, started);
         let header = header(self.subject.clone(), &self.options, 1);
-        vec![Event::Header(header), Event::Scenario(Box::new(ended)), Event::Footer(footer)]
+        let mut events = vec![Event::Header(header), Event::Scenario(Box::new(ended)), Event::Footer(footer)];
+        events.iter_mut().for_each(bounds::bound);
+        events
     }
 }

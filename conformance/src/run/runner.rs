@@ -2,9 +2,10 @@
 
 use super::Options;
 use super::plan::Planned;
+use super::story::{self, Detail};
 use crate::judge::oracle::{self, Readers};
 use crate::judge::verdict::{binds, verdict};
-use crate::replay::{ActError, Acted, Actors, Stage, act};
+use crate::replay::{ActError, Acted, Actors, Stage, StepLog, act};
 use crate::spec::Spec;
 use crate::subject::cast::{Cast, Roles};
 use crate::subject::client::Client;
@@ -12,7 +13,7 @@ use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devi
 use crate::subject::reference::ReferenceDevices;
 use crate::subject::server::Server;
 use crate::tap::wire::{self, Forms};
-use crate::tap::{Made, Settings as TapSettings, Tap, TapPort, redact};
+use crate::tap::{Made, Settings as TapSettings, Tap, TapPort};
 use fieldsync_schemas::catalog::Form;
 use fieldsync_schemas::event::{Actor, Failure, ScenarioEnded, Verdict};
 use fieldsync_schemas::id::RuleId;
@@ -22,6 +23,10 @@ use std::time::{Duration, Instant};
 
 /// The devices of the oracle. The last reads for an account that does not see everything.
 const READERS: [&str; 3] = ["follower", "fresh", "scoped"];
+
+/// A subject that hangs and a machine that is too busy look alike.
+const OUT_OF_TIME: &str = "no end: the subject hangs, goes on without end, or had too little of the machine; a longer \
+     --timeout and fewer --jobs (under cargo test, fewer --test-threads) tell which";
 
 /// What every scenario of a run needs.
 pub(super) struct Runner {
@@ -77,7 +82,7 @@ impl Runner {
             .map_err(|error| error.to_string())?;
         let run: String = format!("{:08x}", rand::random::<u32>());
         let devices = Arc::new(ReferenceDevices::default());
-        let actors = Actors { devices, tap, seed: options.seed, run };
+        let actors = Actors { devices, tap, seed: options.seed, run, steps: StepLog::default() };
         Ok(Self {
             spec,
             server,
@@ -105,6 +110,7 @@ impl Runner {
             verdict: Verdict::Pass,
             reason: None,
             failures: Vec::new(),
+            steps: Vec::new(),
             exchanges: Vec::new(),
             log: None,
             checks: 0,
@@ -121,7 +127,8 @@ impl Runner {
             }
         };
         let tap = self.actors.tap.for_scenario();
-        match within(self.timeout, &tap, self.judge(planned, number, devices.clone(), &tap, &mut ended)).await {
+        let steps = StepLog::default();
+        match within(self.timeout, &tap, self.judge(planned, number, devices.clone(), &tap, &steps, &mut ended)).await {
             Some(Ok(())) => {}
             Some(Err(reason)) => {
                 ended.verdict = Verdict::Error;
@@ -132,15 +139,19 @@ impl Runner {
                 ended.failures = vec![Failure {
                     rule: planned.case.scenario.covers[0].clone(),
                     line: 0,
-                    what: "the time that the scenario took".to_owned(),
-                    expected: format!("at most {} s", self.timeout.as_secs()).into(),
-                    got: "no end".into(),
+                    what: "the end of the scenario, without which its rules are not shown".to_owned(),
+                    expected: format!("within {} s", self.timeout.as_secs()).into(),
+                    got: OUT_OF_TIME.into(),
                     exchange: None,
                 }];
             }
         }
         if ended.verdict != Verdict::Pass {
             ended.log = devices.log().await;
+        }
+        if ended.steps.is_empty() {
+            // It was not played to its end: what is known is told.
+            (ended.steps, ended.exchanges) = story::tell(steps.steps(), &tap.exchanges(&READERS), None, Detail::Whole);
         }
         self.blame(&mut ended);
         ended.millis = started.elapsed().as_millis() as u64;
@@ -199,10 +210,11 @@ impl Runner {
         number: u64,
         devices: Arc<dyn Devices>,
         tap: &Tap,
+        steps: &StepLog,
     ) -> Result<(Acted, Readers, Vec<TapPort>), ActError> {
         let stage = self.server.stage(&planned.profile).await.map_err(ActError::Suite)?;
         let run = format!("{}-{number}", self.actors.run);
-        let actors = Actors { devices, tap: tap.clone(), run, ..self.actors.clone() };
+        let actors = Actors { devices, tap: tap.clone(), run, steps: steps.clone(), ..self.actors.clone() };
         let scoped = planned.case.scoped_accounts();
         let (readers, ports) = self.readers(&stage, &actors, &scoped).await.map_err(ActError::Suite)?;
         let follower = readers.follower.clone();
@@ -216,9 +228,10 @@ impl Runner {
         number: u64,
         devices: Arc<dyn Devices>,
         tap: &Tap,
+        steps: &StepLog,
         ended: &mut ScenarioEnded,
     ) -> Result<(), String> {
-        let (acted, readers, ports) = match self.act(planned, number, devices, tap).await {
+        let (acted, readers, ports) = match self.act(planned, number, devices, tap, steps).await {
             Ok(acted) => acted,
             Err(ActError::Device { device, error }) if planned.roles.plays(&device) => {
                 self.device_broke(planned, ended, &format!("what device {device} was told to do"), &error);
@@ -240,17 +253,9 @@ impl Runner {
         }
         ended.checks = acted.checks;
         ended.verdict = verdict(&failures, &self.spec);
+        let detail = if failures.is_empty() { Detail::Outline } else { Detail::Whole };
+        (ended.steps, ended.exchanges) = story::tell(steps.steps(), &acted.exchanges, Some(&acted.names), detail);
         if !failures.is_empty() {
-            ended.exchanges = acted
-                .exchanges
-                .iter()
-                .map(|seen| {
-                    let mut exchange = redact::exchange(seen);
-                    exchange.sent = acted.names.unfill(&exchange.sent);
-                    exchange.answered = acted.names.unfill(&exchange.answered);
-                    exchange
-                })
-                .collect();
             let last = ended.exchanges.len().checked_sub(1).map(|last| last as u64);
             for failure in &mut failures {
                 failure.exchange = failure.exchange.or(last);

@@ -68,6 +68,7 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
         ("online", step.online.is_some()),
         ("asks", step.asks.is_some()),
         ("clone_of", step.clone_of.is_some()),
+        ("damage", step.damage.is_some()),
         ("requests", step.requests.is_some()),
     ];
     exactly_one(lint, path, "action", &members)?;
@@ -89,6 +90,9 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
         lint.use_device(name, &member, seen)?;
     }
     for alias in [&step.delete, &step.discard].into_iter().flatten() {
+        lint.use_alias(alias, &member, seen)?;
+    }
+    for alias in step.damage.iter().flat_map(|damage| damage.loses.iter().chain(damage.alters.keys())) {
         lint.use_alias(alias, &member, seen)?;
     }
     let named = step.edit.iter().flat_map(|all| all.keys());
@@ -233,9 +237,14 @@ fn server(lint: &Lint<'_>, step: &ServerStep, path: &Path) -> Result<(), LoadErr
         ("scope", step.scope.is_some()),
         ("reference", step.reference.is_some()),
         ("refetch", step.refetch.is_some()),
+        ("backup", step.backup.is_some()),
+        ("restore", step.restore.is_some()),
+        ("wipe", step.wipe.is_some()),
     ];
     exactly_one(lint, path, "action", &members)?;
-    if [step.kill, step.horizon, step.hold_commit, step.release_commit].contains(&Some(false)) {
+    let of_words =
+        [step.kill, step.horizon, step.hold_commit, step.release_commit, step.backup, step.restore, step.wipe];
+    if of_words.contains(&Some(false)) {
         return Err(lint.wrong(&path.key(set(&members)[0]), "false does nothing: write true, or take the step out"));
     }
     if step.scope.as_ref().is_some_and(|scopes| scopes.contains_key("worker")) {

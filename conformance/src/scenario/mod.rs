@@ -23,6 +23,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+/// The line of the deepest part of a JSON text that this pointer leads to, from 1; nothing where the text is no JSON.
+pub(crate) fn line_of(text: &str, pointer: &str) -> Option<u32> {
+    yaml::line_of(text, pointer)
+}
+
 /// One scenario that can run: a fixture, or one combination of its `each`.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -58,6 +63,9 @@ impl Case {
                 (server.scope.is_some(), Verb::Scope),
                 (server.reference.is_some(), Verb::Reference),
                 (server.refetch.is_some(), Verb::Refetch),
+                (server.backup.is_some(), Verb::Backup),
+                (server.restore.is_some(), Verb::Restore),
+                (server.wipe.is_some(), Verb::Wipe),
             ];
             verbs.extend(implied.into_iter().filter(|(needed, _)| *needed).map(|(_, verb)| verb));
         });

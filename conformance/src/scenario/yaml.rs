@@ -146,6 +146,20 @@ impl Node {
     }
 }
 
+/// The line of the deepest node that this JSON Pointer leads to. JSON is YAML, apart from tabs before its tokens.
+pub(super) fn line_of(text: &str, pointer: &str) -> Option<u32> {
+    let document = read("", &text.replace('\t', " ")).ok()?;
+    let mut path = Path::default();
+    for segment in pointer.split('/').skip(1) {
+        let segment = segment.replace("~1", "/").replace("~0", "~");
+        path = match segment.parse() {
+            Ok(index) => path.index(index),
+            Err(_) => path.key(segment),
+        };
+    }
+    Some(document.error(&path, LoadErrorKind::Nonsense(String::new())).line)
+}
+
 /// Reads the one document of a file.
 pub(super) fn read(file: &str, text: &str) -> Result<Document, LoadError> {
     let options = granit_parser::options! {

@@ -28,21 +28,68 @@ pub struct ShownMessage {
     pub headers: Vec<(String, String)>,
     /// The members of the body that the text shows; none where it shows no body.
     pub body: Option<Value>,
+    /// The body as it stands in the text.
+    pub body_text: String,
     /// The line of its first line.
     pub line: u32,
+    /// The line on which the body's block of lines begins; that of the message where it has none.
+    pub body_line: u32,
 }
 
 /// What a line is that begins a message.
-enum Begin<'a> {
-    Request { method: &'a str, target: &'a str },
-    Answer { status: u16 },
+#[derive(Debug)]
+pub(super) enum Begin {
+    /// A request.
+    Request {
+        /// Its method.
+        method: String,
+        /// Its target.
+        target: String,
+    },
+    /// An answer.
+    Answer {
+        /// Its status.
+        status: u16,
+    },
 }
 
 /// Reads a block whose first line has this number. A mistake comes with its line.
 pub(super) fn read(text: &str, first_line: u32) -> Result<Vec<ShownExchange>, (u32, String)> {
     let mut exchanges: Vec<ShownExchange> = Vec::new();
-    let mut lines = text.lines().zip(first_line..).peekable();
     let mut unanswered: Option<ShownExchange> = None;
+    for (begin, message) in messages(text, first_line)? {
+        match (begin, unanswered.take()) {
+            (Begin::Request { method, target }, None) => {
+                unanswered = Some(ShownExchange {
+                    method,
+                    target,
+                    request: message,
+                    status: 0,
+                    answer: ShownMessage::default(),
+                });
+            }
+            (Begin::Answer { status }, Some(asked)) => {
+                exchanges.push(ShownExchange { status, answer: message, ..asked });
+            }
+            (Begin::Request { .. }, Some(_)) => {
+                return Err((message.line, "the request before it has no answer".to_owned()));
+            }
+            (Begin::Answer { .. }, None) => {
+                return Err((message.line, "no request stands before this answer".to_owned()));
+            }
+        }
+    }
+    match unanswered {
+        Some(asked) => Err((asked.request.line, "this request has no answer".to_owned())),
+        None if exchanges.is_empty() => Err((first_line, "the block shows no exchange".to_owned())),
+        None => Ok(exchanges),
+    }
+}
+
+/// Reads the messages of a block, whatever their order.
+pub(super) fn messages(text: &str, first_line: u32) -> Result<Vec<(Begin, ShownMessage)>, (u32, String)> {
+    let mut messages = Vec::new();
+    let mut lines = text.lines().zip(first_line..).peekable();
     while let Some((line, number)) = lines.next() {
         if line.trim().is_empty() {
             continue;
@@ -55,32 +102,12 @@ pub(super) fn read(text: &str, first_line: u32) -> Result<Vec<ShownExchange>, (u
         while let Some(next) = lines.next_if(|(line, _)| matches!(self::begin(line), Ok(None))) {
             content.push(next);
         }
-        let message = message(&content, number)?;
-        match (begin, unanswered.take()) {
-            (Begin::Request { method, target }, None) => {
-                unanswered = Some(ShownExchange {
-                    method: method.to_owned(),
-                    target: target.to_owned(),
-                    request: message,
-                    status: 0,
-                    answer: ShownMessage::default(),
-                });
-            }
-            (Begin::Answer { status }, Some(asked)) => {
-                exchanges.push(ShownExchange { status, answer: message, ..asked });
-            }
-            (Begin::Request { .. }, Some(_)) => return Err(wrong("the request before it has no answer".to_owned())),
-            (Begin::Answer { .. }, None) => return Err(wrong("no request stands before this answer".to_owned())),
-        }
+        messages.push((begin, message(&content, number)?));
     }
-    match unanswered {
-        Some(asked) => Err((asked.request.line, "this request has no answer".to_owned())),
-        None if exchanges.is_empty() => Err((first_line, "the block shows no exchange".to_owned())),
-        None => Ok(exchanges),
-    }
+    Ok(messages)
 }
 
-fn begin(line: &str) -> Result<Option<Begin<'_>>, String> {
+fn begin(line: &str) -> Result<Option<Begin>, String> {
     if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
         let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
         let known: StatusCode = status.parse().map_err(|_| format!("{status:?} is no status"))?;
@@ -93,13 +120,13 @@ fn begin(line: &str) -> Result<Option<Begin<'_>>, String> {
     let Some((method, target)) = line.split_once(' ') else { return Ok(None) };
     let is_method = method.len() > 2 && method.bytes().all(|byte| byte.is_ascii_uppercase());
     let is_target = (target.starts_with("{base}") || target.starts_with('/')) && !target.contains(' ');
-    Ok((is_method && is_target).then_some(Begin::Request { method, target }))
+    Ok((is_method && is_target).then(|| Begin::Request { method: method.to_owned(), target: target.to_owned() }))
 }
 
 fn message(content: &[(&str, u32)], line: u32) -> Result<ShownMessage, (u32, String)> {
     let end_of_head = content.iter().position(|(line, _)| line.trim().is_empty()).unwrap_or(content.len());
     let (head, rest) = content.split_at(end_of_head);
-    let mut message = ShownMessage { line, ..ShownMessage::default() };
+    let mut message = ShownMessage { line, body_line: line, ..ShownMessage::default() };
     for (text, number) in head {
         let (name, value) =
             text.split_once(": ").ok_or_else(|| (*number, format!("{text:?} is no header: write `Name: value`")))?;
@@ -113,6 +140,8 @@ fn message(content: &[(&str, u32)], line: u32) -> Result<ShownMessage, (u32, Str
             (line, format!("the body is not JSON: {error}"))
         })?;
         message.body = Some(json);
+        message.body_line = first;
+        message.body_text = body;
     }
     Ok(message)
 }

@@ -6,6 +6,7 @@
 
 mod capability;
 mod chapter;
+mod document;
 mod exchange;
 mod files;
 mod flaw;
@@ -17,6 +18,7 @@ mod sentence;
 mod table;
 
 pub use capability::{CAPABILITIES, CLIENT_CAPABILITIES, CORE, is_of_clients};
+pub use document::check_document;
 pub use exchange::{ShownExchange, ShownMessage};
 pub use files::SpecFiles;
 pub use flaw::{Flaw, ReadSpecError, ReadSpecErrorKind};
@@ -28,7 +30,8 @@ use std::collections::BTreeMap;
 
 const SUMMARY: &str = "SUMMARY.md";
 const HAZARDS: &str = "hazards.md";
-const ORIGINS: &str = "from-ode.md";
+/// The files that lead from another system's document to the rules.
+const ORIGINS: &str = "from-";
 const AMBIGUITIES: &str = "ambiguities.md";
 
 /// The specification, read.
@@ -127,7 +130,7 @@ fn read_all(files: &SpecFiles, flaws: &mut Vec<Flaw>) -> Spec {
         let (Some(text), file) = (files.texts.get(&path), files.shown(&path)) else { continue };
         match path.as_str() {
             HAZARDS => spec.hazards = table::hazards(&file, text, flaws),
-            ORIGINS => spec.origins = table::origins(&file, text, flaws),
+            path if path.starts_with(ORIGINS) => spec.origins.extend(table::origins(&file, text, flaws)),
             AMBIGUITIES => spec.ambiguities = table::ambiguities(&file, text, flaws),
             _ => {
                 let read = chapter::read(&chapter.name, &file, text, flaws);

@@ -81,6 +81,9 @@ impl Roles {
         let mut syncing: BTreeSet<&str> = BTreeSet::new();
         for step in &case.scenario.steps {
             let Action::Device(name, what) = &step.action else { continue };
+            if what.damage.is_some() && self.plays(name) {
+                needs.insert(AdapterCapability::Digest);
+            }
             match &what.sync {
                 Some(SyncStep::Begins) => _ = syncing.insert(name),
                 Some(_) => _ = syncing.remove(name.as_str()),

@@ -2,7 +2,7 @@
 //! the same trait.
 
 use async_trait::async_trait;
-use fieldsync_schemas::adapter::Triggers;
+use fieldsync_schemas::adapter::{Damage, Triggers};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
@@ -169,6 +169,8 @@ pub trait Device: Send + Sync {
     async fn log_in(&self, credentials: Credentials) -> Result<(), DeviceError>;
     /// Tells it whether there is a network. Only for a device with triggers.
     async fn set_online(&self, online: bool) -> Result<(), DeviceError>;
+    /// Damages its store behind its back; its next sync compares what it holds with what the server has.
+    async fn damage(&self, damage: Damage) -> Result<(), DeviceError>;
     /// Ends it without warning. It can be started again.
     async fn kill(&self);
     /// Ends it without warning, if it still runs, and starts it on the same store.

@@ -10,8 +10,8 @@ use crate::subject::server::{HttpServer, ServerAddress};
 use async_trait::async_trait;
 use fieldsync_client::{DeviceOptions, HttpTransport, MemoryStore, Timer, Transport, Triggers};
 use fieldsync_core::clock::{Clock, Ids};
-use fieldsync_core::device::{self, DeviceStore, Rules, StandardRules, SyncOutcome};
-use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription};
+use fieldsync_core::device::{self, DeviceStore, Rules, StandardRules, SyncOutcome, Write};
+use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription, Altered, Damage};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
@@ -94,7 +94,7 @@ impl EmbeddedServer {
 
 async fn launch(folder: &Path, fault: &ServerFault, listener: TcpListener) -> Result<Running, EmbeddedError> {
     let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
-    let store = SqliteStore::open(folder).map_err(|error| told(&error))?;
+    let store = SqliteStore::open_for_a_while(folder).map_err(|error| told(&error))?;
     let parts = fault(Parts::standard(Arc::new(store)));
     let settings = Settings { control: true, password_cost: PasswordCost::LEAST, ..Settings::new(domains()) };
     Server::start(settings, parts, listener).await.map_err(|error| told(&error))
@@ -151,10 +151,10 @@ impl Default for ReferenceDevices {
 impl ReferenceDevices {
     /// Makes devices with their parts changed.
     pub fn with(fault: DeviceFault) -> Self {
-        Self {
-            fault,
-            http: fieldsync_client::transport::http_client().expect("the defaults of an HTTP client are sound"),
-        }
+        // They reach nothing but the tap, on loopback: reading this machine's certificates would take longer than most
+        // scenarios, at each start of an adapter.
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().tls_certs_only([]);
+        Self { fault, http: http.build().expect("what an HTTP client is told here is sound") }
     }
 
     /// Devices with other changes of their parts, over the same connections.
@@ -465,6 +465,19 @@ impl Device for ReferenceDevice {
     async fn set_online(&self, online: bool) -> Result<(), DeviceError> {
         self.device()?.set_online(online);
         Ok(())
+    }
+
+    async fn damage(&self, damage: Damage) -> Result<(), DeviceError> {
+        let store = self.store().open()?;
+        let mut writes: Vec<Write> = damage.loses.into_iter().map(Write::ServerGone).collect();
+        for Altered { record, data } in damage.alters {
+            let held = store.record(&record).map_err(told)?.and_then(|stored| stored.server);
+            let mut copy = held.ok_or_else(|| told(format!("the device holds no {record}")))?;
+            copy.record.data = Some(serde_json::value::to_raw_value(&data).map_err(told)?);
+            writes.push(Write::Server(Box::new(copy)));
+        }
+        store.commit(&writes).map_err(told)?;
+        self.device()?.compare_next().map_err(told)
     }
 
     async fn kill(&self) {

@@ -117,6 +117,9 @@ struct Hosted {
 impl HttpServer {
     /// Asks a server what it hosts, makes or takes the accounts, and logs in; or says why nothing can be run.
     pub async fn connect(address: ServerAddress) -> Result<Self, Blocked> {
+        if address.bases.is_empty() {
+            return Err(blocked("ask for the discovery", "there is no base URL of a data set".to_owned(), false));
+        }
         let http = client(&address).map_err(|reason| blocked("set up the connection", reason, false))?;
         let ask = Asker { http, pace: address.pace.clone() };
         let control = match &address.control {

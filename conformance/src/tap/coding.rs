@@ -46,7 +46,7 @@ fn bounded(decoder: impl Read, limit: usize) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// The body as gzip.
-pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(body).and_then(|()| encoder.finish()).expect("a vector takes every byte")
 }

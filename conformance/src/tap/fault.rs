@@ -192,6 +192,8 @@ fn word(kind: CallKind) -> &'static str {
         CallKind::Session => "session",
         CallKind::Push => "push",
         CallKind::Pull => "pull",
+        CallKind::Digest => "digest",
+        CallKind::Bucket => "bucket",
         CallKind::Any => "any",
     }
 }

@@ -24,6 +24,7 @@ mod trouble;
 mod upstream;
 pub mod wire;
 
+pub(crate) use coding::gzip;
 pub use exchange::{Answer, Body, Caller, Delivered, KEPT, SeenExchange};
 pub use fault::{Fault, FaultAction, InvalidFault, KillPlace, Part};
 pub use made::Made;
@@ -33,6 +34,7 @@ pub use trouble::TapTrouble;
 use crate::pace::Pace;
 use http::HeaderMap;
 use listener::Listener;
+use port::Port;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,6 +98,8 @@ pub enum TapError {
 pub struct Tap {
     shared: Arc<Shared>,
     waited: Waited,
+    /// The ports of a scenario, for its record; a run as a whole keeps none.
+    opened: Option<Arc<Mutex<Vec<Arc<Port>>>>>,
 }
 
 /// How long requests have waited for their turn, in microseconds.
@@ -112,12 +116,27 @@ impl Tap {
     pub fn start(settings: Settings) -> Result<Self, TapError> {
         let client = Arc::new(Client::new(&settings)?);
         let shared = Shared { settings: Arc::new(settings), client, listeners: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), waited: Waited::default() })
+        Ok(Self { shared: Arc::new(shared), waited: Waited::default(), opened: None })
     }
 
-    /// The same tap for one scenario, which has a count of its own of the time for which its requests wait.
+    /// The same tap for one scenario, which has a count of its own of the time for which its requests wait, and a record
+    /// of its own.
     pub fn for_scenario(&self) -> Self {
-        Self { shared: self.shared.clone(), waited: Waited::default() }
+        Self { shared: self.shared.clone(), waited: Waited::default(), opened: Some(Arc::default()) }
+    }
+
+    /// What has passed so far in this scenario, in the order in which it was sent, apart from what these ports sent. Ports
+    /// that were given back are asked, too.
+    pub fn exchanges(&self, but: &[&str]) -> Vec<SeenExchange> {
+        let Some(opened) = &self.opened else { return Vec::new() };
+        let opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<SeenExchange> = opened
+            .iter()
+            .filter(|port| !but.contains(&port.name.as_str()))
+            .flat_map(|port| port.exchanges(0))
+            .collect();
+        all.sort_by_key(|seen| seen.started);
+        all
     }
 
     /// How long the requests of this scenario have waited for their turn, all together.

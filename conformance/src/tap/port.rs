@@ -154,6 +154,11 @@ impl Port {
         self.ended.send_modify(|ended| *ended += 1);
     }
 
+    /// What passed since so many exchanges had begun.
+    pub(super) fn exchanges(&self, first: usize) -> Vec<SeenExchange> {
+        locked(&self.log).exchanges.get(first..).unwrap_or_default().to_vec()
+    }
+
     /// The last whole answer of the server to a request of this kind before this one.
     pub(super) fn earlier_answer(&self, kind: CallKind, number: usize) -> Option<Arc<Answer>> {
         let log = locked(&self.log);
@@ -204,6 +209,9 @@ impl TapPort {
             ended: watch::Sender::default(),
         });
         listener.serve(Some(port.clone()));
+        if let Some(opened) = &tap.opened {
+            locked(opened).push(port.clone());
+        }
         Ok(Self { port, listener: Some(listener), base_url, shared: shared.clone() })
     }
 
@@ -267,7 +275,7 @@ impl TapPort {
 
     /// What passed since so many exchanges had begun.
     pub fn exchanges_from(&self, first: usize) -> Vec<SeenExchange> {
-        locked(&self.port.log).exchanges.get(first..).unwrap_or_default().to_vec()
+        self.port.exchanges(first)
     }
 
     /// How many exchanges have begun.

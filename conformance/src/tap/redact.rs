@@ -1,19 +1,35 @@
 //! An exchange as a report shows it: without secrets, and no longer than somebody reads.
 
 use super::exchange::{Body, Delivered, SeenExchange};
-use fieldsync_schemas::event::Exchange;
+use fieldsync_schemas::event::{Course, Exchange};
 use serde_json::{Value, json};
 
 /// Members whose values are secrets, wherever they stand.
 const SECRETS: [&str; 3] = ["password", "access_token", "refresh_token"];
 /// What stands in place of a secret.
 const HIDDEN: &str = "***";
-/// The most characters of a string in a body.
-const LONGEST_STRING: usize = 200;
-/// The most items of an array.
-const MOST_ITEMS: usize = 20;
+/// The most characters of a path.
+const LONGEST_PATH: usize = 300;
 /// The most characters of a body that is no JSON.
 const LONGEST_TEXT: usize = 1000;
+
+/// How much of a value is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most characters of a string.
+    pub text: usize,
+    /// The most items of an array, and members of an object.
+    pub items: usize,
+    /// The most values in all.
+    pub values: usize,
+}
+
+impl Limits {
+    /// Those of a body.
+    pub const BODY: Self = Self { text: 200, items: 20, values: 500 };
+    /// So many characters more are left, so that what was cut before is not cut again.
+    pub const SLACK: usize = 40;
+}
 
 /// The exchange without headers, secrets and length. The answer is the one that the device got, or the one that the
 /// server gave where the device got none.
@@ -22,6 +38,15 @@ pub fn exchange(seen: &SeenExchange) -> Exchange {
         Delivered::Whole(answer) => Some(answer),
         _ => seen.upstream.as_ref(),
     };
+    Exchange {
+        sent: body(&seen.request_body),
+        answered: answer.map_or(Value::Null, |answer| body(&answer.body)),
+        ..outline(seen)
+    }
+}
+
+/// The exchange without its bodies.
+pub fn outline(seen: &SeenExchange) -> Exchange {
     let mut fault = seen.fault.clone();
     if seen.copy {
         fault = Some(format!("{} (second copy)", fault.unwrap_or_default()));
@@ -29,14 +54,37 @@ pub fn exchange(seen: &SeenExchange) -> Exchange {
     if let Some(trouble) = &seen.trouble {
         fault = Some(fault.map_or_else(|| trouble.to_string(), |fault| format!("{fault}; {trouble}")));
     }
+    let path = cut(if seen.path.is_empty() { "/" } else { &seen.path }, LONGEST_PATH);
     Exchange {
         by: seen.by.clone(),
-        request: format!("{} {}", seen.method, if seen.path.is_empty() { "/" } else { &seen.path }),
-        sent: body(&seen.request_body),
+        request: format!("{} {path}", seen.method),
+        sent: Value::Null,
         status: seen.status().map(|status| status.as_u16()),
-        answered: answer.map_or(Value::Null, |answer| body(&answer.body)),
+        answered: Value::Null,
         fault,
+        course: course(seen),
+        began: 0,
+        ended: None,
     }
+}
+
+fn course(seen: &SeenExchange) -> Course {
+    match (&seen.delivered, &seen.upstream) {
+        (Delivered::Whole(_), Some(_)) => Course::Whole,
+        (Delivered::Whole(_), None) => Course::MadeUp,
+        (Delivered::Half { .. }, _) => Course::Cut,
+        (Delivered::Closed, Some(_)) => Course::Lost,
+        (Delivered::Closed, None) if seen.trouble.is_some() => Course::Unanswered,
+        (Delivered::Closed, None) => Course::Unsent,
+        (Delivered::Nothing, _) => Course::Copy,
+        (Delivered::Pending, _) => Course::UnderWay,
+    }
+}
+
+/// A value no longer than somebody reads, without secrets.
+pub fn shortened(value: &Value, limits: Limits) -> Value {
+    let mut left = limits.values;
+    shown(value, limits, &mut left)
 }
 
 fn body(body: &Body) -> Value {
@@ -47,7 +95,7 @@ fn body(body: &Body) -> Value {
         return json!(format!("({} bytes; {reason})", body.length));
     }
     match serde_json::from_slice(&body.bytes) {
-        Ok(json) => shown(json),
+        Ok(json) => shortened(&json, Limits::BODY),
         Err(_) => json!(text(&body.bytes, body.length)),
     }
 }
@@ -61,31 +109,59 @@ fn text(bytes: &[u8], length: u64) -> String {
     cut(&text, LONGEST_TEXT)
 }
 
-fn shown(json: Value) -> Value {
+/// `left` counts the values that may still be shown.
+fn shown(json: &Value, limits: Limits, left: &mut usize) -> Value {
+    *left = left.saturating_sub(1);
     match json {
-        Value::String(text) => Value::String(cut(&text, LONGEST_STRING)),
+        Value::String(text) => Value::String(bounded(text, limits.text)),
         Value::Array(items) => {
-            let left_out = items.len().saturating_sub(MOST_ITEMS);
-            let mut items: Vec<Value> = items.into_iter().take(MOST_ITEMS).map(shown).collect();
-            if left_out > 0 {
-                items.push(json!(format!("… {left_out} more")));
+            let mut told = Vec::new();
+            for item in items.iter().take(most(items.len(), limits)) {
+                if *left == 0 {
+                    break;
+                }
+                told.push(shown(item, limits, left));
             }
-            Value::Array(items)
+            let left_out = items.len() - told.len();
+            if left_out > 0 {
+                told.push(json!(format!("… {left_out} more")));
+            }
+            Value::Array(told)
         }
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| {
-                    let value = if SECRETS.contains(&name.as_str()) { json!(HIDDEN) } else { shown(value) };
-                    (name, value)
-                })
-                .collect(),
-        ),
-        other => other,
+        Value::Object(members) => {
+            let mut told = serde_json::Map::new();
+            for (name, value) in members.iter().take(most(members.len(), limits)) {
+                if *left == 0 {
+                    break;
+                }
+                let value = if SECRETS.contains(&name.as_str()) { json!(HIDDEN) } else { shown(value, limits, left) };
+                told.insert(bounded(name, limits.text), value);
+            }
+            let left_out = members.len().saturating_sub(told.len());
+            if left_out > 0 {
+                told.insert("…".to_owned(), json!(format!("{left_out} more")));
+            }
+            Value::Object(told)
+        }
+        other => other.clone(),
     }
 }
 
-fn cut(text: &str, most: usize) -> String {
+/// How many of so many items are shown. The word on those left out takes the place of one.
+fn most(length: usize, limits: Limits) -> usize {
+    if length <= limits.items + 1 { length } else { limits.items }
+}
+
+/// At most so many characters of a text, or a few more, so that what was bounded before stays as it is.
+pub fn bounded(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most + Limits::SLACK) {
+        Some(_) => cut(text, most),
+        None => text.to_owned(),
+    }
+}
+
+/// At most so many characters of a text, and how long it is where that is not all.
+pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
         None => text.to_owned(),
@@ -113,12 +189,28 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_text_says_so() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "abc… (4 characters)");
+    }
+
+    #[test]
     fn what_is_long_is_cut_and_says_so() {
         let items: Vec<u32> = (0..25).collect();
         let got = of(&json!({"text": "ä".repeat(300), "items": items}).to_string());
         assert_eq!(got["items"].as_array().unwrap().len(), 21);
         assert_eq!(got["items"][20], "… 5 more");
         assert_eq!(got["text"].as_str().unwrap(), format!("{}… (300 characters)", "ä".repeat(200)));
+        let many: serde_json::Map<String, Value> =
+            (0..25).map(|n| (format!("{n:02}{}", "k".repeat(300)), json!(n))).collect();
+        let got = of(&json!(many).to_string());
+        assert_eq!((got.as_object().unwrap().len(), &got["…"]), (21, &json!("5 more")));
+        assert!(got.as_object().unwrap().keys().all(|name| name.chars().count() < 230), "{got}");
+        let mut wide = json!(1);
+        for _ in 0..5 {
+            wide = json!(vec![wide; 20]);
+        }
+        assert!(shortened(&wide, Limits::BODY).to_string().len() < 5000, "a tree is cut as a whole, too");
         assert_eq!(of("<html>"), json!("<html>"));
         assert_eq!(of(""), Value::Null);
     }

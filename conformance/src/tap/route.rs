@@ -70,6 +70,8 @@ impl Place {
             (&Method::POST, "/refresh") => CallKind::Refresh,
             (&Method::POST, "/push") => CallKind::Push,
             (&Method::POST, "/pull") => CallKind::Pull,
+            (&Method::POST, "/digest") => CallKind::Digest,
+            (&Method::POST, "/bucket") => CallKind::Bucket,
             _ => CallKind::Any,
         }
     }

@@ -111,6 +111,8 @@ fn request(seen: &SeenExchange, form: Form, findings: &mut Findings<'_>) {
         CallKind::Refresh => "refresh-request",
         CallKind::Push => "push-request",
         CallKind::Pull => "pull-request",
+        CallKind::Digest => "digest-request",
+        CallKind::Bucket => "bucket-request",
         CallKind::Discovery | CallKind::Session | CallKind::Any => "",
     };
     // Discovery is how a device learns the versions, so it needs to name none.
@@ -176,6 +178,8 @@ fn check_answer(seen: &SeenExchange, answer: &Answer, form: Form, findings: &mut
         CallKind::Session => "session",
         CallKind::Push => "push-answer",
         CallKind::Pull => "pull-answer",
+        CallKind::Digest => "digest-answer",
+        CallKind::Bucket => "bucket-answer",
         CallKind::Any if is_well_known(seen) => "well-known",
         CallKind::Any => return,
     };

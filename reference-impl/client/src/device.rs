@@ -209,6 +209,11 @@ impl Device {
         self.0.step(Event::LogIn(credentials)).map(drop)
     }
 
+    /// The next sync, or the one that runs, also compares what the device holds with what the server has, and mends it.
+    pub fn compare_next(&self) -> Result<(), DeviceError> {
+        self.0.step(Event::Compare).map(drop)
+    }
+
     /// Tells the device whether there is a network; with triggers, it syncs as soon as there is one.
     pub fn set_online(&self, online: bool) {
         if let Some(occasions) = &self.0.occasions {

@@ -3,7 +3,7 @@
 
 use fieldsync_core::device::DeviceStore;
 use fieldsync_core::device::store::{OwnCopy, Saved, ServerCopy, StoreError, StoredRecord, Write};
-use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
@@ -20,6 +20,7 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS resyncs (feed TEXT PRIMARY KEY, resync TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS quarantine (
         type TEXT NOT NULL, id TEXT NOT NULL, one TEXT NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS kept (number INTEGER PRIMARY KEY, one TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS conflicts (id TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS records (
         type TEXT NOT NULL, id TEXT NOT NULL, feed TEXT, mark INTEGER, server TEXT, own TEXT,
@@ -80,6 +81,7 @@ impl DeviceStore for SqliteStore {
                 marks: single(&connection, "marks")?.unwrap_or_default(),
                 quarantine: all(&connection, "SELECT one FROM quarantine ORDER BY type, id")?,
                 diary: single(&connection, "diary")?.unwrap_or_default(),
+                kept: all(&connection, "SELECT one FROM kept ORDER BY number")?,
             })
         };
         load().map_err(failed("loading the state"))
@@ -207,6 +209,13 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
         Write::Diary(diary) => put_single("diary", json(diary)?),
         Write::Conflict(id, entry) => {
             run("INSERT OR IGNORE INTO conflicts (id, entry) VALUES (?1, ?2)", &[&id.as_str(), &entry.get()])
+        }
+        Write::Kept(kept) => {
+            run("INSERT OR REPLACE INTO kept (number, one) VALUES (?1, ?2)", &[&(kept.number as i64), &json(kept)?])
+        }
+        Write::KeptGone(number) => run("DELETE FROM kept WHERE number = ?1", &[&(*number as i64)]),
+        Write::SweepConflicts => {
+            run("DELETE FROM conflicts WHERE id NOT IN (SELECT id FROM records WHERE type = ?1)", &[&CONFLICT_TYPE])
         }
         Write::Sweep { feed, below } => {
             let values: [&dyn rusqlite::ToSql; 2] = [&feed.as_str(), &(*below as i64)];

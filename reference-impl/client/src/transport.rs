@@ -47,7 +47,8 @@ impl HttpTransport {
     }
 
     fn request(&self, call: &Call) -> reqwest::RequestBuilder {
-        let url = format!("{}{}", self.base_url.as_str().trim_end_matches('/'), call.path);
+        let mut url = self.base_url.clone();
+        url.set_path(&format!("{}{}", self.base_url.path().trim_end_matches('/'), call.path));
         let mut request = match &call.body {
             Some(body) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.clone()),
             None => self.http.get(url),

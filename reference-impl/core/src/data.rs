@@ -3,6 +3,7 @@
 //! Chapter: records. JSON as RFC 7493 (I-JSON) restricts it: numbers that every implementation holds alike, and no
 //! member twice.
 
+use crate::canonical;
 use crate::store::Hash;
 use fieldsync_schemas::id::MAX_SAFE_INTEGER;
 use fieldsync_schemas::problem::ProblemCode;
@@ -79,32 +80,16 @@ pub fn content_hash(data: Option<&RawValue>, attachments: &[Attachment]) -> Hash
 /// [`content_hash`] of data that is a tree already.
 pub fn content_hash_of_tree(data: Option<Value>, attachments: &[Attachment]) -> Hash {
     let mut hash = Sha256::new();
-    if let Some(mut data) = data {
-        spell_numbers_alike(&mut data);
-        // A tree has its members in order and no white space. The order is not that of RFC 8785 where names go beyond
-        // the Basic Multilingual Plane, which makes no difference to what is equal.
-        hash.update(serde_json::to_vec(&data).expect("a tree is plain JSON"));
+    if let Some(data) = data {
+        let mut text = Vec::new();
+        canonical::write(&data, &mut text);
+        hash.update(text);
     }
     for attachment in attachments {
         hash.update(b"\n");
         hash.update(attachment.id.as_str());
     }
     hash.finalize().into()
-}
-
-/// A whole number is written without point and exponent: `1.0` is `1`, and `-0.0` is `0`.
-fn spell_numbers_alike(tree: &mut Value) {
-    match tree {
-        Value::Object(members) => members.values_mut().for_each(spell_numbers_alike),
-        Value::Array(items) => items.iter_mut().for_each(spell_numbers_alike),
-        Value::Number(number) => {
-            let double = number.as_f64().unwrap_or(f64::NAN);
-            if number.is_f64() && double.fract() == 0.0 && double.abs() <= MAX_SAFE_INTEGER as f64 {
-                *number = (double as i64).into();
-            }
-        }
-        _ => {}
-    }
 }
 
 /// `data` as a tree.

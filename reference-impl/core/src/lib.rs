@@ -3,11 +3,14 @@
 //! The server's half: a batch is read ([`push::read`]), what it touches is loaded, it is decided ([`push::decide`]),
 //! and what was decided is committed; a pull is answered from one snapshot ([`pull::answer`]).
 
+pub mod canonical;
 pub mod clock;
 pub mod conflict;
 pub mod cursor;
 pub mod data;
 pub mod device;
+pub mod digest;
+pub mod epoch;
 pub mod merge;
 pub mod policy;
 pub mod problem;

@@ -6,7 +6,7 @@ use crate::store::Hash;
 use fieldsync_schemas::id::{ReplicaId, Version};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::push::MutationOp;
-use fieldsync_schemas::registry::MergePolicy;
+use fieldsync_schemas::registry::{DeleteRule, MergePolicy};
 use fieldsync_schemas::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -36,6 +36,8 @@ pub struct Contest {
     pub current: Option<Claim>,
     /// Whether the mutation was made on the current state (a create: whether the id is unknown).
     pub base_is_current: bool,
+    /// What the type says of a delete that meets an edit; `version-wins` does not ask.
+    pub deletes: DeleteRule,
 }
 
 /// What becomes of a pushed state.
@@ -86,7 +88,7 @@ impl PolicyTable {
 
 /// Higher version; then later `modified_at`; then greater replica id in ASCII.
 pub fn version_wins(contest: &Contest) -> Ruling {
-    let Contest { op, pushed, current, base_is_current } = contest;
+    let Contest { op, pushed, current, base_is_current, .. } = contest;
     let Some(current) = current else { return Ruling::Apply(pushed.version) };
     if *base_is_current {
         return Ruling::Apply(pushed.version);
@@ -108,7 +110,7 @@ pub fn version_wins(contest: &Contest) -> Ruling {
 
 /// What was not made on the current state goes back to its device, which merges.
 pub fn field_merge(contest: &Contest) -> Ruling {
-    let Contest { op, pushed, current, base_is_current } = contest;
+    let Contest { op, pushed, current, base_is_current, .. } = contest;
     let Some(current) = current else { return Ruling::Apply(pushed.version) };
     if *base_is_current {
         return Ruling::Apply(pushed.version);
@@ -121,9 +123,10 @@ pub fn field_merge(contest: &Contest) -> Ruling {
     if is_equal && pushed.version <= current.version { Ruling::Duplicate } else { Ruling::Stale }
 }
 
-/// The last accepted write replaces; the state that it did not see is logged.
+/// The last accepted write replaces; the state that it did not see is logged. Of a delete and an edit that meet, the
+/// type says which one stays, whatever their order.
 pub fn arrival_wins(contest: &Contest) -> Ruling {
-    let Contest { op, pushed, current, base_is_current } = contest;
+    let Contest { op, pushed, current, base_is_current, deletes } = contest;
     let Some(current) = current else { return Ruling::Apply(pushed.version) };
     if *base_is_current {
         return Ruling::Apply(pushed.version);
@@ -135,7 +138,11 @@ pub fn arrival_wins(contest: &Contest) -> Ruling {
     if *op == MutationOp::Create && current.deleted {
         return Ruling::Supersede;
     }
-    Ruling::Apply(pushed.version.max(current.version.next()))
+    match deletes {
+        DeleteRule::DeleteWins if current.deleted && !pushed.deleted => Ruling::Supersede,
+        DeleteRule::EditWins if pushed.deleted && !current.deleted => Ruling::Supersede,
+        _ => Ruling::Apply(pushed.version.max(current.version.next())),
+    }
 }
 
 /// The same id with the same content is a duplicate, with other content an error.

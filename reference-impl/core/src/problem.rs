@@ -1,7 +1,7 @@
 //! Trouble: a problem before it knows which request it answers.
 
-use fieldsync_schemas::id::{FeedName, RequestId};
-use fieldsync_schemas::problem::{PassedLimit, Problem, ProblemCode, Retry};
+use fieldsync_schemas::id::{Epoch, FeedName, RequestId};
+use fieldsync_schemas::problem::{EpochCause, PassedLimit, Problem, ProblemCode, Retry};
 
 /// Why a request fails, without the request's id, which only the edge knows.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -25,6 +25,8 @@ pub struct Trouble {
     pub feeds: Vec<FeedName>,
     /// The versions that are spoken.
     pub supported: Vec<String>,
+    /// The present epoch, and why it is another than the one that was named.
+    pub epoch: Option<(Epoch, EpochCause)>,
 }
 
 impl Trouble {
@@ -41,6 +43,7 @@ impl Trouble {
             pointer: None,
             feeds: Vec::new(),
             supported: Vec::new(),
+            epoch: None,
         }
     }
 
@@ -56,9 +59,16 @@ impl Trouble {
         self
     }
 
+    /// The same, naming the present epoch.
+    pub fn with_epoch(mut self, epoch: Epoch, cause: EpochCause) -> Self {
+        self.epoch = Some((epoch, cause));
+        self
+    }
+
     /// The problem that answers the request of this id.
     pub fn into_problem(self, request_id: RequestId) -> Problem {
         let words = self.code.as_str().replace('-', " ");
+        let (epoch, cause) = self.epoch.unzip();
         let title = words[..1].to_uppercase() + &words[1..];
         Problem {
             type_uri: "about:blank".to_owned(),
@@ -73,8 +83,8 @@ impl Trouble {
             limit: self.limit,
             pointer: self.pointer,
             feeds: self.feeds,
-            epoch: None,
-            cause: None,
+            epoch,
+            cause,
         }
     }
 }

@@ -3,10 +3,11 @@
 //! Chapter: pull.
 
 use crate::cursor::{Binding, CursorKey, Point};
+use crate::epoch::Epochs;
 use crate::problem::Trouble;
 use crate::scope::{self, Sight};
 use crate::store::{DataSetName, Head, Place, Row, RowKind, Snapshot, StoreError};
-use fieldsync_schemas::id::{Cursor, Epoch, FeedName, Principal, SessionTag, TypeName};
+use fieldsync_schemas::id::{Cursor, FeedName, Principal, SessionTag, TypeName};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::PullRequest;
 use fieldsync_schemas::registry::Registry;
@@ -22,8 +23,8 @@ const MAX_FEEDS: usize = 1000;
 pub struct Ground<'a> {
     /// The data set.
     pub data_set: &'a DataSetName,
-    /// Its epoch.
-    pub epoch: &'a Epoch,
+    /// Its epochs.
+    pub epochs: &'a Epochs,
     /// Who pulls.
     pub principal: &'a Principal,
     /// What they may do.
@@ -42,6 +43,7 @@ pub struct Ground<'a> {
 
 /// Why a pull failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(clippy::large_enum_variant, reason = "it is made where a pull fails, and told at once")]
 pub enum PullError {
     /// The request was at fault.
     #[error(transparent)]
@@ -79,6 +81,7 @@ pub async fn answer(
     ground: Ground<'_>,
     snapshot: &mut dyn Snapshot,
 ) -> Result<Vec<u8>, PullError> {
+    ground.epochs.check(request.epoch.as_ref())?;
     let heads = snapshot.heads().await?;
     let points = points(request, ground, &heads, snapshot.is_scoped())?;
     let mut budget = request.limit.unwrap_or(u64::MAX).min(u64::from(ground.limits.page_changes));
@@ -127,7 +130,7 @@ pub async fn answer(
 }
 
 /// Where each named feed goes on, or why it cannot.
-fn points(
+pub(crate) fn points(
     request: &PullRequest,
     ground: Ground<'_>,
     heads: &HashMap<FeedName, Head>,
@@ -179,7 +182,7 @@ fn points(
 }
 
 fn binding<'a>(ground: Ground<'a>, feed: &'a FeedName) -> Binding<'a> {
-    Binding { data_set: ground.data_set, epoch: ground.epoch, principal: ground.principal, feed }
+    Binding { data_set: ground.data_set, epoch: ground.epochs.current(), principal: ground.principal, feed }
 }
 
 fn write(plans: &[Plan<'_>], new_feeds: &[FeedName], ground: Ground<'_>) -> Vec<u8> {
@@ -187,7 +190,7 @@ fn write(plans: &[Plan<'_>], new_feeds: &[FeedName], ground: Ground<'_>) -> Vec<
     let mut out = Vec::with_capacity(records + 512);
     let text = |out: &mut Vec<u8>, text: &str| serde_json::to_writer(out, text).expect("a Vec takes every byte");
     out.extend_from_slice(b"{\"epoch\":");
-    text(&mut out, ground.epoch.as_str());
+    text(&mut out, ground.epochs.current().as_str());
     out.extend_from_slice(b",\"session\":");
     text(&mut out, ground.session.as_str());
     out.extend_from_slice(b",\"server_time\":");

@@ -29,10 +29,25 @@ pub enum DomainError {
         /// The second type.
         second: TypeName,
     },
-    /// A type stands before the type it refers to, or the types refer to one another in a circle.
+    /// A type refers to one that the domain does not have.
+    #[error("type {child} refers to {parent}, which the domain does not have")]
+    NoParent {
+        /// The referring type.
+        child: TypeName,
+        /// The type referred to.
+        parent: TypeName,
+    },
+    /// Types refer to one another in a circle that is not declared.
     #[error(
-        "type {child} refers to {parent}, which does not stand before it; put {parent} first, or declare the circle under `cycles`"
+        "the types {} refer to one another in a circle; take a reference out of it, or declare it under `cycles`",
+        path.iter().map(TypeName::as_str).collect::<Vec<_>>().join(" -> ")
     )]
+    Circle {
+        /// The types, each of which refers to the next; the first stands last once more.
+        path: Vec<TypeName>,
+    },
+    /// A type stands before the type it refers to.
+    #[error("type {child} refers to {parent}, which does not stand before it; put {parent} first")]
     Order {
         /// The referring type.
         child: TypeName,
@@ -127,7 +142,7 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
             let in_cycle =
                 domain.cycles.iter().any(|cycle| cycle.contains(&entry.name) && cycle.contains(&parent.type_name));
             if !seen.contains(&parent.type_name) && !in_cycle {
-                return Err(DomainError::Order { child: entry.name.clone(), parent: parent.type_name.clone() });
+                return Err(misplaced(domain, entry, &parent.type_name));
             }
         }
         if !seen.insert(entry.name.clone()) {
@@ -151,6 +166,34 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
     let mut types = domain.types.clone();
     types.extend([conflict_entry(), telemetry::telemetry_entry()]);
     Ok(Registry { types, cycles: domain.cycles.clone(), locations: domain.locations.clone() })
+}
+
+/// Why a type cannot stand where it does.
+fn misplaced(domain: &Domain, entry: &TypeEntry, parent: &TypeName) -> DomainError {
+    if domain.types.iter().all(|other| other.name != *parent) {
+        return DomainError::NoParent { child: entry.name.clone(), parent: parent.clone() };
+    }
+    let mut path = vec![entry.name.clone()];
+    if leads_to(domain, parent, &entry.name, &mut path) {
+        return DomainError::Circle { path };
+    }
+    DomainError::Order { child: entry.name.clone(), parent: parent.clone() }
+}
+
+/// Whether a type refers to another, over others if need be; the way there is added to the path.
+fn leads_to(domain: &Domain, from: &TypeName, to: &TypeName, path: &mut Vec<TypeName>) -> bool {
+    let been_there = path.contains(from);
+    path.push(from.clone());
+    if from == to {
+        return true;
+    }
+    let entry = domain.types.iter().find(|entry| entry.name == *from).filter(|_| !been_there);
+    let parents = entry.map(|entry| entry.parents.as_slice()).unwrap_or_default();
+    if parents.iter().any(|parent| leads_to(domain, &parent.type_name, to, path)) {
+        return true;
+    }
+    path.pop();
+    false
 }
 
 fn check_policy(profile: &Profile, entry: &TypeEntry) -> Result<(), DomainError> {
@@ -177,4 +220,41 @@ fn check_policy(profile: &Profile, entry: &TypeEntry) -> Result<(), DomainError>
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Types, each with the types that it refers to.
+    fn domain(types: &[(&str, &[&str])], cycles: &[&[&str]]) -> Domain {
+        let types: Vec<_> = types
+            .iter()
+            .map(|(name, parents)| {
+                let parents: Vec<_> = parents.iter().map(|parent| json!({"type": parent, "field": parent})).collect();
+                json!({"name": name, "class": "transactional", "parents": parents, "merge": {"policy": "version-wins"}})
+            })
+            .collect();
+        serde_json::from_value(json!({"name": "d", "profile": "version-wins", "types": types, "cycles": cycles}))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_circle_is_refused_with_its_path_unless_it_is_declared() {
+        let types: &[(&str, &[&str])] = &[("place", &[]), ("a", &["place", "c"]), ("b", &["a"]), ("c", &["b"])];
+        let error = registry(&domain(types, &[])).unwrap_err();
+        assert_eq!(error.to_string().split(" refer").next(), Some("the types a -> c -> b -> a"));
+        assert!(registry(&domain(types, &[&["a", "b", "c"]])).is_ok());
+        let own = registry(&domain(&[("unit", &["unit"])], &[])).unwrap_err();
+        assert!(own.to_string().starts_with("the types unit -> unit refer"), "{own}");
+    }
+
+    #[test]
+    fn a_type_stands_behind_those_that_it_refers_to() {
+        let error = registry(&domain(&[("member", &["household"]), ("household", &[])], &[])).unwrap_err();
+        assert!(matches!(error, DomainError::Order { .. }), "{error}");
+        let error = registry(&domain(&[("member", &["household"])], &[])).unwrap_err();
+        assert!(matches!(error, DomainError::NoParent { .. }), "{error}");
+    }
 }

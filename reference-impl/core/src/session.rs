@@ -20,6 +20,7 @@ pub fn session(
     capabilities: &[Capability],
     limits: Limits,
     registry: &Registry,
+    backed_up_seq: Option<u64>,
     assignment: &Assignment,
     now: Timestamp,
 ) -> Session {
@@ -34,7 +35,7 @@ pub fn session(
         capabilities: capabilities.to_vec(),
         limits,
         registry: registry.clone(),
-        backed_up_seq: None,
+        backed_up_seq,
         refetch: assignment.refetch.clone(),
     };
     let text = serde_json::to_vec(&session).expect("a session is plain JSON");

@@ -5,11 +5,13 @@
 //! [`Snapshot`].
 
 use crate::cursor::Point;
+use crate::digest::Buckets;
+use crate::epoch::Epochs;
 use crate::scope::{Label, Scope, Sight};
 use async_trait::async_trait;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{
-    BatchToken, Epoch, FeedName, MutationId, Principal, RecordId, ReplicaId, Rev, Seq, Version,
+    BatchToken, Epoch, FeedName, MutationId, Principal, RecordId, ReplicaId, Rev, Seq, TypeName, Version,
 };
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
@@ -127,6 +129,37 @@ pub struct Decided {
     pub outcome: Arc<str>,
 }
 
+/// How a record stands to which another one refers; one that the server never had does not stand at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there.
+    Live,
+    /// It was deleted.
+    Deleted,
+}
+
+/// A live record refers to another, its parent, or does so no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The record referred to.
+    pub parent: RecordRef,
+    /// The record that refers to it.
+    pub child: RecordRef,
+    /// Whether it does.
+    pub is_there: bool,
+}
+
+/// Records whose live children are to be loaded.
+#[derive(Debug, Clone, Default)]
+pub struct Families {
+    /// The records.
+    pub heads: Vec<RecordRef>,
+    /// The types whose records take their children along: of these the children's states are loaded, and theirs in turn.
+    pub takes_along: BTreeSet<TypeName>,
+    /// The most records that are loaded below one head.
+    pub most: usize,
+}
+
 /// What a batch touches.
 #[derive(Debug, Clone)]
 pub struct Touched {
@@ -142,6 +175,10 @@ pub struct Touched {
     pub records: Vec<RecordRef>,
     /// The states that they were made on.
     pub bases: Vec<Rev>,
+    /// The records that they refer to.
+    pub parents: Vec<RecordRef>,
+    /// Those that they delete, where others may refer to them.
+    pub families: Families,
 }
 
 /// What the store knows of what a batch touches.
@@ -157,10 +194,15 @@ pub struct Loaded {
     pub decided: HashMap<MutationId, Decided>,
     /// What the principal may write.
     pub scope: Scope,
+    /// How the records stand that are referred to.
+    pub parents: HashMap<RecordRef, Standing>,
+    /// The live children of the heads of families, and of those that they take along.
+    pub children: HashMap<RecordRef, Vec<RecordRef>>,
 }
 
 impl Loaded {
-    /// Takes in the commits that were decided before this batch and are not stored yet.
+    /// Takes in the commits that were decided before this batch and are not stored yet. Who refers to whom is not in
+    /// them as it is in the storage: a batch that asks for families is loaded after all before it are stored.
     pub fn absorb(&mut self, touched: &Touched, commits: &[Commit]) {
         let mut commits = commits.iter().filter(|commit| commit.data_set == touched.data_set).peekable();
         if commits.peek().is_none() {
@@ -168,7 +210,12 @@ impl Loaded {
         }
         let records: HashSet<&RecordRef> = touched.records.iter().collect();
         let mutations: HashSet<&MutationId> = touched.mutations.iter().collect();
+        let parents: HashSet<&RecordRef> = touched.parents.iter().collect();
         for commit in commits {
+            for state in commit.states.iter().filter(|state| parents.contains(&state.record)) {
+                let standing = if state.deleted { Standing::Deleted } else { Standing::Live };
+                self.parents.insert(state.record.clone(), standing);
+            }
             for state in commit.states.iter().filter(|state| records.contains(&state.record)) {
                 if let Some(before) = self.states.insert(state.record.clone(), state.clone()) {
                     self.bases.insert(before.rev.clone(), before);
@@ -198,8 +245,12 @@ pub struct Commit {
     pub at: Timestamp,
     /// The new states, in the order in which they take their places. The state before, if any, is kept by its rev.
     pub states: Vec<State>,
+    /// What changed in who refers to whom, in order.
+    pub links: Vec<Link>,
     /// The mutations that were decided.
     pub decided: Vec<Decided>,
+    /// The place of the batch among all that the data set took in.
+    pub accepted_seq: u64,
     /// The replica with its new answer.
     pub replica: ReplicaRow,
 }
@@ -262,10 +313,33 @@ pub struct DataSetRow {
     pub name: DataSetName,
     /// What it hosts.
     pub domain: Domain,
-    /// The identity of its data.
-    pub epoch: Epoch,
+    /// The identities of its data.
+    pub epochs: Epochs,
+    /// The place of the last batch that it took in.
+    pub accepted_seq: u64,
+    /// Every batch up to this one is in the newest backup.
+    pub backed_up_seq: u64,
     /// How far its clock is ahead of the machine's, in milliseconds.
     pub clock_offset_ms: i64,
+}
+
+impl DataSetRow {
+    /// A data set in its first epoch.
+    pub fn new(name: DataSetName, domain: Domain, epoch: Epoch) -> Self {
+        let epochs = Epochs::first(epoch);
+        Self { name, domain, epochs, accepted_seq: 0, backed_up_seq: 0, clock_offset_ms: 0 }
+    }
+}
+
+/// The role of a user in a data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    /// The data set. It need not be there yet.
+    pub data_set: DataSetName,
+    /// The name of the account.
+    pub user: String,
+    /// The role.
+    pub role: Role,
 }
 
 /// Why storage failed: what was being done, and what the storage said.
@@ -296,6 +370,16 @@ pub trait Store: Send + Sync {
     /// outcomes of the feed's mutations decided before it. The greatest purged place becomes the feed's horizon.
     async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError>;
 
+    /// Makes a backup of everything; the newest one of this data set is what [`Store::restore`] takes. Returns the place
+    /// of the last batch that is in it.
+    async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError>;
+
+    /// Puts the newest backup in the place of a data set's data, in a new epoch. The data set as it is then comes back.
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError>;
+
+    /// Forgets all that a data set has and had, but for who may use it, and begins a new epoch with these states.
+    async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError>;
+
     /// Every data set.
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError>;
 
@@ -311,8 +395,8 @@ pub trait Store: Send + Sync {
     /// The role of a user in a data set.
     async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError>;
 
-    /// Gives a user a role in a data set.
-    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError>;
+    /// Gives users their roles in data sets, all together.
+    async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError>;
 
     /// What a user was given besides the role.
     async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError>;
@@ -340,6 +424,20 @@ pub trait Snapshot: Send {
 
     /// Where every feed stands. For a principal with a scope the last place is one that nothing seen stands behind.
     async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError>;
+
+    /// What the live records of a feed come to, of those that are seen.
+    async fn digest(&mut self, feed: &FeedName, sight: Sight) -> Result<Buckets, StoreError>;
+
+    /// The live records of a bucket of a feed after this id, in the order of their ids, at most `limit`, as they are
+    /// published, JSON; of those, what is seen.
+    async fn bucket(
+        &mut self,
+        feed: &FeedName,
+        sight: Sight,
+        bucket: u8,
+        after: Option<&RecordId>,
+        limit: u64,
+    ) -> Result<Vec<Arc<str>>, StoreError>;
 
     /// The next rows of a feed after this point, in the order of their places, at most `limit`; of those, what is seen.
     /// That a record left the scope is not told where the point is cleared of it.

@@ -8,10 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
+from .epoch import EpochChanged, enter
 from .outbox import Outbox
 from .pull import Pull, settle_expired
 from .push import Push
 from .session import Line, Limits, Refused, SyncFailed
+
+
+EPOCHS = 3  # so many new epochs in one sync, and something is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,30 @@ def sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -
 
 def _cycle(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -> None:
     line.session()
+    for _ in range(EPOCHS):
+        try:
+            _phases(outbox, line, limits, clock)
+            return
+        except EpochChanged as changed:
+            enter(outbox, changed)
+            if line.session().epoch != changed.epoch:
+                line.fetch_session()
+    raise SyncFailed("server", "one epoch after another begins")
+
+
+def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -> None:
     push = Push(outbox, line, limits, clock)
     for _ in range(2):
         outbox.pushing = True
         again = push.run()
         outbox.pushing = False
+        if outbox.store.meta("recovering"):
+            # What is kept comes before anything that is pulled.
+            if push.failure:
+                raise push.failure
+            outbox.store.set_meta(recovering=again)
+            if again:
+                continue
         Pull(outbox, line, limits).run()
         settle_expired(outbox)
         if push.failure:

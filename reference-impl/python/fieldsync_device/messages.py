@@ -87,7 +87,8 @@ RETRIES = frozenset({"never", "same", "after", "login", "rebase", "resync", "spl
 is_problem = members(
     {"title": text(longest=256), "status": whole(400, 599), "detail": text(longest=2048), "code": text(longest=64),
      "retry": text(longest=64), "request_id": _visible(64)},
-    {"retry_after": or_null(whole(0)), "feeds": many(_FEED), "supported": many(text())})
+    {"retry_after": or_null(whole(0)), "feeds": many(_FEED), "supported": many(text()),
+     "epoch": or_null(_visible(64)), "cause": or_null(text(longest=64))})
 
 is_discovery = members({"versions": many(text()), "profile": text(), "auth": many(text())})
 
@@ -102,14 +103,14 @@ is_session = members(
      "registry": members({"types": many(members(
          {"name": _TYPE, "class": text(), "merge": members({"policy": text()})},
          {"feed": or_null(_FEED), "requires": many(text()), "partition": or_null(text())}))})},
-    {"capabilities": many(text())})
+    {"capabilities": many(text()), "backed_up_seq": or_null(whole(0))})
 
 is_push_answer = members(
     {"token": _visible(128), "epoch": _visible(64), "session": _visible(64), "outcomes": many(members(
         {"mutation_id": _MUTATION_ID, "outcome": text()},
         {"rev": or_null(_visible(128)), "version": or_null(_VERSION), "record": or_null(is_record),
          "conflicts": many(is_record), "problem": or_null(members({"code": text(longest=64), "detail": text()}))}))},
-    {"replayed": flag})
+    {"replayed": flag, "accepted_seq": or_null(whole(0))})
 
 is_pull_answer = members(
     {"epoch": _visible(64), "session": _visible(64), "server_time": _TIME},

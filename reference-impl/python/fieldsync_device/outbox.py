@@ -121,6 +121,15 @@ class Outbox:
             (new_id("m-"), kind, key, None if data is None else encode(data), saves, base, base_version, base_live,
              at, replaces))
 
+    def put(self, mutation: Mutation) -> None:
+        """Puts a mutation behind all others."""
+        self.store.execute(
+            "INSERT INTO mutation (mutation_id, type, id, data, saves, base, base_version, base_live, modified_at,"
+            " replaces, state, discarded, cause, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (mutation.mutation_id, mutation.type, mutation.id, mutation.data, mutation.saves, mutation.base,
+             mutation.base_version, mutation.base_live, mutation.modified_at, mutation.replaces, mutation.state,
+             mutation.discarded, mutation.cause, mutation.code))
+
     def update(self, mutation: Mutation) -> None:
         """Writes back what changed in a mutation."""
         self.store.execute(
@@ -143,6 +152,9 @@ class Outbox:
         """The mutation is the record's state: what waited behind it goes on from there."""
         waiting = self.waiting_behind(mutation)
         self.remove(mutation)
+        if waiting and waiting.state == SENT and waiting.version > version:
+            # It goes again after a restore: it stays what it was.
+            waiting.saves = waiting.version - version
         if waiting:
             waiting.base, waiting.base_version, waiting.base_live = rev, version, live
             self._keep_or_drop(waiting)

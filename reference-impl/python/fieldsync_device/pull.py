@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import messages
+from . import epoch, messages
+from .epoch import EpochChanged
 from .outbox import EXPIRED, GONE, Outbox, data_of
 from .records import encode, same_content
 from .session import Line, Limits, Refused, SyncFailed
@@ -29,13 +30,15 @@ class Pull:
         """Pulls until no feed says `more`."""
         while True:
             asked = self._feeds()
-            request = {"replica": self._store.meta("replica"), "epoch": self._line.session().epoch,
+            request = {"replica": self._store.meta("replica"), "epoch": self._line.epoch,
                        "limit": self._limits.page, "feeds": asked}
             try:
                 answer = self._line.call("POST", "/pull", encode(request).encode(), messages.is_pull_answer)
             except Refused as refused:
                 self._obey(refused)
                 continue
+            if answer["epoch"] != request["epoch"]:
+                raise EpochChanged(answer["epoch"], None)
             more, moved = self._store_pages(answer, asked)
             self._line.heed(answer["session"])
             self._look_for_types(answer.get("new_feeds") or [])
@@ -125,6 +128,7 @@ def settle_expired(outbox: Outbox) -> None:
             state = outbox.store.record(mutation.type, mutation.id)
             there = None if state is None else state.data
             if state is not None and same_content(there, data_of(mutation)):
+                epoch.keep(outbox, mutation)
                 outbox.settle(mutation, state.rev, state.version, not state.deleted)
             elif there is None and mutation.deletes:
                 outbox.supersede(mutation)

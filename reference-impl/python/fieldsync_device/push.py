@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import messages
+from . import epoch, messages
+from .order import in_order
 from .outbox import BATCH, EXPIRED, NEW, SENT, Mutation, Outbox, data_of
 from .records import encode, new_id, timestamp
 from .session import Line, Limits, Refused, SyncFailed
@@ -77,8 +78,9 @@ class Push:
         most = min(session.batch_mutations, self._limits.batch or session.batch_mutations)
         with self._store.transaction():
             skip = self._later | self._suspects
-            ready = [mutation for mutation in self._outbox.sendable()
-                     if mutation.n not in skip and mutation.type not in session.left_out]
+            ready = in_order([mutation for mutation in self._outbox.sendable()
+                              if mutation.n not in skip and mutation.type not in session.left_out],
+                             self._outbox, session)
             chosen: list[Mutation] = []
             while self._halves and not chosen:
                 half = self._halves.pop(0)
@@ -87,7 +89,7 @@ class Push:
             if not chosen:
                 return None
             head: dict[str, Any] = {"replica": self._store.meta("replica"), "seq": self._store.meta("seq") + 1,
-                                    "previous": self._store.meta("token"), "epoch": session.epoch}
+                                    "previous": self._store.meta("token"), "epoch": self._line.epoch}
             text = encode(head)[:-1] + ',"mutations":['
             parts: list[str] = []
             size = len(text.encode()) + 2
@@ -196,25 +198,31 @@ class Push:
         """Takes all that an answer says in one step: states, conflict entries, what is left to do."""
         said = {outcome["mutation_id"]: outcome for outcome in reversed(answer["outcomes"])}
         with self._store.transaction():
+            seq = answer.get("accepted_seq")
+            if seq is not None:
+                epoch.accepted(self._store, seq)
             for mutation in self._outbox.in_state(BATCH):
                 outcome = said.get(mutation.mutation_id, {})
-                self._take_outcome(mutation, outcome, batch.replica)
+                self._take_outcome(mutation, outcome, batch.replica, seq)
                 for entry in outcome.get("conflicts", ()):
                     self._store.put_record(self._line.session().feed_of(entry["type"]), entry, only_newer=True)
             self._store.drop_batch()
             self._store.set_meta(seq=batch.seq, token=answer["token"])
 
-    def _take_outcome(self, mutation: Mutation, outcome: dict[str, Any], replica: str) -> None:
+    def _take_outcome(self, mutation: Mutation, outcome: dict[str, Any], replica: str, seq: int | None) -> None:
         word = outcome.get("outcome")
         record = outcome.get("record")
         if word in ("applied", "duplicate") and outcome.get("rev") and outcome.get("version"):
             self._take_state(self._as_record(mutation, outcome, replica))
+            epoch.keep(self._outbox, mutation, seq)
             self._outbox.settle(mutation, outcome["rev"], int(outcome["version"]), not mutation.deletes)
         elif word == "merged" and record:
             self._take_state(record)
+            epoch.keep(self._outbox, mutation, seq)
             self._outbox.settle(mutation, record["rev"], int(record["version"]), not record.get("deleted"))
         elif word == "superseded" and record:
             self._take_state(record)
+            epoch.keep(self._outbox, mutation, seq)
             self._outbox.supersede(mutation)
         elif word == "rejected" and outcome.get("problem"):
             self._reject(mutation, outcome["problem"]["code"])
@@ -228,6 +236,9 @@ class Push:
 
     def _reject(self, mutation: Mutation, code: str) -> None:
         name = (mutation.type, mutation.id)
+        if code == "unknown-record" and self._store.meta("recovering") and not mutation.discarded:
+            self._make_again(mutation)
+            return
         if code != "mutation-id-reused" or mutation.discarded or self._outbox.waiting_behind(mutation):
             self._outbox.refuse(mutation, code)
             return
@@ -236,6 +247,15 @@ class Push:
         if name in self._renamed:
             self._later.add(mutation.n)
         self._renamed.add(name)
+
+    def _make_again(self, mutation: Mutation) -> None:
+        """The backup lacks the record of what is sent again (`epoch.restored.lost-record-is-made`)."""
+        if mutation.deletes:
+            self._outbox.remove(mutation)
+            return
+        mutation.replaces, mutation.mutation_id, mutation.state = mutation.mutation_id, new_id("m-"), NEW
+        mutation.saves, mutation.base, mutation.base_version, mutation.base_live = mutation.version, None, 0, False
+        self._outbox.update(mutation)
 
     def _take_state(self, record: dict[str, Any]) -> None:
         self._store.put_record(self._line.session().feed_of(record["type"]), record, only_newer=True)

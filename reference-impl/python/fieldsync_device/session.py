@@ -12,13 +12,13 @@ import random
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from . import messages
+from . import epoch, messages
 from .messages import Check
 from .records import PROTOCOL, encode
 from .store import Store
 from .transport import Answer, NoAnswer, Transport
 
-CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon"})
+CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore"})
 POLICIES = {"reference": "server-only", "transactional": "version-wins", "append": "append-only"}
 
 
@@ -76,7 +76,11 @@ class Session:
         self.feeds: dict[str, str] = {}
         self.left_out: set[str] = set()
         self.left_out_feeds: set[str] = set()
+        self._ranks: dict[str, int] = {}
+        self.parents: dict[str, list[tuple[str, str]]] = {}
         for entry in message["registry"]["types"]:
+            self._ranks[entry["name"]] = len(self._ranks)
+            self.parents[entry["name"]] = [(parent["field"], parent["type"]) for parent in entry.get("parents") or ()]
             feed = entry.get("feed") or entry["name"]
             if self._can_sync(entry):
                 self.feeds[entry["name"]] = feed
@@ -89,6 +93,10 @@ class Session:
         """A type that asks for what this device does not know is left out, and all others are synced."""
         return POLICIES.get(entry["class"]) == entry["merge"]["policy"] and not entry.get("partition") \
             and CAPABILITIES.issuperset(entry.get("requires") or ())
+
+    def rank(self, kind: str) -> int:
+        """The place of a type in the registry, behind those that it refers to."""
+        return self._ranks.get(kind, len(self._ranks))
 
     def feed_of(self, kind: str) -> str:
         """The feed that carries a type."""
@@ -138,7 +146,13 @@ class Line:
             raise SyncFailed("server", f"this device cannot sync the profile {session.profile}")
         self._store.set_meta(session=message, credentials=self._fingerprint())
         self._session = session
+        epoch.heed(self._store, message)
         return session
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that this device knows; another one in the session does not say why it began."""
+        return str(self._store.meta("epoch") or self.session().epoch)
 
     def heed(self, tag: str) -> None:
         """Fetches the session again where an answer carries another tag (`session.tag.refetched`)."""
@@ -174,6 +188,8 @@ class Line:
                 continue
             busy = answer.status in (429, 503) and retry in ("never", "none")
             if retry not in ("after", "same") and not busy:
+                if problem and problem["code"] == "epoch-mismatch" and problem.get("epoch") not in (None, self.epoch):
+                    raise epoch.EpochChanged(problem["epoch"], problem.get("cause"))
                 if problem:
                     raise Refused(problem)
                 raise SyncFailed(cause, detail)

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS mutation (
     modified_at TEXT NOT NULL, replaces TEXT, state TEXT NOT NULL, discarded INTEGER NOT NULL DEFAULT 0,
     cause TEXT, code TEXT);
 CREATE INDEX IF NOT EXISTS mutation_record ON mutation (type, id, n);
+CREATE TABLE IF NOT EXISTS kept (k INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER, mutation TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batch (
     one INTEGER PRIMARY KEY CHECK (one = 1), replica TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
     failures INTEGER NOT NULL) WITHOUT ROWID;
@@ -100,7 +101,7 @@ class Store:
             self.execute("PRAGMA journal_mode = WAL")
             self.execute("PRAGMA synchronous = FULL")
         with self.transaction():
-            if not self.execute("SELECT 1 FROM sqlite_master WHERE name = 'batch'").fetchone():
+            if not self.execute("SELECT 1 FROM sqlite_master WHERE name = 'kept'").fetchone():
                 for statement in _SCHEMA.split(";"):
                     self.execute(statement)
             if self.meta("replica") is None:
@@ -154,12 +155,17 @@ class Store:
         with self.transaction():
             if only_newer:
                 held = self.record(message["type"], message["id"])
-                if held is not None and held.version >= message["version"]:
+                if held is not None and held.version >= message["version"] and not self._is_missed(feed, message):
                     return
             walk = self.execute("SELECT walk FROM feed WHERE name = ?", (feed,)).fetchone()
             self.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                          (message["type"], message["id"], feed, walk[0] if walk else 1, message["rev"],
                           message["version"], deleted, encode(message)))
+
+    def _is_missed(self, feed: str, message: dict[str, Any]) -> bool:
+        """Whether a walk is under way that has not met the record: what is held of it may be of another epoch."""
+        return self.execute("SELECT 1 FROM record JOIN feed ON name = ? WHERE type = ? AND id = ? AND walking"
+                            " AND record.walk < feed.walk", (feed, message["type"], message["id"])).fetchone() is not None
 
     def drop_record(self, kind: str, key: str) -> None:
         """Forgets a record."""

@@ -1,7 +1,7 @@
 //! Accounts that are made without a running server.
 
 use crate::auth::{self, HashError, PasswordCost};
-use fieldsync_core::store::{DataSetName, Store, StoreError};
+use fieldsync_core::store::{DataSetName, Grant, Store, StoreError};
 use fieldsync_schemas::id::{InvalidId, Principal};
 use fieldsync_schemas::session::Role;
 
@@ -35,8 +35,10 @@ pub async fn add_user(
         return Err(AddUserError::Password(password.len()));
     }
     store.put_account(user, &auth::hash_password(password, cost)?).await?;
-    for (data_set, role) in grants {
-        store.put_grant(data_set, user, role).await?;
-    }
-    Ok(())
+    let grant = |(data_set, role): &(DataSetName, Role)| Grant {
+        data_set: data_set.clone(),
+        user: user.to_owned(),
+        role: role.clone(),
+    };
+    Ok(store.put_grants(grants.iter().map(grant).collect()).await?)
 }

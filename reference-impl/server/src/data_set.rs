@@ -2,22 +2,33 @@
 
 use crate::domain::{self, DomainFileError};
 use fieldsync_core::clock::{Clock, Ids};
+use fieldsync_core::epoch::Epochs;
 use fieldsync_core::policy::PolicyTable;
 use fieldsync_core::session;
 use fieldsync_core::store::{Assignment, DataSetName, DataSetRow, State};
 use fieldsync_schemas::domain::Domain;
-use fieldsync_schemas::id::{Capability, Epoch, Principal, Rev, SessionTag};
+use fieldsync_schemas::id::{Capability, Principal, Rev, SessionTag};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::registry::{Profile, Registry};
 use fieldsync_schemas::session::{Limits, Role, Session};
 use fieldsync_schemas::time::Timestamp;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What this server can do besides the core.
-const CAPABILITIES: &[&str] =
-    &["password-login", "token-refresh", "roles", "horizon", "scopes", "refetch", "telemetry"];
+const CAPABILITIES: &[&str] = &[
+    "password-login",
+    "token-refresh",
+    "roles",
+    "parents",
+    "horizon",
+    "scopes",
+    "refetch",
+    "restore",
+    "telemetry",
+    "digest",
+];
 
 /// A domain with all that is made from it; shared by the data sets that host it.
 #[derive(Clone)]
@@ -50,10 +61,14 @@ impl Hosted {
 pub(crate) struct DataSet {
     pub(crate) name: DataSetName,
     pub(crate) hosted: Hosted,
-    pub(crate) epoch: Epoch,
+    /// Held for reading while something is decided or read under the present epoch, and for writing while another begins.
+    pub(crate) gate: tokio::sync::RwLock<()>,
+    epochs: RwLock<Arc<Epochs>>,
+    accepted_seq: AtomicU64,
+    backed_up_seq: AtomicU64,
     clock: Arc<dyn Clock>,
     clock_offset_ms: AtomicI64,
-    /// A session's tag depends on nothing but these and what never changes here.
+    /// A session's tag depends on nothing but these and what seldom changes here, when they are forgotten.
     tags: Mutex<HashMap<(Principal, Role), (Assignment, SessionTag)>>,
 }
 
@@ -62,7 +77,10 @@ impl DataSet {
         Self {
             name: row.name.clone(),
             hosted,
-            epoch: row.epoch.clone(),
+            gate: tokio::sync::RwLock::default(),
+            epochs: RwLock::new(Arc::new(row.epochs.clone())),
+            accepted_seq: AtomicU64::new(row.accepted_seq),
+            backed_up_seq: AtomicU64::new(row.backed_up_seq),
             clock,
             clock_offset_ms: AtomicI64::new(row.clock_offset_ms),
             tags: Mutex::default(),
@@ -79,6 +97,40 @@ impl DataSet {
         self.clock_offset_ms.store(offset_ms, Ordering::Relaxed);
     }
 
+    /// The epochs until now.
+    pub(crate) fn epochs(&self) -> Arc<Epochs> {
+        self.epochs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The place of the last batch that was taken in.
+    pub(crate) fn accepted_seq(&self) -> u64 {
+        self.accepted_seq.load(Ordering::Relaxed)
+    }
+
+    /// A batch takes this place. Only the one task that decides batches says so.
+    pub(crate) fn accepted(&self, seq: u64) {
+        self.accepted_seq.store(seq, Ordering::Relaxed);
+    }
+
+    /// A backup has every batch up to this one. Within an epoch that only grows, whatever was read earlier.
+    pub(crate) fn backed_up(&self, seq: u64) {
+        if self.backed_up_seq.fetch_max(seq, Ordering::Relaxed) < seq {
+            self.forget_tags();
+        }
+    }
+
+    /// Goes on as the storage has it now; the gate is held for writing.
+    pub(crate) fn begin_epoch(&self, row: &DataSetRow) {
+        *self.epochs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(row.epochs.clone());
+        self.accepted_seq.store(row.accepted_seq, Ordering::Relaxed);
+        self.backed_up_seq.store(row.backed_up_seq, Ordering::Relaxed);
+        self.forget_tags();
+    }
+
+    fn forget_tags(&self) {
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(crate) fn profile(&self) -> &Profile {
         &self.hosted.domain.profile
     }
@@ -89,11 +141,12 @@ impl DataSet {
         session::session(
             principal,
             role,
-            &self.epoch,
+            self.epochs().current(),
             self.profile(),
             &capabilities,
             self.hosted.limits,
             &self.hosted.registry,
+            Some(self.backed_up_seq.load(Ordering::Relaxed)),
             assignment,
             self.now(),
         )
@@ -106,8 +159,10 @@ impl DataSet {
         {
             return tag.clone();
         }
+        // Made under the lock, so that what is forgotten meanwhile is not kept.
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let tag = self.session(principal, role, assignment).tag;
-        self.tags.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (assignment.clone(), tag.clone()));
+        tags.insert(key, (assignment.clone(), tag.clone()));
         tag
     }
 
@@ -116,7 +171,9 @@ impl DataSet {
         DataSetRow {
             name: self.name.clone(),
             domain: (*self.hosted.domain).clone(),
-            epoch: self.epoch.clone(),
+            epochs: (*self.epochs()).clone(),
+            accepted_seq: self.accepted_seq(),
+            backed_up_seq: self.backed_up_seq.load(Ordering::Relaxed),
             clock_offset_ms: self.clock_offset_ms.load(Ordering::Relaxed),
         }
     }

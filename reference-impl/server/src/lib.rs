@@ -9,6 +9,7 @@
 
 mod account;
 mod auth;
+mod backed_up;
 mod data_set;
 mod domain;
 pub mod http;
@@ -27,4 +28,5 @@ pub use domain::{DomainFileError, domain_from_yaml};
 pub use machine::{MachineClock, RandomIds};
 pub use rules::{CoreRules, DecideRule, PullRule, ReadPushRule, Rules};
 pub use server::{Parts, Running, Server, Settings, StartError};
+pub use sqlite::backup::{BackupError, Restored, back_up, restore};
 pub use sqlite::{OpenError, SqliteStore};

@@ -80,7 +80,7 @@ mod tests {
         assert_eq!((life("observation"), life("household")), (Some(90), None), "what the days below stand for");
         let name = DataSetName("version_wins".to_owned());
         let domain = (*hosted.domain).clone();
-        let row = DataSetRow { name: name.clone(), domain, epoch: Epoch::new("e-1").unwrap(), clock_offset_ms: 0 };
+        let row = DataSetRow::new(name.clone(), domain, Epoch::new("e-1").unwrap());
         let states = vec![
             state("observation", "deleted-91-days-ago", 91, true),
             state("observation", "written-200-days-ago", 200, false),

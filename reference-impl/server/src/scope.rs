@@ -1,12 +1,11 @@
 //! Scopes and the places that they are made of, as whoever runs the server changes them.
 
 use crate::data_set::DataSet;
-use crate::writer::BatchWriter;
 use fieldsync_core::cursor::Point;
 use fieldsync_core::data;
 use fieldsync_core::problem::Trouble;
 use fieldsync_core::scope::{Sight, with_all_below};
-use fieldsync_core::store::{Loaded, Place, Rescope, State, Store, StoreError, Touched};
+use fieldsync_core::store::{Families, Loaded, Place, Rescope, State, Store, StoreError, Touched};
 use fieldsync_schemas::id::{Principal, RecordId, ReplicaId, Rev};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
@@ -35,12 +34,11 @@ fn server() -> Principal {
 /// Gives a user a scope: these places and all below them, or everything.
 pub(crate) async fn give(
     store: &Arc<dyn Store>,
-    writer: &BatchWriter,
     data_set: &DataSet,
     user: String,
     places: Option<Vec<RecordId>>,
 ) -> Result<(), ChangeError> {
-    let _between = writer.between().await;
+    let _gate = data_set.gate.write().await;
     let around = around(store, data_set).await?;
     let seen = with_all_below(places.as_deref().unwrap_or_default(), &around);
     store.rescope(&data_set.name, Vec::new(), vec![Rescope { user, places, seen }]).await?;
@@ -50,7 +48,6 @@ pub(crate) async fn give(
 /// Changes a reference record, or makes it. Where it is a place, the scopes that it lies in change with it.
 pub(crate) async fn change(
     store: &Arc<dyn Store>,
-    writer: &BatchWriter,
     data_set: &DataSet,
     record: RecordRef,
     rev: Rev,
@@ -60,7 +57,7 @@ pub(crate) async fn change(
     let Some(entry) = registry.entry(&record.type_name).filter(|entry| entry.class == TypeClass::Reference) else {
         return Err(Trouble::new(ProblemCode::Malformed, format!("{} is no reference type", record.type_name)).into());
     };
-    let _between = writer.between().await;
+    let _gate = data_set.gate.write().await;
     let mut around = around(store, data_set).await?;
     let mut scopes = Vec::new();
     if let Some(locations) = registry.locations.as_ref().filter(|one| one.type_name == record.type_name) {
@@ -85,6 +82,20 @@ pub(crate) async fn change(
     Ok(())
 }
 
+/// Works the scopes out anew, after all records became others at once. Called under the data set's gate.
+pub(crate) async fn work_out(store: &Arc<dyn Store>, data_set: &DataSet) -> Result<(), ChangeError> {
+    let around = around(store, data_set).await?;
+    let mut scopes = Vec::new();
+    for (user, places) in store.scopes(&data_set.name).await? {
+        let seen = with_all_below(&places, &around);
+        scopes.push(Rescope { user, places: Some(places), seen });
+    }
+    if !scopes.is_empty() {
+        store.rescope(&data_set.name, Vec::new(), scopes).await?;
+    }
+    Ok(())
+}
+
 /// The record as it is.
 async fn current(store: &Arc<dyn Store>, data_set: &DataSet, record: &RecordRef) -> Result<Option<State>, StoreError> {
     let touched = Touched {
@@ -94,6 +105,8 @@ async fn current(store: &Arc<dyn Store>, data_set: &DataSet, record: &RecordRef)
         mutations: Vec::new(),
         records: vec![record.clone()],
         bases: Vec::new(),
+        parents: Vec::new(),
+        families: Families::default(),
     };
     let loaded = store.load(&[touched]).await?.into_iter().next();
     Ok(loaded.and_then(|Loaded { mut states, .. }| states.remove(record)))

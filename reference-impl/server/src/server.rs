@@ -1,6 +1,7 @@
 //! A server: made of parts, started on a listener, stopped or killed.
 
 use crate::auth::{Auth, PasswordCost};
+use crate::backed_up;
 use crate::data_set::{DataSet, DataSets, Hosted};
 use crate::domain::DomainFileError;
 use crate::http::{self, App, Control};
@@ -142,14 +143,18 @@ impl Server {
             let kill = settings.on_kill.clone().unwrap_or_else(|| Arc::new(end));
             Control::new(hosted, kill)
         });
-        let purging = purge::purge_old(parts.store.clone(), data_sets.clone());
+        let (purging, watching) = (
+            purge::purge_old(parts.store.clone(), data_sets.clone()),
+            backed_up::watch(parts.store.clone(), data_sets.clone()),
+        );
+        let beside = async { tokio::join!(purging, watching) };
         let layer = parts.layer.clone();
         let app = Arc::new(App { parts, data_sets, auth, cursors, writer, default, control, phase: watched.clone() });
         let router = http::router(app);
         let router = layer.map_or(router.clone(), |layer| layer(router));
         let alive = phase.clone();
         let task = tokio::spawn(async move {
-            run(listener, router, watched, settings.grace, deciding, purging).await;
+            run(listener, router, watched, settings.grace, deciding, beside).await;
             drop(alive);
         });
         tracing::info!(%address, "serving");
@@ -163,13 +168,13 @@ async fn run(
     phase: watch::Receiver<Phase>,
     grace: Duration,
     deciding: impl Future<Output = ()> + Send + 'static,
-    purging: impl Future<Output = ()> + Send + 'static,
+    beside: impl Future<Output = ((), ())> + Send + 'static,
 ) {
     let deciding = tokio::spawn(deciding);
-    let purging = tokio::spawn(purging);
+    let beside = tokio::spawn(beside);
     listen::serve(listener, router, phase, grace).await;
     deciding.abort();
-    purging.abort();
+    beside.abort();
 }
 
 fn hosted(settings: &Settings, parts: &Parts) -> Result<Vec<Hosted>, StartError> {
@@ -197,7 +202,7 @@ async fn open_data_sets(hosted: &[Hosted], parts: &Parts) -> Result<DataSets, St
             None => {
                 let epoch = Epoch::new(parts.ids.unique()).expect("ids are visible ASCII");
                 let seeds = hosted.seeds(&*parts.ids, parts.clock.now());
-                (DataSetRow { name, domain, epoch, clock_offset_ms: 0 }, seeds)
+                (DataSetRow::new(name, domain, epoch), seeds)
             }
         };
         parts.store.put_data_set(&row, seeds).await?;

@@ -9,13 +9,14 @@ use fieldsync_core::clock::Ids;
 use fieldsync_core::policy::PolicyTable;
 use fieldsync_core::problem::Trouble;
 use fieldsync_core::push::{Batch, Decision, Ground};
-use fieldsync_core::store::{Commit, DataSetName, Loaded, Store, Touched};
-use fieldsync_schemas::id::{Principal, SessionTag};
+use fieldsync_core::store::{Assignment, Commit, DataSetName, Loaded, Store, Touched};
+use fieldsync_schemas::id::Principal;
 use fieldsync_schemas::problem::ProblemCode;
-use std::collections::HashMap;
+use fieldsync_schemas::session::Role;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// How many batches wait before those who send more have to wait with them.
 const WAITING: usize = 256;
@@ -26,7 +27,8 @@ const TOGETHER: usize = 64;
 pub(crate) struct Submission {
     pub(crate) data_set: Arc<DataSet>,
     pub(crate) principal: Principal,
-    pub(crate) session: SessionTag,
+    pub(crate) role: Role,
+    pub(crate) assignment: Assignment,
     pub(crate) batch: Batch,
 }
 
@@ -48,7 +50,6 @@ enum Message {
 #[derive(Clone)]
 pub(crate) struct BatchWriter {
     messages: mpsc::Sender<Message>,
-    turn: Arc<Mutex<()>>,
 }
 
 impl BatchWriter {
@@ -60,9 +61,8 @@ impl BatchWriter {
         ids: Arc<dyn Ids>,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (messages, waiting) = mpsc::channel(WAITING);
-        let turn = Arc::new(Mutex::new(()));
-        let task = Task { store, rules, policies, ids, turn: turn.clone(), held: HashMap::new() };
-        (Self { messages, turn }, task.run(waiting))
+        let task = Task { store, rules, policies, ids, held: HashMap::new() };
+        (Self { messages }, task.run(waiting))
     }
 
     /// Decides and commits a batch; the answer comes once it is durable.
@@ -82,11 +82,6 @@ impl BatchWriter {
         self.send(Message::Release(data_set)).await
     }
 
-    /// For what must not come between the load of a batch and its commit: held until this is dropped.
-    pub(crate) async fn between(&self) -> OwnedMutexGuard<()> {
-        self.turn.clone().lock_owned().await
-    }
-
     async fn send(&self, message: Message) -> Result<(), Trouble> {
         self.messages.send(message).await.map_err(|_| ended())
     }
@@ -101,8 +96,6 @@ struct Task {
     rules: Rules,
     policies: PolicyTable,
     ids: Arc<dyn Ids>,
-    /// Whoever has it decides, or changes what is decided by.
-    turn: Arc<Mutex<()>>,
     /// The waiting batches of each data set whose commits are held.
     held: HashMap<DataSetName, Vec<Job>>,
 }
@@ -130,12 +123,30 @@ impl Task {
         }
     }
 
+    /// A batch that asks who refers to a record sees everything before it stored.
     async fn round(&self, jobs: Vec<Job>) {
-        let _turn = self.turn.lock().await;
-        let touched: Vec<Touched> = jobs
-            .iter()
-            .map(|Job { submission, .. }| submission.batch.touched(&submission.data_set.name, &submission.principal))
-            .collect();
+        let mut together: Vec<(Job, Touched)> = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let Submission { data_set, principal, batch, .. } = &job.submission;
+            let touched = batch.touched(&data_set.name, principal, &data_set.hosted.registry);
+            if !touched.families.heads.is_empty() && !together.is_empty() {
+                self.commit(std::mem::take(&mut together)).await;
+            }
+            together.push((job, touched));
+        }
+        self.commit(together).await;
+    }
+
+    async fn commit(&self, together: Vec<(Job, Touched)>) {
+        let (jobs, touched): (Vec<Job>, Vec<Touched>) = together.into_iter().unzip();
+        // No data set begins another epoch between the first look at it and the commit.
+        let data_sets: BTreeMap<&DataSetName, &Arc<DataSet>> =
+            jobs.iter().map(|job| (&job.submission.data_set.name, &job.submission.data_set)).collect();
+        let gates: Vec<_> = data_sets.into_values().cloned().collect();
+        let mut held = Vec::with_capacity(gates.len());
+        for data_set in &gates {
+            held.push(data_set.gate.read().await);
+        }
         let answers = match self.store.load(&touched).await {
             Err(error) => Err(internal(&error)),
             Ok(loaded) => {
@@ -159,6 +170,7 @@ impl Task {
             answers.push(self.decide(&job.submission, loaded).map(|decision| match decision {
                 Decision::Replay(answer) => answer,
                 Decision::Commit(commit) => {
+                    job.submission.data_set.accepted(commit.accepted_seq);
                     let answer = commit.replica.answer.clone();
                     commits.push(commit);
                     answer
@@ -170,12 +182,14 @@ impl Task {
 
     /// A batch that the rules fail on must not end the task, which serves all the others.
     fn decide(&self, submission: &Submission, loaded: Loaded) -> Result<Decision, Trouble> {
-        let Submission { data_set, principal, session, batch } = submission;
+        let Submission { data_set, principal, role, assignment, batch } = submission;
+        let (epochs, session) = (data_set.epochs(), data_set.session_tag(principal, role, assignment));
         let ground = Ground {
             data_set: &data_set.name,
-            epoch: &data_set.epoch,
+            epochs: &epochs,
+            accepted_seq: data_set.accepted_seq() + 1,
             principal,
-            session,
+            session: &session,
             registry: &data_set.hosted.registry,
             policies: &self.policies,
             ids: &*self.ids,

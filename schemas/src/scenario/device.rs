@@ -60,6 +60,9 @@ pub struct DeviceStep {
     /// last mark: the begin of its last sync, `online`, `clock`, `create`, `edit` or `delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asks: Option<CallKind>,
+    /// Damages the device's store behind its back. The next sync compares what it holds with what the server has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<DamageStep>,
     /// Copies the other device's store, as a phone restored from a backup does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clone_of: Option<DeviceName>,
@@ -87,6 +90,18 @@ pub struct CreateStep {
     #[serde(flatten)]
     #[schemars(with = "BTreeMap<String, Alias>")]
     pub named: BTreeMap<TypeName, Alias>,
+}
+
+/// What happens to a store that fails. Where nothing does, the next sync compares all the same.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DamageStep {
+    /// Records whose server state is no longer there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loses: Vec<Alias>,
+    /// Records whose server state has other data than the server gave.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alters: BTreeMap<Alias, Data>,
 }
 
 /// A sync and how it ends.

@@ -21,6 +21,10 @@ pub enum CallKind {
     Push,
     /// `POST {base}/pull`.
     Pull,
+    /// `POST {base}/digest`.
+    Digest,
+    /// `POST {base}/bucket`.
+    Bucket,
     /// Anything.
     Any,
 }

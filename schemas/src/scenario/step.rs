@@ -54,6 +54,15 @@ pub struct ServerStep {
     /// Lets the held commit go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_commit: Option<bool>,
+    /// Makes a backup of the data set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<bool>,
+    /// Puts the last backup in the place of the data set's data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<bool>,
+    /// Empties the data set on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wipe: Option<bool>,
     /// Gives accounts their scopes: `scope: {other: [north]}`, or `scope: {other: all}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<BTreeMap<String, ScopeStep>>,

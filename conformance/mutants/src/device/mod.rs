@@ -5,8 +5,11 @@ mod cycles;
 mod cycles_order;
 mod cycles_trouble;
 mod deletes;
+mod digest;
+mod epoch;
 mod errors;
 mod levels;
+mod parents;
 mod pull;
 mod records;
 mod refetch;
@@ -27,9 +30,12 @@ pub const MUTANTS: &[&[Mutant]] = &[
     records::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    epoch::MUTANTS,
+    digest::MUTANTS,
     deletes::MUTANTS,
     scopes::MUTANTS,
     refetch::MUTANTS,
+    parents::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,

@@ -1,11 +1,13 @@
 //! Faults against the chapter `session`.
 
 use crate::Mutant;
-use crate::seam::device_wire;
+use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
+use fieldsync_core::device::Event;
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::Value;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
@@ -21,7 +23,30 @@ pub const MUTANTS: &[Mutant] = &[
         "Nobody looks at whose session it is.",
         whoever_logs_in_owns_the_store,
     ),
+    Mutant::device(
+        "a-copied-store-belongs-to-whoever-has-it",
+        "session.principal.store-bound",
+        "A store that comes from another phone is taken over with its cursors and its outbox.",
+        a_copied_store_belongs_to_whoever_has_it,
+    ),
 ];
+
+/// The first session of a life seems to be of the principal of the store, if there is one.
+fn a_copied_store_belongs_to_whoever_has_it(parts: DeviceParts) -> DeviceParts {
+    let is_first = AtomicBool::new(true);
+    effects::around_events(parts, move |machine, mut event, context, rules| {
+        if let Event::Answered(answer) = &mut event
+            && let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body)
+            && body["principal"].is_string()
+            && is_first.swap(false, Ordering::Relaxed)
+            && let Some(session) = &machine.state().session
+        {
+            body["principal"] = session.principal.as_str().into();
+            answer.body = body.to_string().into_bytes();
+        }
+        rules.handle(machine, event, context)
+    })
+}
 
 /// Every session seems to be of the principal who was there first.
 fn whoever_logs_in_owns_the_store(parts: DeviceParts) -> DeviceParts {

@@ -60,7 +60,7 @@ pub const MUTANTS: &[Mutant] = &[
 ];
 
 /// The members of the answers that a device reads.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     "tag",
     "principal",
     "role",
@@ -73,6 +73,7 @@ const KNOWN: [&str; 20] = [
     "registry",
     "backed_up_seq",
     "token",
+    "accepted_seq",
     "replayed",
     "session",
     "outcomes",

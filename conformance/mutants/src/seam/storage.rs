@@ -2,12 +2,14 @@
 
 use async_trait::async_trait;
 use fieldsync_core::cursor::Point;
+use fieldsync_core::digest::Buckets;
 use fieldsync_core::scope::Sight;
 use fieldsync_core::store::{
-    Assignment, Commit, DataSetName, DataSetRow, Head, Loaded, Place, Rescope, Row, Snapshot, State, Store, StoreError,
-    Touched,
+    Assignment, Commit, DataSetName, DataSetRow, Grant, Head, Loaded, Place, Rescope, Row, Snapshot, State, Store,
+    StoreError, Touched,
 };
-use fieldsync_schemas::id::{FeedName, Principal, RecordId};
+use fieldsync_schemas::id::{Epoch, FeedName, Principal, RecordId};
+use fieldsync_schemas::problem::EpochCause;
 use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
@@ -30,6 +32,10 @@ pub trait StorageFault: Send + Sync + 'static {
     fn page(&self, _feed: &FeedName, _after: &mut Place, _limit: &mut u64) {}
     /// After a page was read.
     fn rows(&self, _feed: &FeedName, _rows: &mut Vec<Row>) {}
+    /// After it was told what is in a backup: every batch up to this one.
+    fn backed_up(&self, _covered: &mut u64) {}
+    /// Before an epoch begins.
+    fn begins(&self, _data_set: &DataSetName, _cause: &EpochCause) {}
     /// After the role of a user was looked up.
     fn grant(&self, _role: &mut Option<Role>) {}
     /// After what a user was given was looked up.
@@ -88,8 +94,27 @@ impl<F: StorageFault> Store for Faulty<F> {
         if self.fault.forgets() { self.inner.forget(data_set, feed, before).await } else { Ok(()) }
     }
 
+    async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError> {
+        self.catch_up().await?;
+        let mut covered = self.inner.back_up(data_set).await?;
+        self.fault.backed_up(&mut covered);
+        Ok(covered)
+    }
+
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
+        self.fault.begins(data_set, &EpochCause::Restored);
+        self.inner.restore(data_set, epoch).await
+    }
+
+    async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError> {
+        self.fault.begins(data_set, &EpochCause::Wiped);
+        self.inner.wipe(data_set, epoch, seeds).await
+    }
+
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
-        self.inner.data_sets().await
+        let mut rows = self.inner.data_sets().await?;
+        rows.iter_mut().for_each(|row| self.fault.backed_up(&mut row.backed_up_seq));
+        Ok(rows)
     }
 
     async fn put_data_set(&self, row: &DataSetRow, seeds: Vec<State>) -> Result<(), StoreError> {
@@ -110,8 +135,8 @@ impl<F: StorageFault> Store for Faulty<F> {
         Ok(role)
     }
 
-    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
-        self.inner.put_grant(data_set, user, role).await
+    async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError> {
+        self.inner.put_grants(grants).await
     }
 
     async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError> {
@@ -158,6 +183,21 @@ impl<F: StorageFault> Snapshot for FaultySnapshot<F> {
         let mut heads = self.inner.heads().await?;
         self.fault.heads(&mut heads);
         Ok(heads)
+    }
+
+    async fn digest(&mut self, feed: &FeedName, sight: Sight) -> Result<Buckets, StoreError> {
+        self.inner.digest(feed, sight).await
+    }
+
+    async fn bucket(
+        &mut self,
+        feed: &FeedName,
+        sight: Sight,
+        bucket: u8,
+        after: Option<&RecordId>,
+        limit: u64,
+    ) -> Result<Vec<Arc<str>>, StoreError> {
+        self.inner.bucket(feed, sight, bucket, after, limit).await
     }
 
     async fn page(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError> {

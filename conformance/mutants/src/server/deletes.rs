@@ -3,9 +3,10 @@
 use crate::Mutant;
 use crate::seam::effects::around_pull;
 use crate::seam::policy::instead_of;
-use fieldsync_core::policy::{Claim, Contest, Ruling, version_wins};
+use fieldsync_core::policy::{Contest, Ruling, arrival_wins, version_wins};
 use fieldsync_schemas::push::MutationOp;
-use fieldsync_schemas::registry::MergePolicy::VersionWins;
+use fieldsync_schemas::registry::DeleteRule;
+use fieldsync_schemas::registry::MergePolicy::{ArrivalWins, VersionWins};
 use fieldsync_server::Parts;
 use serde_json::{Value, json};
 
@@ -28,6 +29,30 @@ pub const MUTANTS: &[Mutant] = &[
         "deletes.rank.edit-of-deleted",
         "An update that has not seen the delete is superseded, however high its version is.",
         |parts| instead_of(VersionWins, no_edit_of_deleted, parts),
+    ),
+    Mutant::server(
+        "late-edit-brings-back",
+        "deletes.delete-wins.stays-deleted",
+        "Where the last arrival wins, an edit that arrives after a delete brings the record back.",
+        |parts| instead_of(ArrivalWins, last_of_delete_and_edit, parts),
+    ),
+    Mutant::server(
+        "delete-gives-way",
+        "deletes.delete-wins.delete-applies",
+        "Where the last arrival wins, a delete of what was edited meanwhile is superseded.",
+        |parts| instead_of(ArrivalWins, |contest| deletes_as(DeleteRule::EditWins, contest), parts),
+    ),
+    Mutant::server(
+        "edit-gives-way",
+        "deletes.edit-wins.edit-applies",
+        "An edit that has not seen the delete is superseded, whatever the type says.",
+        |parts| instead_of(ArrivalWins, |contest| deletes_as(DeleteRule::DeleteWins, contest), parts),
+    ),
+    Mutant::server(
+        "late-delete-removes",
+        "deletes.edit-wins.delete-loses",
+        "Where the last arrival wins, a delete that arrives last is applied, whatever the type says.",
+        |parts| instead_of(ArrivalWins, last_of_delete_and_edit, parts),
     ),
     Mutant::server(
         "id-is-used-up-by-a-delete",
@@ -56,6 +81,18 @@ fn every_delete(contest: &Contest) -> Ruling {
     }
 }
 
+fn deletes_as(deletes: DeleteRule, contest: &Contest) -> Ruling {
+    arrival_wins(&Contest { deletes, ..contest.clone() })
+}
+
+fn last_of_delete_and_edit(contest: &Contest) -> Ruling {
+    let deletes = match contest.op {
+        MutationOp::Delete => DeleteRule::DeleteWins,
+        _ => DeleteRule::EditWins,
+    };
+    deletes_as(deletes, contest)
+}
+
 fn no_edit_of_deleted(contest: &Contest) -> Ruling {
     if contest.op == MutationOp::Update && meets_tombstone(contest) { Ruling::Supersede } else { version_wins(contest) }
 }
@@ -66,8 +103,7 @@ fn no_create_over_deleted(contest: &Contest) -> Ruling {
 
 fn create_as_update(contest: &Contest) -> Ruling {
     let op = if contest.op == MutationOp::Create { MutationOp::Update } else { contest.op.clone() };
-    let current: Option<Claim> = contest.current.clone();
-    version_wins(&Contest { op, current, pushed: contest.pushed.clone(), base_is_current: contest.base_is_current })
+    version_wins(&Contest { op, ..contest.clone() })
 }
 
 fn tombstones_as_puts(parts: Parts) -> Parts {

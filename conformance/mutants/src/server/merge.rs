@@ -3,11 +3,11 @@
 use crate::Mutant;
 use crate::seam::effects::around_decide;
 use crate::seam::policy::instead_of;
-use fieldsync_core::policy::{Contest, Ruling, append_only, version_wins};
+use fieldsync_core::policy::{Contest, Ruling, append_only, arrival_wins, version_wins};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::Record;
-use fieldsync_schemas::registry::MergePolicy::{AppendOnly, ServerOnly, VersionWins};
+use fieldsync_schemas::registry::MergePolicy::{AppendOnly, ArrivalWins, ServerOnly, VersionWins};
 use fieldsync_server::Parts;
 
 /// The faults.
@@ -53,6 +53,24 @@ pub const MUTANTS: &[Mutant] = &[
         "merge.version-wins.equal-content",
         "A change that says what is there already is applied as a new state.",
         |parts| instead_of(VersionWins, equal_content_applied, parts),
+    ),
+    Mutant::server(
+        "higher-version-stays",
+        "merge.arrival-wins.last-replaces",
+        "Where the last arrival wins, states are ranked by their versions all the same.",
+        |parts| instead_of(ArrivalWins, version_wins, parts),
+    ),
+    Mutant::server(
+        "arrival-keeps-its-own-version",
+        "merge.arrival-wins.version-counts-on",
+        "A state that replaces one of a higher version is stored with the version that was pushed.",
+        |parts| instead_of(ArrivalWins, arrival_without_counting, parts),
+    ),
+    Mutant::server(
+        "equal-arrival-is-a-new-state",
+        "merge.arrival-wins.equal-content",
+        "Where the last arrival wins, a change that says what is there already is applied as a new state.",
+        |parts| instead_of(ArrivalWins, equal_arrival_applied, parts),
     ),
     Mutant::server(
         "appended-twice-is-an-error",
@@ -115,6 +133,20 @@ fn own_count(contest: &Contest) -> Ruling {
 
 fn equal_content_applied(contest: &Contest) -> Ruling {
     match (version_wins(contest), &contest.current) {
+        (Ruling::Duplicate, Some(current)) => Ruling::Apply(current.version.next()),
+        (ruling, _) => ruling,
+    }
+}
+
+fn arrival_without_counting(contest: &Contest) -> Ruling {
+    match arrival_wins(contest) {
+        Ruling::Apply(_) => Ruling::Apply(contest.pushed.version),
+        ruling => ruling,
+    }
+}
+
+fn equal_arrival_applied(contest: &Contest) -> Ruling {
+    match (arrival_wins(contest), &contest.current) {
         (Ruling::Duplicate, Some(current)) => Ruling::Apply(current.version.next()),
         (ruling, _) => ruling,
     }

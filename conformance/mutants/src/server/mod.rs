@@ -3,10 +3,13 @@
 mod conflicts;
 mod cycles;
 mod deletes;
+mod digest;
 mod discovery;
+mod epoch;
 mod errors;
 mod levels;
 mod merge;
+mod parents;
 mod pull;
 mod pull_cursors;
 mod push;
@@ -31,10 +34,13 @@ pub const MUTANTS: &[&[Mutant]] = &[
     push::MUTANTS,
     pull::MUTANTS,
     levels::MUTANTS,
+    epoch::MUTANTS,
+    digest::MUTANTS,
     merge::MUTANTS,
     deletes::MUTANTS,
     scopes::MUTANTS,
     refetch::MUTANTS,
+    parents::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     telemetry::MUTANTS,

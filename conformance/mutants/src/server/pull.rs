@@ -65,7 +65,9 @@ pub const MUTANTS: &[Mutant] = &[
         "pull.cursor.bound-to-principal",
         "A cursor is good for every principal.",
         |mut parts| {
-            parts.rules.pull = Arc::new(Everybodys(parts.rules.pull));
+            let everybody = Principal::new("everybody").expect("a constant that is a principal");
+            parts.rules.pull =
+                Arc::new(OtherGround { inner: parts.rules.pull, principal: Some(everybody), page_changes: None });
             parts
         },
     ),
@@ -80,7 +82,8 @@ pub const MUTANTS: &[Mutant] = &[
         "pull.page.limit-is-whole-answer",
         "A request gets as many changes as it asks for, also above the server's own limit.",
         |mut parts| {
-            parts.rules.pull = Arc::new(Generous(parts.rules.pull));
+            parts.rules.pull =
+                Arc::new(OtherGround { inner: parts.rules.pull, principal: None, page_changes: Some(u32::MAX) });
             parts
         },
     ),
@@ -311,35 +314,25 @@ impl PullRule for Forgiving {
     }
 }
 
-/// Signs every cursor for one and the same principal.
-struct Everybodys(Arc<dyn PullRule>);
-
-#[async_trait]
-impl PullRule for Everybodys {
-    async fn answer(
-        &self,
-        request: &PullRequest,
-        ground: Ground<'_>,
-        snapshot: &mut dyn Snapshot,
-    ) -> Result<Vec<u8>, PullError> {
-        let everybody = Principal::new("everybody").expect("a constant that is a principal");
-        self.0.answer(request, Ground { principal: &everybody, ..ground }, snapshot).await
-    }
+/// Answers as if the request came from this principal, or as if this many changes fitted a page.
+struct OtherGround {
+    inner: Arc<dyn PullRule>,
+    principal: Option<Principal>,
+    page_changes: Option<u32>,
 }
 
-/// Knows no limit of its own.
-struct Generous(Arc<dyn PullRule>);
-
 #[async_trait]
-impl PullRule for Generous {
+impl PullRule for OtherGround {
     async fn answer(
         &self,
         request: &PullRequest,
         ground: Ground<'_>,
         snapshot: &mut dyn Snapshot,
     ) -> Result<Vec<u8>, PullError> {
-        let limits = Limits { page_changes: u32::MAX, ..*ground.limits };
-        self.0.answer(request, Ground { limits: &limits, ..ground }, snapshot).await
+        let principal = self.principal.as_ref().unwrap_or(ground.principal);
+        let page_changes = self.page_changes.unwrap_or(ground.limits.page_changes);
+        let limits = Limits { page_changes, ..*ground.limits };
+        self.inner.answer(request, Ground { principal, limits: &limits, ..ground }, snapshot).await
     }
 }
 

@@ -25,7 +25,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::server(
         "a-new-life-begins-at-version-one",
-        "records.version.never-falls",
+        "records.version.never-falls+2",
         "A record that is made again after its deletion begins at version 1.",
         |parts| {
             after(parts, |before, record| {

@@ -126,17 +126,15 @@ fn a_run_that_was_blocked() {
 
 #[test]
 fn a_part_of_the_suite_proves_no_conformance() {
-    let spec = runs::spec();
-    let background = Background { filtered: true, ..runs::background(&spec) };
-    let told = render(&runs::passing(), &background, 80).unwrap().plain();
+    let mut events = runs::passing();
+    runs::header(&mut events).filtered = true;
+    let told = told(&events);
     assert!(told.starts_with("no rule broken in 3 scenarios that ran; a part of the suite\n"), "{told}");
 }
 
 #[test]
 fn all_required_makes_the_untested_red() {
-    let spec = runs::spec();
-    let background = Background { require_all: true, ..runs::background(&spec) };
-    let told = render(&runs::not_tested(), &background, 80).unwrap().plain();
+    let told = told(&runs::all_required(runs::not_tested()));
     assert!(told.starts_with("not conformant: 2 scenarios not tested, and all are required\n"), "{told}");
 }
 
@@ -164,4 +162,15 @@ fn colour_adds_nothing_but_colour() {
         }
     }
     assert_eq!(bare, text.plain());
+}
+
+#[test]
+fn what_a_hostile_stream_says_is_text() {
+    let spec = runs::spec();
+    let mut events = runs::hostile(100_000);
+    events.iter_mut().for_each(crate::report::bounds::bound);
+    let told = render(&events, &runs::background(&spec), 80).unwrap().plain();
+    assert!(told.len() < 100_000, "{}", told.len());
+    assert!(told.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "what a terminal obeys");
+    assert!(told.contains("<script>") && told.contains("\\u{202e}"), "it is told");
 }

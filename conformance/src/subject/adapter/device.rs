@@ -4,7 +4,7 @@ use super::lease::Hosted;
 use crate::subject::device::{Credentials, Device, DeviceError, Quarantined, Shown, Survey, SyncEnd};
 use async_trait::async_trait;
 use fieldsync_schemas::adapter::{
-    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Create, Edit, OfDevice, OfRecord,
+    AdapterCredentials, AdapterReading, AdapterRequest, AdapterSyncEnd, Create, Damage, Edit, OfDevice, OfRecord,
     QuarantinedRecord, Read, Set, ShownRecord, SyncOutcomeWord,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
@@ -167,9 +167,7 @@ impl Device for AdapterDevice {
         if let Some(open) = self.hosted.devices().get_mut(&self.name) {
             open.offset_ms = offset_ms;
         }
-        let request = |id, device| {
-            AdapterRequest::Set(Set { id, device, offset_ms: Some(offset_ms), online: None, credentials: None })
-        };
+        let request = |id, device| AdapterRequest::Set(Set { offset_ms: Some(offset_ms), ..Set::of(id, device) });
         self.done("set", request).await
     }
 
@@ -178,9 +176,7 @@ impl Device for AdapterDevice {
         if let Some(open) = self.hosted.devices().get_mut(&self.name) {
             open.credentials = credentials.clone();
         }
-        let request = |id, device| {
-            AdapterRequest::Set(Set { id, device, offset_ms: None, online: None, credentials: Some(credentials) })
-        };
+        let request = |id, device| AdapterRequest::Set(Set { credentials: Some(credentials), ..Set::of(id, device) });
         self.done("set", request).await
     }
 
@@ -188,9 +184,12 @@ impl Device for AdapterDevice {
         if let Some(triggers) = self.hosted.devices().get_mut(&self.name).and_then(|open| open.triggers.as_mut()) {
             triggers.online = online;
         }
-        let request = |id, device| {
-            AdapterRequest::Set(Set { id, device, offset_ms: None, online: Some(online), credentials: None })
-        };
+        let request = |id, device| AdapterRequest::Set(Set { online: Some(online), ..Set::of(id, device) });
+        self.done("set", request).await
+    }
+
+    async fn damage(&self, damage: Damage) -> Result<(), DeviceError> {
+        let request = |id, device| AdapterRequest::Set(Set { damage: Some(damage), ..Set::of(id, device) });
         self.done("set", request).await
     }
 

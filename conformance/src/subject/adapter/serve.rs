@@ -229,6 +229,9 @@ impl Adapter {
         if let Some(online) = set.online {
             device.set_online(online).await?;
         }
+        if let Some(damage) = set.damage {
+            device.damage(damage).await?;
+        }
         Ok(())
     }
 }

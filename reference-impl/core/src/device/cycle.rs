@@ -4,11 +4,12 @@
 //! restart leads back to the same call.
 
 use super::call::{self, Answer, Call, Reading};
+use super::digest::Comparison;
 use super::store::LastFailure;
 use super::telemetry::{Tally, Telling};
 use super::{DeviceError, Next, Step};
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
-use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
+use fieldsync_schemas::problem::{Problem, Retry};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
@@ -41,6 +42,8 @@ pub enum Phase {
     Pull,
     /// What the server made of what was pushed is pulled.
     PullResults,
+    /// What the device holds is compared with what the server has, where it is asked to.
+    Compare,
     /// What the sync was like is told.
     Tell,
 }
@@ -48,8 +51,12 @@ pub enum Phase {
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
-        Profile::VersionWins | Profile::EntityQueue => Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Tell]),
-        Profile::FieldMerge => Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Tell]),
+        Profile::VersionWins | Profile::EntityQueue => {
+            Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare, Phase::Tell])
+        }
+        Profile::FieldMerge => {
+            Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Compare, Phase::Tell])
+        }
         Profile::Other(_) => None,
     }
 }
@@ -158,6 +165,8 @@ pub(super) struct Run {
     pub(super) took_a_batch: bool,
     /// The server took a batch, and nothing was pulled since.
     pub(super) pushed_since_pull: bool,
+    /// The place of the last batch that was answered, where the server says it.
+    pub(super) accepted_seq: Option<u64>,
     /// Failures of the server over batches while it has taken none.
     pub(super) failed_batches: u32,
     /// Mutations over which the server failed, each alone, while nothing shows that it would not fail over any.
@@ -169,6 +178,8 @@ pub(super) struct Run {
     /// The server refused a push as a whole; the sync pulls, then fails.
     pub(super) refusal: Option<Failure>,
     pub(super) counts: Counts,
+    /// The device compares in this sync.
+    pub(super) comparison: Option<Comparison>,
     /// What was done, as it is told.
     pub(super) tally: Tally,
     pub(super) telling: Telling,
@@ -187,7 +198,8 @@ impl Step<'_> {
         if self.machine.run.is_some() {
             return Ok(Next::Idle);
         }
-        self.machine.run = Some(Run { session_is_old: self.is_another_login(), ..Run::default() });
+        let comparison = std::mem::take(&mut self.machine.compares_next).then(Comparison::default);
+        self.machine.run = Some(Run { session_is_old: self.is_another_login(), comparison, ..Run::default() });
         self.note_begin();
         self.go_on()
     }
@@ -211,10 +223,17 @@ impl Step<'_> {
             };
             let flow = match phases.get(self.run().phase) {
                 None => return Ok(self.finish()),
-                Some(Phase::Settle) => self.settle(),
-                Some(Phase::Push) => self.push(),
+                Some(Phase::Settle) => self.settle()?,
+                Some(Phase::Push) => self.push()?,
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
+                Some(Phase::Compare) => {
+                    // The comparison reads what is stored.
+                    if !self.writes.is_empty() {
+                        return Ok(Next::Proceed);
+                    }
+                    self.compare()
+                }
                 Some(Phase::Tell) => self.tell(),
             };
             match flow {
@@ -242,6 +261,8 @@ impl Step<'_> {
             CallKind::Session => self.on_session(answer),
             CallKind::Push => self.on_push(answer),
             CallKind::Pull => self.on_pull(answer),
+            CallKind::Digest => self.on_digest(answer),
+            CallKind::Bucket => self.on_bucket(answer),
             CallKind::Discovery | CallKind::Any => Ok(Next::Idle),
         }
     }
@@ -351,11 +372,6 @@ impl Step<'_> {
         let whole = FIRST_WAIT * 2u32.pow(failures.saturating_sub(1).min(8));
         let chance = Sha256::digest(self.context.ids.unique())[0];
         whole / 2 + whole.mul_f64(f64::from(chance) / 510.0)
-    }
-
-    /// A problem that the calls do not treat on their own.
-    pub(super) fn is_epoch_mismatch(problem: &Problem) -> bool {
-        problem.code == ProblemCode::EpochMismatch && problem.epoch.is_some()
     }
 
     pub(super) fn fail(&mut self, failure: Failure) -> Next {

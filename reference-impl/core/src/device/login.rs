@@ -86,7 +86,7 @@ impl Step<'_> {
         }
         self.run().session_is_old = false;
         self.run().session_tags.insert(session.tag.clone());
-        let epoch = session.epoch.clone();
+        self.heard_epoch(&session);
         self.write(Write::Session(Box::new(session)));
         let login = self.machine.login.clone();
         self.mark(|marks| marks.login = Some(login));
@@ -94,9 +94,6 @@ impl Step<'_> {
         let feeds = self.feeds();
         if feeds.iter().any(|feed| !self.machine.state.cursors.contains_key(feed)) {
             self.run().pulled_all = false;
-        }
-        if let Err(next) = self.enter_epoch(epoch) {
-            return Ok(next);
         }
         if let Err(next) = self.take_orders(has_nothing) {
             return Ok(next);

@@ -2,10 +2,10 @@
 
 use super::outbox::Entry;
 use super::store::{
-    DeviceStore, FrozenBatch, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Write,
+    DeviceStore, FrozenBatch, Kept, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Write,
 };
 use super::telemetry::Diary;
-use fieldsync_schemas::conflict::ConflictEntry;
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::session::Session;
@@ -27,6 +27,7 @@ struct Content {
     session: Option<Session>,
     marks: Marks,
     quarantine: BTreeMap<RecordRef, Quarantined>,
+    kept: BTreeMap<u64, Kept>,
     records: BTreeMap<RecordRef, StoredRecord>,
     conflicts: BTreeMap<RecordId, Box<RawValue>>,
     diary: Diary,
@@ -69,6 +70,14 @@ impl Content {
             Write::ConflictGone(id) => drop(self.conflicts.remove(&id)),
             Write::Diary(diary) => self.diary = *diary,
             Write::Conflict(id, data) => drop(self.conflicts.entry(id).or_insert(data)),
+            Write::Kept(kept) => drop(self.kept.insert(kept.number, *kept)),
+            Write::KeptGone(number) => drop(self.kept.remove(&number)),
+            Write::SweepConflicts => {
+                let records = &self.records;
+                let type_name = TypeName::new(CONFLICT_TYPE).expect("a constant that is a type name");
+                let of = |id: &RecordId| RecordRef { type_name: type_name.clone(), id: id.clone() };
+                self.conflicts.retain(|id, _| records.contains_key(&of(id)));
+            }
             Write::Sweep { feed, below } => self.records.retain(|_, stored| {
                 stored.server.take_if(|server| server.feed == feed && server.mark < below);
                 stored.server.is_some() || stored.own.is_some()
@@ -98,6 +107,7 @@ impl DeviceStore for MemoryStore {
             marks: content.marks.clone(),
             quarantine: content.quarantine.values().cloned().collect(),
             diary: content.diary.clone(),
+            kept: content.kept.values().cloned().collect(),
         })
     }
 

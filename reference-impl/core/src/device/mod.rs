@@ -7,12 +7,15 @@
 
 pub mod call;
 pub mod cycle;
+mod digest;
+mod epoch;
 mod local;
 mod login;
 pub mod memory;
 pub mod outbox;
 mod pull;
 mod push;
+mod queue;
 mod refetch;
 mod settle;
 pub mod store;
@@ -100,6 +103,8 @@ pub enum Event {
     Local(LocalChange),
     /// A sync begins.
     Begin,
+    /// The next sync, or the one that runs, compares what the device holds with what the server has.
+    Compare,
     /// The call that was sent is answered.
     Answered(Answer),
     /// The call that was sent is not answered, for this reason.
@@ -184,13 +189,22 @@ pub struct Machine {
     login: String,
     refresh_token: Option<String>,
     run: Option<Run>,
+    compares_next: bool,
 }
 
 impl Machine {
     /// From what was stored.
     pub fn restore(saved: Saved, settings: Settings, credentials: Credentials) -> Self {
         let login = credentials.print();
-        Self { state: State::restore(saved), settings, credentials, login, refresh_token: None, run: None }
+        Self {
+            state: State::restore(saved),
+            settings,
+            credentials,
+            login,
+            refresh_token: None,
+            run: None,
+            compares_next: false,
+        }
     }
 
     /// Handles an event.
@@ -211,6 +225,10 @@ impl Machine {
                 Next::Idle
             }
             Event::Begin => step.begin()?,
+            Event::Compare => {
+                step.machine.compares_next = true;
+                Next::Idle
+            }
             Event::Answered(answer) => step.answered(&answer)?,
             Event::Lost(reason) => step.lost(reason)?,
             Event::Waited | Event::Stored => step.go_on()?,

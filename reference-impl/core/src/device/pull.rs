@@ -12,6 +12,7 @@ use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::id::{Cursor, FeedName, TypeName};
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
 use fieldsync_schemas::pull::{ChangeOp, Page, PullAnswer, PullRequest, RecordRef};
+use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::telemetry::{TELEMETRY_FEED, TELEMETRY_TYPE};
@@ -121,11 +122,10 @@ impl Step<'_> {
             }
         }
         if self.machine.state.marks.epoch.as_ref() != Some(&answer.epoch) {
-            self.run().session_is_old = true;
-            if let Err(next) = self.enter_epoch(answer.epoch.clone()) {
-                return Ok(next);
-            }
-            return self.go_on();
+            return match self.enter_epoch(answer.epoch.clone(), None) {
+                Ok(()) => self.go_on(),
+                Err(next) => Ok(next),
+            };
         }
         self.took_a_pull();
         let asked = self.asked_feeds();
@@ -198,12 +198,7 @@ impl Step<'_> {
 
     fn on_pull_problem(&mut self, problem: &Problem) -> Result<Next, DeviceError> {
         if Self::is_epoch_mismatch(problem) {
-            let epoch = problem.epoch.clone().expect("it was looked at a moment ago");
-            self.run().session_is_old = true;
-            return match self.enter_epoch(epoch) {
-                Ok(()) => self.go_on(),
-                Err(next) => Ok(next),
-            };
+            return self.on_epoch_mismatch(problem);
         }
         if problem.retry != Retry::Resync {
             return Ok(self.fail(Failure::of(problem)));
@@ -245,6 +240,10 @@ impl Step<'_> {
             let records: BTreeSet<RecordRef> = self.machine.state.outbox.iter().map(|entry| entry.record()).collect();
             for record in records {
                 let Some(first) = self.first(&record) else { continue };
+                // What is to be made need not be there.
+                if first.mutation.op == MutationOp::Create {
+                    continue;
+                }
                 if self.machine.state.marks.forgotten.contains(&first.mutation.mutation_id) {
                     continue;
                 }
@@ -254,6 +253,9 @@ impl Step<'_> {
                 }
             }
             self.write(Write::Sweep { feed: feed.clone(), below: resync.mark });
+            if feed == self.feed_of(&TypeName::new(CONFLICT_TYPE).expect("a constant that is a type name")) {
+                self.write(Write::SweepConflicts);
+            }
             self.write(Write::Resync(feed, None));
         }
         Ok(())

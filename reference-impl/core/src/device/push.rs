@@ -5,14 +5,14 @@
 use super::call::Answer;
 use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
 use super::outbox::{Entry, Progress};
-use super::store::{FrozenBatch, Reason};
+use super::store::{FrozenBatch, Reason, StoreError};
 use super::{DeviceError, Next, Step, Write};
-use fieldsync_schemas::id::{Epoch, FeedName, MutationId, TypeName};
+use fieldsync_schemas::id::FeedName;
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
-use fieldsync_schemas::push::{MutationOp, PushAnswer, PushRequest};
+use fieldsync_schemas::push::{PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use serde_json::value::RawValue;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 /// After so many failures of the server over one batch it is taken apart.
 const FAILURES: u32 = 3;
@@ -20,17 +20,18 @@ const FAILURES: u32 = 3;
 const ENVELOPE: u64 = 1024;
 
 impl Step<'_> {
-    /// A batch without an answer comes before anything else.
-    pub(super) fn settle(&mut self) -> Flow {
-        match self.send_batch() {
+    /// A batch without an answer comes before anything else; after a restore, what was kept.
+    pub(super) fn settle(&mut self) -> Result<Flow, StoreError> {
+        self.recover()?;
+        Ok(match self.send_batch() {
             Some(next) => Flow::Do(next),
             None => Flow::Over,
-        }
+        })
     }
 
-    pub(super) fn push(&mut self) -> Flow {
+    pub(super) fn push(&mut self) -> Result<Flow, StoreError> {
         if self.machine.state.batch.is_none() && self.run().refusal.is_none() {
-            self.freeze();
+            self.freeze()?;
         }
         self.settle()
     }
@@ -44,33 +45,37 @@ impl Step<'_> {
 
     /// Makes the next batch, if anything waits: its bytes and their place in the replica's row are stored before they
     /// are sent.
-    fn freeze(&mut self) {
+    pub(super) fn freeze(&mut self) -> Result<(), StoreError> {
         self.drop_discarded();
         let chosen = loop {
-            let Some(part) = self.machine.state.marks.parts.first().cloned() else { break self.waiting(None) };
+            let Some(part) = self.machine.state.marks.parts.first().cloned() else { break self.waiting(None)? };
             self.mark(|marks| {
                 marks.parts.remove(0);
             });
-            let entries = self.waiting(Some(&part));
-            if !entries.is_empty() {
-                break entries;
+            let pieces = self.waiting(Some(&part))?;
+            if !pieces.is_empty() {
+                break pieces;
             }
         };
         let limits = self.session().limits;
         let most = limits.batch_mutations.min(self.machine.settings.batch_limit.unwrap_or(u32::MAX)).max(1) as usize;
         let mut bytes = ENVELOPE;
         let (mut mutations, mut entries) = (Vec::new(), Vec::new());
-        for entry in chosen.into_iter().take(most) {
-            let text = serde_json::value::to_raw_value(&entry.mutation).expect("a mutation is plain JSON");
-            bytes += text.get().len() as u64 + 1;
-            if bytes > limits.body_bytes && !entries.is_empty() {
+        for piece in chosen {
+            let texts: Vec<_> = piece
+                .iter()
+                .map(|entry| serde_json::value::to_raw_value(&entry.mutation).expect("a mutation is plain JSON"))
+                .collect();
+            bytes += texts.iter().map(|text| text.get().len() as u64 + 1).sum::<u64>();
+            // A piece that is too large for any batch goes alone, and the server says so.
+            if (bytes > limits.body_bytes || entries.len() + piece.len() > most) && !entries.is_empty() {
                 break;
             }
-            mutations.push(text);
-            entries.push(entry);
+            mutations.extend(texts);
+            entries.extend(piece);
         }
         if entries.is_empty() {
-            return;
+            return Ok(());
         }
         let replica = self.replica();
         let request = PushRequest::<Box<RawValue>> {
@@ -93,35 +98,7 @@ impl Step<'_> {
                 self.write(Write::Entry(Box::new(Entry { progress: Progress::Unknown, ..entry })));
             }
         }
-    }
-
-    /// What can be sent now, of a part or of everything: the first mutation of each record; creates and updates with
-    /// parents first, then deletes with children first.
-    fn waiting(&mut self, part: Option<&[MutationId]>) -> Vec<Entry> {
-        let left_out: HashSet<TypeName> = self.left_out().into_iter().collect();
-        let run = self.machine.run.get_or_insert_default();
-        let state = &self.machine.state;
-        let can_go = |entry: &&Entry| {
-            let id = &entry.mutation.mutation_id;
-            let is_first = state.outbox.of(&entry.record()).next().is_some_and(|first| first.place == entry.place);
-            is_first
-                && !state.marks.forgotten.contains(id)
-                && !run.suspects.contains(id)
-                && !run.set_aside.contains(id)
-                && !left_out.contains(&entry.mutation.type_name)
-        };
-        let mut entries: Vec<Entry> = match part {
-            Some(ids) => ids.iter().filter_map(|id| state.outbox.get(id)).filter(can_go).cloned().collect(),
-            None => state.outbox.iter().filter(can_go).cloned().collect(),
-        };
-        let types = state.session.iter().flat_map(|session| &session.registry.types);
-        let order: HashMap<&TypeName, i64> = types.zip(0..).map(|(entry, index)| (&entry.name, index)).collect();
-        entries.sort_by_key(|entry| {
-            let index = order.get(&entry.mutation.type_name).copied().unwrap_or(i64::MAX);
-            let is_delete = entry.mutation.op == MutationOp::Delete;
-            (is_delete, if is_delete { -index } else { index }, entry.place)
-        });
-        entries
+        Ok(())
     }
 
     pub(super) fn on_push(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
@@ -142,6 +119,7 @@ impl Step<'_> {
                 replica.seq = batch.seq.next();
                 replica.previous = Some(answer.token.clone());
                 self.write(Write::Replica(replica));
+                self.heard_accepted_seq(answer.accepted_seq);
                 self.outcomes(&batch, &answer)?;
                 self.heard_session_tag(&answer.session);
                 self.go_on()
@@ -153,12 +131,7 @@ impl Step<'_> {
     fn on_push_problem(&mut self, batch: FrozenBatch, problem: &Problem, status: u16) -> Result<Next, DeviceError> {
         let failure = Failure::of(problem);
         if Self::is_epoch_mismatch(problem) {
-            let epoch = problem.epoch.clone().expect("it was looked at a moment ago");
-            self.run().session_is_old = true;
-            return match self.enter_epoch(epoch) {
-                Ok(()) => self.go_on(),
-                Err(next) => Ok(next),
-            };
+            return self.on_epoch_mismatch(problem);
         }
         let is_expired = problem.code == ProblemCode::OutcomeExpired;
         match &problem.retry {
@@ -215,7 +188,12 @@ impl Step<'_> {
         self.write(Write::Batch(None));
         self.mark(|marks| marks.parts.insert(0, batch.mutations));
         self.run().refusal = Some(failure);
-        self.go_to(Phase::Pull);
+        if self.machine.state.marks.recovering {
+            // What is kept comes before anything that is pulled.
+            self.give_up_sync();
+        } else {
+            self.go_to(Phase::Pull);
+        }
     }
 
     /// The server failed over the batch once more. Whether it was taken apart.
@@ -273,28 +251,6 @@ impl Step<'_> {
         for suspect in std::mem::take(&mut self.run().suspects) {
             self.give_up(&suspect, Reason::Server("the server fails over this change, and answers others".to_owned()));
         }
-    }
-
-    /// The data has another identity: nothing that the server said before counts, and unsettled work stays.
-    pub(super) fn enter_epoch(&mut self, epoch: Epoch) -> Result<(), Next> {
-        let known = self.machine.state.marks.epoch.clone();
-        if known.as_ref() == Some(&epoch) {
-            return Ok(());
-        }
-        self.mark(|marks| marks.epoch = Some(epoch));
-        if known.is_none() {
-            return Ok(());
-        }
-        self.write(Write::Batch(None));
-        self.become_new_replica();
-        self.mark(|marks| {
-            marks.parts.clear();
-            marks.forgotten.clear();
-        });
-        let feeds = self.feeds();
-        self.resync(feeds)?;
-        self.go_to(Phase::Settle);
-        Ok(())
     }
 
     /// Fails the sync, because what the server says does not lead on.

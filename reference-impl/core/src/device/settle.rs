@@ -7,6 +7,7 @@ use super::store::{FrozenBatch, OwnCopy, Quarantined, Reason, ServerCopy, StoreE
 use super::{Step, Write, cycle};
 use crate::data;
 use fieldsync_schemas::id::{MutationId, Rev, Version};
+use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer};
 use fieldsync_schemas::record::Record;
@@ -54,6 +55,9 @@ impl Step<'_> {
             (OutcomeKind::Held | OutcomeKind::Skipped, _) => self.deferred(entry),
             (OutcomeKind::Rejected, _) => {
                 let Some(refusal) = outcome.problem.clone() else { return Ok(false) };
+                if refusal.code == ProblemCode::UnknownRecord && self.lost_by_restore(&entry)? {
+                    return Ok(true);
+                }
                 let is_wanted = entry.progress != Progress::Discarded && self.second(&record).is_none();
                 if Self::asks_for_new_id(&refusal.code) && is_wanted {
                     let mutation = Mutation { mutation_id: self.new_mutation_id(), ..entry.mutation.clone() };
@@ -72,11 +76,15 @@ impl Step<'_> {
         let record = entry.record();
         self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
+        self.keep(entry.clone());
         if let Some(waiting) = self.first(&record) {
             // What the user saved since counts on from the outcome, which may be further than what was pushed.
             let saved_since = waiting.version().get().saturating_sub(entry.version().get()).max(1);
             let version =
                 Version::new(accepted.version.get() + saved_since).unwrap_or_else(|_| accepted.version.next());
+            // What was acknowledged once is sent again as it was, as far as the version allows.
+            let is_again = waiting.progress == Progress::Unknown && waiting.version() > accepted.version;
+            let version = if is_again { waiting.version() } else { version };
             let base = Some(accepted.rev.clone());
             let mutation = Mutation { base, version: Some(version), ..waiting.mutation.clone() };
             self.write(Write::Entry(Box::new(Entry { mutation, ..waiting })));
@@ -91,6 +99,7 @@ impl Step<'_> {
         let record = entry.record();
         self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
+        self.keep(entry.clone());
         match self.first(&record) {
             // It changes what the server never took: it is a create still.
             Some(waiting) if entry.mutation.op == MutationOp::Create && waiting.mutation.op == MutationOp::Update => {
@@ -159,7 +168,7 @@ impl Step<'_> {
     }
 
     /// Stores a mutation that was made anew. It goes in this sync, but not for ever.
-    fn renew(&mut self, entry: Entry) {
+    pub(super) fn renew(&mut self, entry: Entry) {
         let times = self.run().renewals.entry(entry.record()).or_default();
         *times += 1;
         if *times > cycle::ATTEMPTS {
@@ -228,7 +237,9 @@ impl Step<'_> {
     fn take_server_copy(&mut self, record: Record) -> Result<(), StoreError> {
         let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
         let StoredRecord { server, .. } = self.context.store.record(&name)?.unwrap_or_default();
-        if server.as_ref().is_some_and(|known| known.record.version >= record.version) {
+        let epoch_mark = self.machine.state.marks.epoch_mark;
+        let is_later = |known: &ServerCopy| known.mark >= epoch_mark && known.record.version >= record.version;
+        if server.as_ref().is_some_and(is_later) {
             return Ok(());
         }
         let feed = server.map_or_else(|| self.feed_of(&name.type_name), |known| known.feed);

@@ -62,11 +62,28 @@ pub struct LastFailure {
     pub up_to: u64,
 }
 
+/// A mutation that the server acknowledged, kept until a backup has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its place in the order in which they were acknowledged.
+    pub number: u64,
+    /// The place of its batch among all that the data set took in; none where that is not known yet.
+    pub accepted_seq: Option<u64>,
+    /// The mutation as it was pushed.
+    pub entry: Entry,
+}
+
 /// What changes seldom and is stored in one piece.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Marks {
     /// The identity of the data that the device holds.
     pub epoch: Option<Epoch>,
+    /// The mark with which the epoch began: what carries a lower one was seen in another.
+    #[serde(default)]
+    pub epoch_mark: u64,
+    /// The epoch began with a restore, and what was kept is not sent yet.
+    #[serde(default)]
+    pub recovering: bool,
     /// The mark that records get when they are seen; one more with every resync.
     pub mark: u64,
     /// Parts of a batch that failed, each sent as a batch of its own.
@@ -208,6 +225,10 @@ pub enum Write {
     Quarantine(Box<Quarantined>),
     /// Nothing of this record is given up any longer.
     QuarantineGone(RecordRef),
+    /// An acknowledged mutation is kept.
+    Kept(Box<Kept>),
+    /// The kept mutation of this number need not be kept any longer.
+    KeptGone(u64),
     /// An entry of the conflict log. One that exists stays.
     Conflict(RecordId, Box<RawValue>),
     /// An entry of the conflict log is no longer shown.
@@ -221,6 +242,8 @@ pub enum Write {
         /// The mark of what stays.
         below: u64,
     },
+    /// The entries of the conflict log go that are no records of the store.
+    SweepConflicts,
 }
 
 /// The small state, as it is loaded.
@@ -244,6 +267,8 @@ pub struct Saved {
     pub quarantine: Vec<Quarantined>,
     /// What it tells of its syncs.
     pub diary: Diary,
+    /// The acknowledged mutations that no backup has yet.
+    pub kept: Vec<Kept>,
 }
 
 /// The small state, as the machine holds it. Every change goes through [`State::apply`], so that what is in memory is
@@ -268,6 +293,8 @@ pub struct State {
     pub quarantine: BTreeMap<RecordRef, Quarantined>,
     /// What it tells of its syncs.
     pub diary: Diary,
+    /// The acknowledged mutations that no backup has yet.
+    pub kept: BTreeMap<u64, Kept>,
 }
 
 impl State {
@@ -283,6 +310,7 @@ impl State {
             marks: saved.marks,
             quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
             diary: saved.diary,
+            kept: saved.kept.into_iter().map(|kept| (kept.number, kept)).collect(),
         }
     }
 
@@ -314,13 +342,20 @@ impl State {
                 self.quarantine.remove(record);
             }
             Write::Diary(diary) => self.diary = (**diary).clone(),
+            Write::Kept(kept) => {
+                self.kept.insert(kept.number, (**kept).clone());
+            }
+            Write::KeptGone(number) => {
+                self.kept.remove(number);
+            }
             Write::Server(_)
             | Write::ConflictGone(_)
             | Write::ServerGone(_)
             | Write::Own(..)
             | Write::OwnGone(_)
             | Write::Conflict(..)
-            | Write::Sweep { .. } => {}
+            | Write::Sweep { .. }
+            | Write::SweepConflicts => {}
         }
     }
 }

@@ -90,15 +90,8 @@ struct Entry {
     server: Option<usize>,
 }
 
-/// The items of the merged list, in order.
-struct Plan {
-    entries: Vec<Entry>,
-    /// Whether the server's list is as it was.
-    unchanged_there: bool,
-}
-
-/// Matches the items; nothing where a side is no keyed list.
-fn plan(list: &KeyedList, base: Option<&Value>, local: Option<&Value>, server: Option<&Value>) -> Option<Plan> {
+/// Matches the items and puts them in order; nothing where a side is no keyed list.
+fn plan(list: &KeyedList, base: Option<&Value>, local: Option<&Value>, server: Option<&Value>) -> Option<Vec<Entry>> {
     let base = Keys::of(base, &list.key)?;
     let local = Keys::of(local, &list.key)?;
     let server = Keys::of(server, &list.key)?;
@@ -109,7 +102,7 @@ fn plan(list: &KeyedList, base: Option<&Value>, local: Option<&Value>, server: O
             let base = base.find(key);
             Entry { base, local: Some(index), server: base }
         }));
-        return Some(Plan { entries, unchanged_there: true });
+        return Some(entries);
     }
     // An item that one side removed and the other left alone is gone.
     let left_alone =
@@ -126,7 +119,7 @@ fn plan(list: &KeyedList, base: Option<&Value>, local: Option<&Value>, server: O
             entries.push(entry);
         }
     }
-    Some(Plan { entries, unchanged_there: false })
+    Some(entries)
 }
 
 impl Merging {
@@ -139,18 +132,19 @@ impl Merging {
         server: &mut Option<Value>,
         at: &Path,
     ) -> bool {
-        let Some(plan) = plan(list, base, local.as_ref(), server.as_ref()) else { return false };
-        let form = if plan.unchanged_there { local.is_some() } else { server.is_some() };
+        let Some(entries) = plan(list, base, local.as_ref(), server.as_ref()) else { return false };
+        // Nothing is as good as an empty list; the server's form stays.
+        let listed = server.is_some();
         let base = base.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let (mut local, mut there) = (into_items(local.take()), into_items(server.take()));
-        let mut merged = Vec::with_capacity(plan.entries.len());
-        for entry in plan.entries {
+        let mut merged = Vec::with_capacity(entries.len());
+        for entry in entries {
             let base = entry.base.map(|index| &base[index]);
             let local = entry.local.map(|index| mem::take(&mut local[index]));
             let there = entry.server.map(|index| mem::take(&mut there[index]));
             merged.extend(self.item(list, base, local, there, at));
         }
-        *server = (form || !merged.is_empty()).then_some(Value::Array(merged));
+        *server = (listed || !merged.is_empty()).then_some(Value::Array(merged));
         true
     }
 

@@ -3,6 +3,7 @@
 use super::equal::{equal, present};
 use super::rules::{Node, Rule};
 use super::{Merging, Path, Side};
+use crate::data::drop_null_members;
 use fieldsync_schemas::record::Data;
 use serde_json::Value;
 use std::cmp::Ordering;
@@ -13,12 +14,16 @@ impl Merging {
     pub(super) fn members(&mut self, base: &Data, local: Data, server: &mut Data, node: &Node, at: &Path) {
         // Both are in the order of their names. What is unchanged here is the server's already.
         let mut before = present(base).peekable();
-        for (name, value) in local {
+        for (name, mut value) in local {
+            if value.is_null() {
+                continue;
+            }
             while let Some((name, gone)) = before.next_if(|(other, _)| **other < name) {
                 self.member(name, Some(gone), None, server, node.member(name), at);
             }
             let before = before.next_if(|(other, _)| **other == name).map(|(_, before)| before);
             if !before.is_some_and(|before| equal(before, &value)) {
+                drop_null_members(&mut value);
                 self.member(&name, before, Some(value), server, node.member(&name), at);
             }
         }

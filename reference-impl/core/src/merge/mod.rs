@@ -18,12 +18,18 @@
 //!
 //! Trees are taken to hold their members in the order of the names, as `serde_json` has them.
 
+#[cfg(test)]
+mod arrival;
 mod equal;
+#[cfg(test)]
+mod laws;
 mod list;
 mod members;
 mod patch;
 mod push;
 mod rules;
+#[cfg(test)]
+mod vectors;
 
 pub use equal::{equal, equal_data};
 pub use patch::{apply, difference};
@@ -74,7 +80,7 @@ pub enum Side {
 /// A null member counts as absent; the result has none.
 pub fn merge(base: Option<&Data>, local: Option<Data>, server: Option<Data>, rules: &Rules) -> Merged {
     let mut merging = Merging { late: false, overridden: Vec::new() };
-    let data = merging.record(base, local.map(without_nulls), server.map(without_nulls), rules);
+    let data = merging.record(base, local, server.map(without_nulls), rules);
     merging.overridden.sort_by(|one, other| one.path.cmp(&other.path));
     Merged { data, overridden: merging.overridden }
 }
@@ -83,13 +89,24 @@ pub fn merge(base: Option<&Data>, local: Option<Data>, server: Option<Data>, rul
 /// that a person wrote meets: what was changed here stays, apart from `server-set` members, and there is no conflict.
 pub fn reapply(base: &Data, local: Option<Data>, late: Data, rules: &Rules) -> Option<Data> {
     let mut merging = Merging { late: true, overridden: Vec::new() };
-    merging.record(Some(base), local.map(without_nulls), Some(without_nulls(late)), rules)
+    merging.record(Some(base), local, Some(without_nulls(late)), rules)
 }
 
+/// Leaves null members out. There seldom are any: what the server sends has none.
 fn without_nulls(mut data: Data) -> Data {
-    data.retain(|_, value| !value.is_null());
-    data.values_mut().for_each(drop_null_members);
+    if data.values().any(|value| value.is_null() || has_null_member(value)) {
+        data.retain(|_, value| !value.is_null());
+        data.values_mut().for_each(drop_null_members);
+    }
     data
+}
+
+fn has_null_member(tree: &Value) -> bool {
+    match tree {
+        Value::Object(members) => members.values().any(|value| value.is_null() || has_null_member(value)),
+        Value::Array(items) => items.iter().any(has_null_member),
+        _ => false,
+    }
 }
 
 /// One merge while it goes on.
@@ -133,7 +150,7 @@ impl Merging {
                 return Some(server);
             }
             _ if same(local.as_ref(), base) => return server,
-            _ if same(server.as_ref(), base) => return local,
+            _ if same(server.as_ref(), base) => return local.map(without_nulls),
             _ if same(local.as_ref(), server.as_ref()) => return server,
             (_, Some(_), Some(_)) => Side::Server,
             (_, here, _) => match (rules.deletes, here) {
@@ -142,7 +159,8 @@ impl Merging {
             },
         };
         let base = base.cloned().map(Value::Object);
-        let kept = self.conflict(stays, &Path::Record, base, local.map(Value::Object), server.map(Value::Object));
+        let local = local.map(without_nulls).map(Value::Object);
+        let kept = self.conflict(stays, &Path::Record, base, local, server.map(Value::Object));
         match kept {
             Some(Value::Object(data)) => Some(data),
             _ => None,

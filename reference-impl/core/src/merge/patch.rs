@@ -48,3 +48,26 @@ pub fn apply(data: &mut Data, patch: Data) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Patches that no difference makes, from RFC 7396 among them.
+    #[test]
+    fn patches_of_others_are_applied() {
+        for (data, patch, wanted) in [
+            (json!({"a": "b"}), json!({"c": null}), json!({"a": "b"})),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+            (json!({"a": 1}), json!({"a": {"b": null}}), json!({"a": {}})),
+            (json!({"a": {"b": 1}}), json!({"a": {}}), json!({"a": {"b": 1}})),
+            (json!({}), json!({"l": [{"a": null, "b": 1}, null]}), json!({"l": [{"b": 1}, null]})),
+        ] {
+            let [mut result, read] = [&data, &patch].map(|value| value.as_object().cloned().unwrap());
+            apply(&mut result, read);
+            assert_eq!(Value::Object(result), wanted, "{patch} on {data}");
+        }
+    }
+}

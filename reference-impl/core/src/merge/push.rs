@@ -74,3 +74,66 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rules(kind: &str) -> Rules {
+        let fields = json!({
+            "/a": {"rule": kind}, "/o/a": {"rule": kind}, "/l": {"rule": "keyed-set"}, "/l/*/a": {"rule": kind},
+        });
+        Rules::compile(&serde_json::from_value(json!({"policy": "field-merge", "fields": fields})).unwrap()).unwrap()
+    }
+
+    fn data(value: Value) -> Data {
+        value.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn a_change_of_an_immutable_member_is_found_where_it_is() {
+        let current = json!({"a": 1, "b": 1, "o": {"a": 1}, "l": [{"id": "e", "a": 1}, {"id": "f"}]});
+        let changed = |pushed: Value| rules("immutable").immutable_change(&data(current.clone()), &data(pushed));
+        for (pushed, at) in [
+            (json!({"a": 2}), "/a"),
+            (json!({"b": 1}), "/a"),
+            (json!({"a": 1, "o": {"a": 2}}), "/o/a"),
+            (json!({"a": 1, "l": [{"id": "f"}, {"id": "e", "a": 2}]}), "/l/e/a"),
+            (json!({"a": 1, "l": [{"id": "f", "a": 1}]}), "/l/f/a"),
+        ] {
+            assert_eq!(changed(pushed.clone()).as_deref(), Some(at), "{pushed}");
+        }
+        // Spelled otherwise; other members; gone with its object, with its item, with the list; new with an item.
+        for pushed in [
+            json!({"a": 1.0, "b": 2, "o": {"a": 1, "b": 1}, "l": [{"id": "f"}, {"id": "e", "a": 1}]}),
+            json!({"a": 1, "l": [{"id": "f"}, {"id": "g", "a": 2}]}),
+            json!({"a": 1, "o": 7, "l": "none"}),
+        ] {
+            assert_eq!(changed(pushed.clone()), None, "{pushed}");
+        }
+    }
+
+    #[test]
+    fn server_set_members_are_the_servers() {
+        let kept = |current: Option<Value>, pushed: Value| {
+            let mut pushed = data(pushed);
+            rules("server-set").keep_server_set(current.map(data).as_ref(), &mut pushed);
+            Value::Object(pushed)
+        };
+        let current = json!({"a": 1, "b": 1, "o": {"a": 1}, "l": [{"id": "e", "a": 1}, {"id": "f"}]});
+        for (pushed, wanted) in [
+            (json!({"a": 2, "b": 2}), json!({"a": 1, "b": 2})),
+            (json!({"b": 2}), json!({"a": 1, "b": 2})),
+            (json!({"o": {"b": 1}}), json!({"a": 1, "o": {"a": 1, "b": 1}})),
+            (
+                json!({"l": [{"id": "f", "a": 2}, {"id": "n", "a": 2}, {"id": "e", "a": 2, "b": 2}]}),
+                json!({"a": 1, "l": [{"id": "f"}, {"id": "n"}, {"id": "e", "a": 1, "b": 2}]}),
+            ),
+        ] {
+            assert_eq!(kept(Some(current.clone()), pushed.clone()), wanted, "{pushed}");
+        }
+        let created = json!({"a": 2, "b": 2, "o": {"a": 2, "b": 2}, "l": [{"id": "e", "a": 2}]});
+        assert_eq!(kept(None, created), json!({"b": 2, "o": {"b": 2}, "l": [{"id": "e"}]}));
+    }
+}

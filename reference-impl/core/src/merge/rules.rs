@@ -118,3 +118,45 @@ fn unescaped(step: &str) -> Option<String> {
     let well_formed = step.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     well_formed.then(|| step.replace("~1", "/").replace("~0", "~"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn compiled(fields: Value) -> Result<Rules, (String, RulesErrorKind)> {
+        let rules: MergeRules = serde_json::from_value(json!({"policy": "field-merge", "fields": fields})).unwrap();
+        Rules::compile(&rules).map_err(|error| (error.pointer, error.kind))
+    }
+
+    #[test]
+    fn rules_are_read() {
+        for fields in [
+            json!({}),
+            json!({"/a": {"rule": "max"}, "/a-b": {"rule": "min"}, "/o/a": {"rule": "derived", "inputs": ["/a"]}}),
+            json!({"/l": {"rule": "keyed-set"}, "/l-m": {"rule": "max"}, "/l/*/a": {"rule": "immutable"}}),
+            json!({"/l": {"rule": "keyed-set", "key": "no"}, "/l/*/m": {"rule": "keyed-set"}, "/l/*/m/*/a": {"rule": "max"}}),
+            json!({"/~0~1": {"rule": "max"}, "/": {"rule": "max"}}),
+        ] {
+            compiled(fields.clone()).unwrap_or_else(|error| panic!("{fields}: {error:?}"));
+        }
+    }
+
+    #[test]
+    fn rules_that_cannot_be_followed_are_named() {
+        use RulesErrorKind::*;
+        for (fields, pointer, kind) in [
+            (json!({"": {"rule": "max"}}), "", Pointer),
+            (json!({"a": {"rule": "max"}}), "a", Pointer),
+            (json!({"/a~2": {"rule": "max"}}), "/a~2", Pointer),
+            (json!({"/a~": {"rule": "max"}}), "/a~", Pointer),
+            (json!({"/a": {"rule": "newest"}}), "/a", Unknown("newest".to_owned())),
+            (json!({"/a": {"rule": "server-wins"}, "/a/b": {"rule": "max"}}), "/a/b", WithinWhole),
+            (json!({"/l/*/a": {"rule": "max"}}), "/l/*/a", Items),
+            (json!({"/l": {"rule": "keyed-set"}, "/l/a": {"rule": "max"}}), "/l/a", Items),
+            (json!({"/l": {"rule": "keyed-set"}, "/l/*": {"rule": "max"}}), "/l/*", Items),
+        ] {
+            assert_eq!(compiled(fields.clone()).unwrap_err(), (pointer.to_owned(), kind), "{fields}");
+        }
+    }
+}

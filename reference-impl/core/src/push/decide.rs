@@ -1,5 +1,6 @@
 //! Deciding a batch: whether it is the replica's next one, and what becomes of each of its mutations.
 
+use super::parents::{Kin, Missing};
 use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
 use crate::conflict::{self, Side};
 use crate::data;
@@ -13,37 +14,42 @@ use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
 use fieldsync_schemas::record::Record;
-use fieldsync_schemas::registry::TypeEntry;
+use fieldsync_schemas::registry::{DeleteRule, TypeEntry};
 use fieldsync_schemas::time::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Decides a batch: whether it is the replica's next one, and what becomes of each of its mutations.
-pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decision, Trouble> {
+/// Decides a batch: whether it is meant for these data, whether it is the replica's next one, and what becomes of each
+/// of its mutations.
+pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<Decision, Trouble> {
+    ground.epochs.check(batch.epoch.as_ref())?;
     if let Some(answer) = fence(batch, loaded.replica.as_ref())? {
         return Ok(Decision::Replay(answer));
     }
+    let kin = Kin::new(std::mem::take(&mut loaded.parents), std::mem::take(&mut loaded.children));
     let mut court = Court {
         ground,
         replica: &batch.replica,
         known: scope::known(&loaded.states),
         loaded,
+        kin,
         states: Vec::new(),
         decided: Vec::new(),
         heard: HashMap::new(),
         seen: HashSet::new(),
     };
     let outcomes = batch.mutations.iter().map(|read| court.hear(read)).collect();
-    let Court { mut states, decided, known, .. } = court;
+    let Court { mut states, decided, kin, known, .. } = court;
     scope::place(&mut states, known, ground.registry, ground.principal);
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
     let answer = PushAnswer::<Box<RawValue>> {
         token: token.clone(),
         replayed: false,
-        epoch: ground.epoch.clone(),
+        epoch: ground.epochs.current().clone(),
         session: ground.session.clone(),
+        accepted_seq: Some(ground.accepted_seq),
         outcomes,
     };
     let answer = Arc::from(serde_json::to_string(&answer).expect("an answer is plain JSON"));
@@ -52,7 +58,9 @@ pub fn decide(batch: &Batch, loaded: Loaded, ground: Ground<'_>) -> Result<Decis
         principal: ground.principal.clone(),
         at: ground.now,
         states,
+        links: kin.into_links(),
         decided,
+        accepted_seq: ground.accepted_seq,
         replica: ReplicaRow { replica: batch.replica.clone(), seq: batch.seq, token, body: batch.body, answer },
     }))
 }
@@ -91,6 +99,7 @@ struct Court<'a> {
     loaded: Loaded,
     /// Where the touched records are.
     known: Known,
+    kin: Kin,
     states: Vec<State>,
     decided: Vec<Decided>,
     /// Where in `decided` each mutation of this batch stands.
@@ -118,9 +127,15 @@ impl<'a> Court<'a> {
             }
             Err(refusal) => rejected(&read.mutation_id, refusal.clone()),
         };
-        let outcome_is_kept = outcome.outcome != OutcomeKind::Stale;
+        // What the device sends again is decided anew.
+        let goes_again = matches!(outcome.outcome, OutcomeKind::Stale | OutcomeKind::Held | OutcomeKind::Skipped);
+        if let Some(record) = &read.creates
+            && (goes_again || outcome.outcome == OutcomeKind::Rejected)
+        {
+            self.kin.not_taken(record.clone(), read.mutation_id.clone());
+        }
         let outcome = raw(&outcome);
-        if !outcome_is_kept {
+        if goes_again {
             return outcome;
         }
         let decided = Decided {
@@ -152,8 +167,7 @@ impl<'a> Court<'a> {
         let entry = self.ground.registry.entry(&asked.record.type_name).expect("the type was checked when it was read");
         let policy =
             self.ground.policies.get(&entry.merge.policy).expect("the domain was checked against the policies");
-        // The batch has no further mutation of this record.
-        let current = self.loaded.states.remove(&asked.record);
+        let current = self.loaded.states.get(&asked.record).cloned();
         scope::admits(&self.loaded.scope, &asked.op, &asked.record, current.as_ref())?;
         let base_is_current = match &current {
             None => asked.base.is_none(),
@@ -171,6 +185,7 @@ impl<'a> Court<'a> {
             },
             current: current.as_ref().map(claim),
             base_is_current,
+            deletes: entry.merge.deletes.unwrap_or(DeleteRule::DeleteWins),
         };
         let ruling = policy(&contest);
         if let Ruling::Reject(code) = ruling {
@@ -181,18 +196,30 @@ impl<'a> Court<'a> {
         }
         let replaces_its_base = base_is_current && matches!(ruling, Ruling::Apply(_));
         check_version(asked, current.as_ref(), replaces_its_base)?;
+        let mut along = Vec::new();
+        if matches!(ruling, Ruling::Apply(_)) && asked.op == MutationOp::Delete {
+            along = self.kin.taken_along(self.ground.registry, &asked.record)?;
+        } else if matches!(ruling, Ruling::Apply(_)) {
+            match self.kin.check(&asked.record, &asked.references) {
+                Ok(()) => {}
+                Err(Missing::Refused(refusal)) => return Err(refusal),
+                Err(Missing::Held(refusal)) => return Ok(waiting(mutation_id, OutcomeKind::Held, refusal)),
+                Err(Missing::Skipped(refusal)) => return Ok(waiting(mutation_id, OutcomeKind::Skipped, refusal)),
+            }
+        }
         match (ruling, current) {
             (Ruling::Apply(version), current) => {
-                let state = self.state(asked, entry, version, contest.pushed.modified_at);
-                let Ground { principal, .. } = self.ground;
-                scope::admits_state(&self.loaded.scope, &state, entry, &self.known, principal)?;
-                let overridden = current.filter(|before| {
+                let modified_at = contest.pushed.modified_at;
+                let state = self.state(asked, entry, version, modified_at);
+                scope::admits_state(&self.loaded.scope, &state, entry, &self.known, self.ground.principal)?;
+                let mut conflicts: Vec<_> =
+                    along.iter().filter_map(|child| self.take_along(child, modified_at)).collect();
+                let overridden = current.as_ref().filter(|before| {
                     !base_is_current && (before.content != state.content || before.deleted != state.deleted)
                 });
-                let conflicts =
-                    overridden.map(|lost| self.log(asked, Side::of(&lost), Side::of(&state))).into_iter().collect();
+                conflicts.extend(overridden.map(|lost| self.log(asked, Side::of(lost), Side::of(&state))));
                 let outcome = Outcome { conflicts, ..settled(mutation_id, OutcomeKind::Applied, &state) };
-                self.states.push(state);
+                self.accept(entry, current.as_ref(), state);
                 Ok(outcome)
             }
             (Ruling::Duplicate, Some(current)) => Ok(settled(mutation_id, OutcomeKind::Duplicate, &current)),
@@ -241,6 +268,41 @@ impl<'a> Court<'a> {
         State::published(entry.feed_name(), asked.content, record)
     }
 
+    /// A new state of a record. Where others refer to its type, or it to others, the rest of the batch sees it.
+    fn accept(&mut self, entry: &TypeEntry, before: Option<&State>, state: State) {
+        if self.ground.registry.has_kin(entry) {
+            self.kin.became(entry, before, &state);
+            self.loaded.states.insert(state.record.clone(), state.clone());
+        }
+        self.states.push(state);
+    }
+
+    /// Deletes a record with the one that it refers to. Nobody has said that of this record, so what it was is logged.
+    fn take_along(&mut self, child: &RecordRef, modified_at: Timestamp) -> Option<Box<RawValue>> {
+        let before = self.loaded.states.get(child).cloned()?;
+        let entry = self.ground.registry.entry(&child.type_name)?;
+        let state = State::published(
+            entry.feed_name(),
+            data::content_hash(None, &[]),
+            Record {
+                type_name: child.type_name.clone(),
+                id: child.id.clone(),
+                rev: self.rev(),
+                version: before.version.next(),
+                modified_at,
+                claimed_at: None,
+                accepted_at: self.ground.now,
+                replica: Some(self.replica.clone()),
+                deleted: true,
+                data: None,
+                attachments: Vec::new(),
+            },
+        );
+        let logged = self.enter(child, None, Side::of(&before), Side::of(&state));
+        self.accept(entry, Some(&before), state);
+        Some(logged)
+    }
+
     fn rev(&self) -> Rev {
         Rev::new(self.ground.ids.unique()).expect("ids are visible ASCII")
     }
@@ -248,7 +310,11 @@ impl<'a> Court<'a> {
     /// Writes the entry for a value that is overridden, and gives it back as it is published.
     fn log(&mut self, asked: &Asked, lost: Side, kept: Side) -> Box<RawValue> {
         let base = asked.base.as_ref().and_then(|rev| self.loaded.bases.get(rev)).and_then(conflict::data_of);
-        let state = conflict::entry(&asked.record, base, lost, kept, self.rev(), self.ground.now);
+        self.enter(&asked.record, base, lost, kept)
+    }
+
+    fn enter(&mut self, record: &RecordRef, base: Option<Value>, lost: Side, kept: Side) -> Box<RawValue> {
+        let state = conflict::entry(record, base, lost, kept, self.rev(), self.ground.now);
         let published = RawValue::from_string(state.json.to_string()).expect("the server wrote it");
         self.states.push(state);
         published
@@ -296,6 +362,10 @@ fn empty(mutation_id: &MutationId, outcome: OutcomeKind) -> Outcome {
 
 fn settled(mutation_id: &MutationId, outcome: OutcomeKind, state: &State) -> Outcome {
     Outcome { rev: Some(state.rev.clone()), version: Some(state.version), ..empty(mutation_id, outcome) }
+}
+
+fn waiting(mutation_id: &MutationId, outcome: OutcomeKind, why: Refusal) -> Outcome {
+    Outcome { problem: Some(why), ..empty(mutation_id, outcome) }
 }
 
 fn rejected(mutation_id: &MutationId, refusal: Refusal) -> Outcome {

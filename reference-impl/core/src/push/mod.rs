@@ -4,12 +4,15 @@
 //! is decided against what it touches, one batch after another.
 
 mod decide;
+mod parents;
 mod read;
 
 pub use decide::decide;
+pub use parents::{Reference, TAKEN_ALONG, references};
 pub use read::read;
 
 use crate::clock::Ids;
+use crate::epoch::Epochs;
 use crate::policy::PolicyTable;
 use crate::store::{Commit, DataSetName, Hash, Touched};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
@@ -37,6 +40,8 @@ pub struct Batch {
     pub seq: Seq,
     /// The token of the answer before.
     pub previous: Option<BatchToken>,
+    /// The epoch that the device knows.
+    pub epoch: Option<Epoch>,
     /// The hash of the decoded body.
     pub body: Hash,
     /// The mutations, in order.
@@ -50,6 +55,8 @@ pub struct ReadMutation {
     pub mutation_id: MutationId,
     /// The hash of its content, base apart.
     pub content: Hash,
+    /// The record that it creates, where it does.
+    pub creates: Option<RecordRef>,
     /// What it asks for, or why it is refused whatever is stored.
     pub asked: Result<Asked, Refusal>,
 }
@@ -71,6 +78,8 @@ pub struct Asked {
     pub data: Option<Box<RawValue>>,
     /// The hash of the record's content.
     pub content: Hash,
+    /// The records that it refers to.
+    pub references: Vec<Reference>,
 }
 
 impl Asked {
@@ -88,8 +97,10 @@ impl Asked {
 pub struct Ground<'a> {
     /// The data set.
     pub data_set: &'a DataSetName,
-    /// Its epoch.
-    pub epoch: &'a Epoch,
+    /// Its epochs.
+    pub epochs: &'a Epochs,
+    /// The place that this batch takes among all that the data set took in.
+    pub accepted_seq: u64,
     /// Who pushes.
     pub principal: &'a Principal,
     /// The tag of the principal's session.
@@ -106,15 +117,18 @@ pub struct Ground<'a> {
 
 /// What becomes of a batch.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Decision {
     /// It was answered before: this answer goes out once more, and nothing changes.
     Replay(Arc<str>),
     /// This is to be committed; its answer is the replica's.
     Commit(Commit),
 }
+
 impl Batch {
     /// What has to be loaded before the batch can be decided.
-    pub fn touched(&self, data_set: &DataSetName, principal: &Principal) -> Touched {
+    pub fn touched(&self, data_set: &DataSetName, principal: &Principal, registry: &Registry) -> Touched {
+        let deletes = self.deletes().map(|asked| &asked.record);
         let asked = || self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
         Touched {
             data_set: data_set.clone(),
@@ -123,7 +137,14 @@ impl Batch {
             mutations: self.mutations.iter().map(|read| read.mutation_id.clone()).collect(),
             records: asked().flat_map(|asked| asked.about().into_iter().chain([asked.record.clone()])).collect(),
             bases: asked().filter_map(|asked| asked.base.clone()).collect(),
+            parents: asked().flat_map(|asked| &asked.references).map(|one| one.parent.clone()).collect(),
+            families: parents::families(registry, deletes, self.mutations.len()),
         }
+    }
+
+    fn deletes(&self) -> impl Iterator<Item = &Asked> {
+        let asked = self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        asked.filter(|asked| asked.op == MutationOp::Delete)
     }
 }
 /// A refusal, for people as long as fits.

@@ -1,6 +1,6 @@
 //! Reading a batch: everything that can be said of its mutations without looking at anything stored.
 
-use super::{Asked, Batch, ReadMutation, refuse};
+use super::{Asked, Batch, ReadMutation, Reference, parents, refuse};
 use crate::data::{self, Checked};
 use crate::problem::Trouble;
 use crate::store::Hash;
@@ -39,6 +39,7 @@ pub fn read(body: &[u8], limits: &Limits, registry: &Registry) -> Result<Batch, 
         replica: request.replica,
         seq: request.seq,
         previous: request.previous,
+        epoch: request.epoch,
         body: Sha256::digest(body).into(),
         mutations,
     })
@@ -53,8 +54,10 @@ fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Regis
     match serde_json::from_str::<Mutation>(raw.get()) {
         Ok(mutation) => {
             let mutation_id = mutation.mutation_id.clone();
+            let record = RecordRef { type_name: mutation.type_name.clone(), id: mutation.id.clone() };
+            let creates = (mutation.op == MutationOp::Create).then_some(record);
             let (content, asked) = examine(mutation, limits, registry);
-            Ok(ReadMutation { mutation_id, content, asked })
+            Ok(ReadMutation { mutation_id, content, creates, asked })
         }
         Err(error) => {
             let Ok(OnlyId { mutation_id }) = serde_json::from_str(raw.get()) else {
@@ -63,7 +66,8 @@ fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Regis
                 return Err(trouble);
             };
             let refusal = refuse(ProblemCode::Malformed, format!("the mutation cannot be read: {error}"));
-            Ok(ReadMutation { mutation_id, content: Sha256::digest(raw.get()).into(), asked: Err(refusal) })
+            let content = Sha256::digest(raw.get()).into();
+            Ok(ReadMutation { mutation_id, content, creates: None, asked: Err(refusal) })
         }
     }
 }
@@ -75,6 +79,11 @@ fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, R
         Ok(Some(Checked { text, tree })) => (Ok(Some(text)), Some(tree)),
         Ok(None) => (Ok(None), None),
         Err(refusal) => (Err(refusal), None),
+    };
+    let entry = registry.entry(&mutation.type_name);
+    let references = match (&tree, entry) {
+        (Some(tree), Some(entry)) if !entry.parents.is_empty() => parents::references(entry, tree),
+        _ => Ok(Vec::new()),
     };
     let record_content = match &cleaned {
         Ok(_) => data::content_hash_of_tree(tree, &mutation.attachments),
@@ -89,12 +98,13 @@ fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, R
     hash.update(mutation.modified_at.map_or(0, Timestamp::as_millis).to_be_bytes());
     hash.update(record_content);
     let content = hash.finalize().into();
-    (content, ask(mutation, cleaned, record_content, registry))
+    (content, ask(mutation, cleaned, references, record_content, registry))
 }
 
 fn ask(
     mutation: Mutation,
     cleaned: Result<Option<Box<RawValue>>, Refusal>,
+    references: Result<Vec<Reference>, Refusal>,
     content: Hash,
     registry: &Registry,
 ) -> Result<Asked, Refusal> {
@@ -125,6 +135,7 @@ fn ask(
         version: mutation.version.ok_or_else(|| missing("version"))?,
         modified_at: mutation.modified_at.ok_or_else(|| missing("modified_at"))?,
         content,
+        references: references?,
         op: mutation.op,
         record: RecordRef { type_name: mutation.type_name, id: mutation.id },
         base: mutation.base,

@@ -9,7 +9,7 @@ use crate::scope;
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use fieldsync_core::store::{DataSetName, DataSetRow, StoreError};
+use fieldsync_core::store::{DataSetName, DataSetRow, Grant, StoreError};
 use fieldsync_schemas::control::{
     Accounts, ClockShift, ControlDescription, DataSetRef, Done, NewDataSet, NewDataSetAnswer, Reach, ReferenceChange,
     RefetchRequest, ScopeGrant, Verb, VerbDescription,
@@ -73,7 +73,7 @@ pub(super) async fn verb(
         Verb::Scope => {
             let asked: ScopeGrant = read(request).await?;
             let data_set = named(&app, asked.data_set)?;
-            scope::give(&app.parts.store, &app.writer, &data_set, asked.user, asked.places).await?;
+            scope::give(&app.parts.store, &data_set, asked.user, asked.places).await?;
             done()
         }
         Verb::Reference => {
@@ -81,7 +81,7 @@ pub(super) async fn verb(
             let data_set = named(&app, asked.data_set)?;
             let record = RecordRef { type_name: asked.type_name, id: asked.id };
             let rev = Rev::new(app.parts.ids.unique()).expect("ids are visible ASCII");
-            scope::change(&app.parts.store, &app.writer, &data_set, record, rev, asked.data).await?;
+            scope::change(&app.parts.store, &data_set, record, rev, asked.data).await?;
             done()
         }
         Verb::Refetch => {
@@ -92,6 +92,9 @@ pub(super) async fn verb(
             app.parts.store.put_refetch(&data_set.name, &asked.user, &order).await?;
             done()
         }
+        Verb::Backup => backup(&app, read(request).await?).await,
+        Verb::Restore => restore(&app, read(request).await?).await,
+        Verb::Wipe => wipe(&app, read(request).await?).await,
         Verb::Kill => {
             (control.kill)();
             // Nobody answers any more; this request dies with the server.
@@ -131,30 +134,41 @@ async fn new_data_set(app: &App, control: &Control, asked: NewDataSet) -> Result
             break DataSetName(name);
         }
     };
-    let row = DataSetRow {
-        name: name.clone(),
-        domain: (*hosted.domain).clone(),
-        epoch: Epoch::new(parts.ids.unique()).expect("ids are visible ASCII"),
-        clock_offset_ms: 0,
-    };
+    let row = DataSetRow::new(name.clone(), (*hosted.domain).clone(), new_epoch(app));
     let seeds = hosted.seeds(&*parts.ids, parts.clock.now());
-    // All at once, so that they share one wait for the disk.
-    let mut writes: JoinSet<Result<(), StoreError>> = JoinSet::new();
-    for grant in asked.grants {
-        let (store, name) = (parts.store.clone(), name.clone());
-        writes.spawn(async move { store.put_grant(&name, &grant.user, &grant.role).await });
-    }
-    parts.store.put_data_set(&row, seeds).await?;
-    written(writes).await?;
+    let grants = asked.grants.into_iter();
+    let grants = grants.map(|grant| Grant { data_set: name.clone(), user: grant.user, role: grant.role }).collect();
+    // Both at once, so that they share one wait for the disk.
+    tokio::try_join!(parts.store.put_data_set(&row, seeds), parts.store.put_grants(grants))?;
     app.data_sets.insert(DataSet::new(&row, hosted.clone(), parts.clock.clone()));
     Ok(NewDataSetAnswer { base: format!("/{}", name.0), data_set: name.0 })
 }
 
-async fn written(mut writes: JoinSet<Result<(), StoreError>>) -> Result<(), Fault> {
-    while let Some(write) = writes.join_next().await {
-        write.map_err(|error| StoreError { doing: "write what a verb asked for", source: error.into() })??;
-    }
-    Ok(())
+fn new_epoch(app: &App) -> Epoch {
+    Epoch::new(app.parts.ids.unique()).expect("ids are visible ASCII")
+}
+
+async fn backup(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
+    let data_set = named(app, asked.data_set)?;
+    data_set.backed_up(app.parts.store.back_up(&data_set.name).await?);
+    done()
+}
+
+async fn restore(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
+    let data_set = named(app, asked.data_set)?;
+    let _gate = data_set.gate.write().await;
+    data_set.begin_epoch(&app.parts.store.restore(&data_set.name, &new_epoch(app)).await?);
+    scope::work_out(&app.parts.store, &data_set).await?;
+    done()
+}
+
+async fn wipe(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
+    let data_set = named(app, asked.data_set)?;
+    let _gate = data_set.gate.write().await;
+    let seeds = data_set.hosted.seeds(&*app.parts.ids, data_set.now());
+    data_set.begin_epoch(&app.parts.store.wipe(&data_set.name, &new_epoch(app), seeds).await?);
+    scope::work_out(&app.parts.store, &data_set).await?;
+    done()
 }
 
 async fn accounts(app: &App, asked: Accounts) -> Result<Response, Fault> {
@@ -184,11 +198,14 @@ async fn horizon(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
     let data_set = named(app, asked.data_set)?;
     // What was accepted in this very millisecond is purged, too.
     let before = data_set.now().plus(Duration::from_millis(1));
-    let mut writes = JoinSet::new();
+    // All at once, so that they share one wait for the disk.
+    let mut writes: JoinSet<Result<(), StoreError>> = JoinSet::new();
     for entry in &data_set.hosted.registry.types {
         let (store, name, feed) = (app.parts.store.clone(), data_set.name.clone(), entry.feed_name());
         writes.spawn(async move { store.forget(&name, &feed, before).await });
     }
-    written(writes).await?;
+    while let Some(write) = writes.join_next().await {
+        write.map_err(|error| StoreError { doing: "purge tombstones", source: error.into() })??;
+    }
     done()
 }

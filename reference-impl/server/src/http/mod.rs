@@ -6,6 +6,7 @@
 mod admission;
 mod body;
 mod control;
+mod digest;
 mod discovery;
 mod edge;
 mod fault;
@@ -38,8 +39,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-/// Below this, compression costs more than it saves.
-const WORTH_COMPRESSING: u64 = 1024;
+/// What fits one packet is not sent any sooner for being smaller.
+const WORTH_COMPRESSING: u64 = 1400;
 
 /// What every route works with.
 pub(crate) struct App {
@@ -65,7 +66,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/{data_set}/refresh", post(login::refresh))
         .route("/{data_set}/session", get(session::session))
         .route("/{data_set}/push", post(push::push))
-        .route("/{data_set}/pull", post(pull::pull));
+        .route("/{data_set}/pull", post(pull::pull))
+        .route("/{data_set}/digest", post(digest::digest))
+        .route("/{data_set}/bucket", post(digest::bucket));
     if app.control.is_some() {
         router = router.route("/control", get(control::describe)).route("/control/{verb}", post(control::verb));
     }

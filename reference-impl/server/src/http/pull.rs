@@ -19,11 +19,14 @@ pub(super) async fn pull(
     let (caller, body) = admission::caller_with_body(&app, &data_set, request, Needs::Read).await?;
     let asked = pull::read(&body)?;
     let data_set = &caller.data_set;
-    let session = caller.session_tag();
+    // No other epoch begins between the look at the present one and the view of its data.
+    let gate = data_set.gate.read().await;
+    let (epochs, session) = (data_set.epochs(), caller.session_tag());
     let mut snapshot = app.parts.store.snapshot(&data_set.name, &caller.principal).await?;
+    drop(gate);
     let ground = Ground {
         data_set: &data_set.name,
-        epoch: &data_set.epoch,
+        epochs: &epochs,
         principal: &caller.principal,
         role: &caller.role,
         session: &session,

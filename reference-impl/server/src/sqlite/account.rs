@@ -1,7 +1,7 @@
 //! Accounts, grants and secrets.
 
 use super::Failure;
-use fieldsync_core::store::DataSetName;
+use fieldsync_core::store::{DataSetName, Grant};
 use fieldsync_schemas::session::Role;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -25,17 +25,11 @@ pub(super) fn grant(connection: &Connection, data_set: &DataSetName, user: &str)
     Ok(role.map(|role| Role::from(role.as_str())))
 }
 
-pub(super) fn put_grant(
-    connection: &Connection,
-    data_set: &DataSetName,
-    user: &str,
-    role: &Role,
-) -> Result<(), Failure> {
-    connection.prepare_cached("INSERT OR REPLACE INTO grants VALUES (?1, ?2, ?3)")?.execute((
-        &data_set.0,
-        user,
-        role.as_str(),
-    ))?;
+pub(super) fn put_grants(connection: &Connection, grants: &[Grant]) -> Result<(), Failure> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO grants VALUES (?1, ?2, ?3)")?;
+    for Grant { data_set, user, role } in grants {
+        statement.execute((&data_set.0, user, role.as_str()))?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Stores what was decided: states at new places, outcomes, and the replica's answer, in one transaction.
 
-use super::{Failure, rows, scope};
+use super::{Failure, links, rows, scope};
 use fieldsync_core::scope::Label;
 use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Decided, Rescope, State};
 use fieldsync_schemas::id::{FeedName, ReplicaId};
@@ -14,29 +14,45 @@ pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), 
         let mut feeds = Feeds { connection, data_set, known: HashMap::new() };
         put_states(connection, data_set, &mut feeds, &mut places, &commit.states)?;
         feeds.move_heads()?;
+        links::put(connection, data_set, &commit.links)?;
         put_decided(connection, data_set, &mut feeds, commit)?;
         put_replica(connection, data_set, commit)?;
+        connection
+            .prepare_cached("UPDATE data_sets SET accepted_seq = ?2 WHERE id = ?1")?
+            .execute((data_set, commit.accepted_seq))?;
     }
     places.lay_down(connection)
 }
 
 /// Adds a data set with its first states, or changes the domain and clock of one that is known.
 pub(super) fn put_data_set(connection: &Connection, row: &DataSetRow, seeds: &[State]) -> Result<(), Failure> {
-    let known: Option<i64> = connection
-        .prepare_cached("SELECT id FROM data_sets WHERE name = ?1")?
-        .query_row([&row.name.0], |row| row.get(0))
+    let known: Option<(i64, String)> = connection
+        .prepare_cached("SELECT id, domain FROM data_sets WHERE name = ?1")?
+        .query_row([&row.name.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let domain = serde_json::to_string(&row.domain)?;
-    if let Some(id) = known {
+    if let Some((id, before)) = known {
+        if before != domain {
+            links::rebuild(connection, id, &row.domain)?;
+        }
         connection
             .prepare_cached("UPDATE data_sets SET domain = ?2, clock_offset_ms = ?3 WHERE id = ?1")?
             .execute((id, domain, row.clock_offset_ms))?;
         return Ok(());
     }
     connection
-        .prepare_cached("INSERT INTO data_sets (name, domain, epoch, clock_offset_ms) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((&row.name.0, domain, row.epoch.as_str(), row.clock_offset_ms))?;
+        .prepare_cached(
+            "INSERT INTO data_sets (name, domain, accepted_seq, backed_up_seq, clock_offset_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute((&row.name.0, domain, row.accepted_seq, row.backed_up_seq, row.clock_offset_ms))?;
     let data_set = connection.last_insert_rowid();
+    rows::put_epochs(connection, data_set, &row.epochs)?;
+    put_seeds(connection, data_set, seeds)
+}
+
+/// Stores states that no batch brought.
+pub(super) fn put_seeds(connection: &Connection, data_set: i64, seeds: &[State]) -> Result<(), Failure> {
     let mut places = Places::take_up(connection)?;
     let mut feeds = Feeds { connection, data_set, known: HashMap::new() };
     put_states(connection, data_set, &mut feeds, &mut places, seeds)?;
@@ -68,17 +84,17 @@ pub(super) struct Places {
 }
 
 impl Places {
-    fn take_up(connection: &Connection) -> Result<Self, Failure> {
+    pub(super) fn take_up(connection: &Connection) -> Result<Self, Failure> {
         let last = connection.prepare_cached("SELECT last FROM places")?.query_row([], |row| row.get(0))?;
         Ok(Self { last })
     }
 
-    fn next(&mut self) -> i64 {
+    pub(super) fn next(&mut self) -> i64 {
         self.last += 1;
         self.last
     }
 
-    fn lay_down(self, connection: &Connection) -> Result<(), Failure> {
+    pub(super) fn lay_down(self, connection: &Connection) -> Result<(), Failure> {
         connection.prepare_cached("UPDATE places SET last = ?1")?.execute([self.last])?;
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Loads what a batch touches.
 
 use super::rows::{self, STATE};
-use super::{Failure, scope};
+use super::{Failure, links, scope};
 use fieldsync_core::store::{Decided, Loaded, ReplicaRow, Touched};
 use fieldsync_schemas::id::{BatchToken, Seq};
 use rusqlite::Connection;
@@ -53,6 +53,8 @@ fn load_one(connection: &Connection, touched: &Touched) -> Result<Loaded, Failur
             loaded.decided.insert(mutation_id.clone(), decided);
         }
     }
+    links::load_parents(connection, data_set, &touched.parents, &mut loaded)?;
+    links::load_families(connection, data_set, &touched.families, &mut loaded)?;
     Ok(loaded)
 }
 

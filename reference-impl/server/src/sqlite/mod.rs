@@ -5,8 +5,10 @@
 //! began. Write-ahead logging with `synchronous=FULL` makes a commit survive the end of the process and of the machine.
 
 mod account;
+pub mod backup;
 mod commit;
 mod forget;
+mod links;
 mod load;
 mod readers;
 mod rows;
@@ -17,9 +19,9 @@ mod writer;
 
 use async_trait::async_trait;
 use fieldsync_core::store::{
-    Assignment, Commit, DataSetName, DataSetRow, Loaded, Rescope, Snapshot, State, Store, StoreError, Touched,
+    Assignment, Commit, DataSetName, DataSetRow, Grant, Loaded, Rescope, Snapshot, State, Store, StoreError, Touched,
 };
-use fieldsync_schemas::id::{FeedName, Principal, RecordId};
+use fieldsync_schemas::id::{Epoch, FeedName, Principal, RecordId};
 use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
 use readers::{FEW, Readers};
@@ -54,6 +56,7 @@ pub struct OpenError {
 
 /// The storage of a server, in a directory.
 pub struct SqliteStore {
+    dir: PathBuf,
     writer: Writer,
     readers: Readers,
 }
@@ -61,24 +64,36 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the database in this directory, and makes both where they are missing.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let path = dir.join(FILE);
-        Self::open_file(dir, &path).map_err(|source| OpenError { path, source })
+        Self::open_with(dir, SAFE)
     }
 
-    fn open_file(dir: &Path, path: &Path) -> Result<Self, Failure> {
+    /// The same for a database that is thrown away in the end: what it commits survives the end of the process, not that
+    /// of the machine.
+    pub fn open_for_a_while(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_with(dir, "OFF")
+    }
+
+    fn open_with(dir: &Path, synchronous: &str) -> Result<Self, OpenError> {
+        let path = dir.join(FILE);
+        Self::open_file(dir, &path, synchronous).map_err(|source| OpenError { path, source })
+    }
+
+    fn open_file(dir: &Path, path: &Path, synchronous: &str) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir)?;
         let mut connection = connect(path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
-        prepare_schema(&mut connection)?;
+        prepare(&mut connection, synchronous)?;
         let readers = Readers::open(|| {
             let connection = connect(path)?;
             connection.pragma_update(None, "query_only", true)?;
             Ok(connection)
         })?;
-        Ok(Self { writer: Writer::start(connection)?, readers })
+        Ok(Self { dir: dir.to_owned(), writer: Writer::start(connection)?, readers })
+    }
+
+    /// The backup of a data set that a control verb asked for.
+    fn backup_of(&self, data_set: &DataSetName) -> PathBuf {
+        self.dir.join("backups").join(format!("{}.sqlite", data_set.0))
     }
 }
 
@@ -90,6 +105,17 @@ fn connect(path: &Path) -> Result<Connection, Failure> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
     Ok(connection)
+}
+
+/// What is committed survives the end of the machine.
+const SAFE: &str = "FULL";
+
+/// Makes a connection one that writes, and the tables where they are missing.
+fn prepare(connection: &mut Connection, synchronous: &str) -> Result<(), Failure> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
+    prepare_schema(connection)
 }
 
 fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
@@ -112,7 +138,10 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
 impl Store for SqliteStore {
     async fn load(&self, touched: &[Touched]) -> Result<Vec<Loaded>, StoreError> {
         const DOING: &str = "load what a batch touches";
-        let rows = |one: &Touched| one.records.len() + one.bases.len() + one.mutations.len();
+        let rows = |one: &Touched| {
+            let named = one.records.len() + one.bases.len() + one.mutations.len() + one.parents.len();
+            named + one.families.heads.len() * FEW
+        };
         if touched.iter().map(rows).sum::<usize>() <= FEW {
             return self
                 .readers
@@ -143,6 +172,27 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError> {
+        const DOING: &str = "make a backup";
+        let (name, database, to) = (data_set.clone(), self.dir.join(FILE), self.backup_of(data_set));
+        let covered = readers::beside(DOING, move || backup::back_up_one(&database, &to, &name)).await?;
+        let name = data_set.clone();
+        self.writer.run(DOING, move |connection| backup::announce(connection, &name, covered)).await?;
+        Ok(covered)
+    }
+
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
+        let (name, epoch, from) = (data_set.clone(), epoch.clone(), self.backup_of(data_set));
+        self.writer
+            .run("restore a backup", move |connection| backup::restore_from(connection, &from, &name, epoch))
+            .await
+    }
+
+    async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError> {
+        let (name, epoch) = (data_set.clone(), epoch.clone());
+        self.writer.run("wipe a data set", move |connection| backup::wipe(connection, &name, epoch, &seeds)).await
+    }
+
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
         self.readers.many("list the data sets", rows::data_sets).await
     }
@@ -165,11 +215,8 @@ impl Store for SqliteStore {
         self.readers.few("read a grant", |connection| account::grant(connection, data_set, user)).await
     }
 
-    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
-        let (data_set, user, role) = (data_set.clone(), user.to_owned(), role.clone());
-        self.writer
-            .run("store a grant", move |connection| account::put_grant(connection, &data_set, &user, &role))
-            .await
+    async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError> {
+        self.writer.run("store grants", move |connection| account::put_grants(connection, &grants)).await
     }
 
     async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError> {

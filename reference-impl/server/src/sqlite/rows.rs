@@ -1,9 +1,11 @@
 //! How a state and a data set stand in their rows.
 
 use super::Failure;
+use fieldsync_core::epoch::{Begun, Epochs};
 use fieldsync_core::scope::Label;
 use fieldsync_core::store::{DataSetName, DataSetRow, State};
 use fieldsync_schemas::id::{Epoch, FeedName, ReplicaId, Rev, TypeName, Version};
+use fieldsync_schemas::problem::EpochCause;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -58,19 +60,46 @@ pub(super) fn data_set(connection: &Connection, name: &DataSetName) -> Result<i6
 }
 
 pub(super) fn data_sets(connection: &Connection) -> Result<Vec<DataSetRow>, Failure> {
-    let mut statement =
-        connection.prepare_cached("SELECT name, domain, epoch, clock_offset_ms FROM data_sets ORDER BY id")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT name, domain, accepted_seq, backed_up_seq, clock_offset_ms, id FROM data_sets ORDER BY id",
+    )?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(DataSetRow {
             name: DataSetName(row.get(0)?),
             domain: serde_json::from_str(row.get_ref(1)?.as_str()?)?,
-            epoch: Epoch::new(row.get::<_, String>(2)?)?,
-            clock_offset_ms: row.get(3)?,
+            accepted_seq: row.get(2)?,
+            backed_up_seq: row.get(3)?,
+            clock_offset_ms: row.get(4)?,
+            epochs: epochs(connection, row.get(5)?)?,
         });
     }
     Ok(found)
+}
+
+/// The epochs of a data set.
+fn epochs(connection: &Connection, data_set: i64) -> Result<Epochs, Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT epoch, cause FROM epochs WHERE data_set = ?1 ORDER BY number")?;
+    let mut rows = statement.query([data_set])?;
+    let mut begun = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cause = row.get::<_, Option<String>>(1)?.map(|cause| EpochCause::from(cause.as_str()));
+        begun.push(Begun { epoch: Epoch::new(row.get::<_, String>(0)?)?, cause });
+    }
+    Epochs::restore(begun).ok_or_else(|| "the data set has no epoch".into())
+}
+
+/// Stores the epochs of a data set in the place of those that it had.
+pub(super) fn put_epochs(connection: &Connection, data_set: i64, epochs: &Epochs) -> Result<(), Failure> {
+    connection.prepare_cached("DELETE FROM epochs WHERE data_set = ?1")?.execute([data_set])?;
+    let mut insert = connection.prepare_cached("INSERT INTO epochs VALUES (?1, ?2, ?3, ?4)")?;
+    for (number, begun) in (1..).zip(epochs.all()) {
+        let cause = begun.cause.as_ref().map(EpochCause::as_str);
+        insert.execute((data_set, number, begun.epoch.as_str(), cause))?;
+    }
+    Ok(())
 }
 
 /// The key of a feed, which is made where the feed is new.

@@ -3,9 +3,23 @@ CREATE TABLE data_sets (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     domain TEXT NOT NULL,
-    epoch TEXT NOT NULL,
+    accepted_seq INTEGER NOT NULL,
+    backed_up_seq INTEGER NOT NULL,
     clock_offset_ms INTEGER NOT NULL
 );
+-- The epochs of each data set, in order. The first has no cause.
+CREATE TABLE epochs (
+    data_set INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    epoch TEXT NOT NULL,
+    cause TEXT,
+    PRIMARY KEY (data_set, number)
+) WITHOUT ROWID;
+-- The backups that were restored here. In a backup, itself, which is not restored.
+CREATE TABLE backups (
+    id TEXT PRIMARY KEY,
+    restored INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE feeds (
     id INTEGER PRIMARY KEY,
     data_set INTEGER NOT NULL,
@@ -61,6 +75,16 @@ CREATE TABLE history (
 );
 CREATE UNIQUE INDEX history_by_rev ON history (data_set, rev);
 CREATE INDEX history_by_age ON history (feed, accepted_at);
+
+-- Which live record refers to which. Only those of types with parents stand here.
+CREATE TABLE links (
+    data_set INTEGER NOT NULL,
+    parent_type TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (data_set, parent_type, parent, type, id)
+) WITHOUT ROWID;
 
 CREATE TABLE replicas (
     data_set INTEGER NOT NULL,

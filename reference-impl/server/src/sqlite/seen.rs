@@ -33,7 +33,8 @@ pub(super) enum What {
 }
 
 impl What {
-    fn holds(&self, label: Option<&str>) -> bool {
+    /// Whether a row with this label is seen.
+    pub(super) fn holds(&self, label: Option<&str>) -> bool {
         match (self, label) {
             (What::Everything, _) => true,
             (What::Places(places), Some(label)) => places.contains(label),

@@ -5,9 +5,10 @@ use super::seen::{View, What};
 use super::{Failure, rows, scope, seen};
 use async_trait::async_trait;
 use fieldsync_core::cursor::Point;
+use fieldsync_core::digest::{self, Buckets};
 use fieldsync_core::scope::{Label, Scope, Sight};
 use fieldsync_core::store::{DataSetName, Head, Place, Row, RowKind, Snapshot, StoreError};
-use fieldsync_schemas::id::{FeedName, Principal};
+use fieldsync_schemas::id::{FeedName, Principal, RecordId, Rev};
 use rusqlite::Connection;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -83,6 +84,45 @@ fn page(connection: &Connection, feed: i64, after: Place, limit: u64) -> Result<
     Ok(page)
 }
 
+fn digest(connection: &Connection, feed: i64, part: Option<&View>) -> Result<Buckets, Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, rev, content, label FROM rows WHERE feed = ?1 AND deleted = 0")?;
+    let mut found = statement.query([feed])?;
+    let mut buckets = Buckets::default();
+    while let Some(row) = found.next()? {
+        let label = row.get_ref(3)?.as_str_or_null()?;
+        if part.is_some_and(|view| !view.what.holds(label)) {
+            continue;
+        }
+        buckets.add(row.get_ref(0)?.as_str()?, &Rev::new(row.get::<_, String>(1)?)?, &row.get(2)?);
+    }
+    Ok(buckets)
+}
+
+/// A walk over all ids of the feed: comparing is rare, and needs no index of its own.
+fn bucket(
+    connection: &Connection,
+    feed: i64,
+    part: Option<&View>,
+    number: u8,
+    after: Option<&RecordId>,
+    limit: u64,
+) -> Result<Vec<Arc<str>>, Failure> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, place, label FROM rows WHERE feed = ?1 AND deleted = 0 ORDER BY id")?;
+    let mut json = connection.prepare_cached("SELECT json FROM rows WHERE place = ?1")?;
+    let mut found = statement.query([feed])?;
+    let mut records = Vec::new();
+    while let Some(row) = found.next()?.filter(|_| (records.len() as u64) < limit) {
+        let label = row.get_ref(2)?.as_str_or_null()?;
+        if part.is_none_or(|view| view.what.holds(label)) && digest::is_in(number, after, row.get_ref(0)?.as_str()?) {
+            let place: i64 = row.get(1)?;
+            records.push(json.query_row([place], |row| Ok(Arc::from(row.get_ref(0)?.as_str()?)))?);
+        }
+    }
+    Ok(records)
+}
+
 impl SqliteSnapshot {
     /// What of a feed is seen, where that is not everything.
     fn part(&self, feed: i64, sight: Sight) -> Option<View> {
@@ -94,6 +134,24 @@ impl SqliteSnapshot {
         };
         Some(View { data_set: self.view.data_set, feed, user: self.view.principal.to_string(), what })
     }
+
+    /// Reads in the view, where that harms nobody.
+    async fn read<T, F>(&mut self, doing: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let Some(lease) = self.lease.take() else {
+            return Err(StoreError { doing, source: "an earlier page was given up".into() });
+        };
+        let (lease, read) = beside(doing, move || {
+            let read = work(&lease)?;
+            Ok((lease, read))
+        })
+        .await?;
+        self.lease = Some(lease);
+        Ok(read)
+    }
 }
 
 #[async_trait]
@@ -104,6 +162,28 @@ impl Snapshot for SqliteSnapshot {
 
     async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError> {
         Ok(self.view.feeds.iter().map(|(name, (_, head))| (name.clone(), *head)).collect())
+    }
+
+    async fn digest(&mut self, feed: &FeedName, sight: Sight) -> Result<Buckets, StoreError> {
+        let Some((feed, _)) = self.view.feeds.get(feed).copied() else { return Ok(Buckets::default()) };
+        let part = self.part(feed, sight);
+        self.read("compare a feed", move |connection| digest(connection, feed, part.as_ref())).await
+    }
+
+    async fn bucket(
+        &mut self,
+        feed: &FeedName,
+        sight: Sight,
+        number: u8,
+        after: Option<&RecordId>,
+        limit: u64,
+    ) -> Result<Vec<Arc<str>>, StoreError> {
+        let Some((feed, _)) = self.view.feeds.get(feed).copied() else { return Ok(Vec::new()) };
+        let (part, after) = (self.part(feed, sight), after.cloned());
+        self.read("read a bucket", move |connection| {
+            bucket(connection, feed, part.as_ref(), number, after.as_ref(), limit)
+        })
+        .await
     }
 
     async fn page(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError> {

@@ -3,9 +3,9 @@
 use crate::subject::{create, start, start_with};
 use async_trait::async_trait;
 use fieldsync_core::store::{
-    Assignment, Commit, DataSetName, DataSetRow, Loaded, Rescope, Snapshot, State, Store, StoreError, Touched,
+    Assignment, Commit, DataSetName, DataSetRow, Grant, Loaded, Rescope, Snapshot, State, Store, StoreError, Touched,
 };
-use fieldsync_schemas::id::{FeedName, Principal, RecordId};
+use fieldsync_schemas::id::{Epoch, FeedName, Principal, RecordId};
 use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
@@ -99,6 +99,15 @@ impl Store for FullDisk {
     async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError> {
         self.inner.forget(data_set, feed, before).await
     }
+    async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError> {
+        self.inner.back_up(data_set).await
+    }
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
+        self.inner.restore(data_set, epoch).await
+    }
+    async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError> {
+        self.inner.wipe(data_set, epoch, seeds).await
+    }
     async fn data_sets(&self) -> Result<Vec<DataSetRow>, StoreError> {
         self.inner.data_sets().await
     }
@@ -114,8 +123,8 @@ impl Store for FullDisk {
     async fn grant(&self, data_set: &DataSetName, user: &str) -> Result<Option<Role>, StoreError> {
         self.inner.grant(data_set, user).await
     }
-    async fn put_grant(&self, data_set: &DataSetName, user: &str, role: &Role) -> Result<(), StoreError> {
-        self.inner.put_grant(data_set, user, role).await
+    async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError> {
+        self.inner.put_grants(grants).await
     }
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
         self.inner.secret(name).await

@@ -35,11 +35,13 @@ pub(super) fn repetitions(
         let row = loaded.replica.clone();
         Ok(match (decide(batch, loaded, ground)?, row) {
             (Decision::Replay(answer), Some(row)) => Decision::Commit(Commit {
+                links: Vec::new(),
                 data_set: ground.data_set.clone(),
                 principal: ground.principal.clone(),
                 at: ground.now,
                 states: again,
                 decided: Vec::new(),
+                accepted_seq: ground.accepted_seq,
                 replica: ReplicaRow { answer, ..row },
             }),
             (decision, _) => decision,

@@ -1,0 +1,87 @@
+"use strict";
+// Filters what the page holds, moves through it by keyboard, and unfolds what a link leads to. The page is whole without it.
+(() => {
+  const input = document.getElementById("q");
+  if (!input) return;
+  const found = document.getElementById("found");
+  const buttons = [...document.querySelectorAll("#verdicts button")];
+  const all = [...document.querySelectorAll(".f")];
+  let texts;
+  // What can be searched: what is seen of a thing when it is folded, and the rules that it speaks of.
+  const textOf = (one) => {
+    if (one.tagName !== "DETAILS") return one.textContent.toLowerCase();
+    const rules = [...one.querySelectorAll(".covers a, .broken a")].map((link) => link.textContent);
+    return (one.firstElementChild.textContent + " " + rules.join(" ")).toLowerCase();
+  };
+  const filter = () => {
+    texts ??= all.map(textOf);
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const verdicts = buttons.filter((one) => one.ariaPressed === "true").map((one) => one.dataset.v);
+    let seen = 0, scenarios = 0, rows = 0;
+    all.forEach((one, index) => {
+      const isScenario = one.tagName === "DETAILS";
+      const fits = words.every((word) => texts[index].includes(word))
+        && (!isScenario || !verdicts.length || verdicts.some((verdict) => one.classList.contains(verdict)));
+      one.hidden = !fits;
+      if (isScenario) { scenarios += 1; seen += fits; } else rows += fits;
+    });
+    const filtered = words.length || verdicts.length;
+    found.textContent = !filtered ? "" : scenarios ? seen + " of " + scenarios + " scenarios" : rows + " of " + all.length + " rows";
+    const state = new URLSearchParams();
+    if (words.length) state.set("q", input.value);
+    if (verdicts.length) state.set("v", verdicts.join(" "));
+    if (filtered || location.hash.startsWith("#?")) history.replaceState(null, "", filtered ? "#?" + state : "#");
+  };
+  const unfold = () => {
+    if (location.hash.startsWith("#?")) {
+      const state = new URLSearchParams(location.hash.slice(2));
+      input.value = state.get("q") || "";
+      const verdicts = (state.get("v") || "").split(" ");
+      buttons.forEach((one) => { one.ariaPressed = String(verdicts.includes(one.dataset.v)); });
+      filter();
+      return;
+    }
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    if (target.hidden) { clear(); }
+    if (target.tagName === "DETAILS") target.open = true;
+    target.scrollIntoView();
+  };
+  const clear = () => {
+    input.value = "";
+    buttons.forEach((one) => { one.ariaPressed = "false"; });
+    filter();
+  };
+  const move = (by) => {
+    const rows = all.filter((one) => one.tagName === "DETAILS" && !one.hidden);
+    const here = rows.findIndex((one) => one.contains(document.activeElement));
+    const next = rows[here < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, here + by))];
+    if (next) { next.firstElementChild.focus(); next.firstElementChild.scrollIntoView({ block: "nearest" }); }
+  };
+  let waiting;
+  input.addEventListener("input", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(filter); });
+  buttons.forEach((one) => one.addEventListener("click", () => {
+    one.ariaPressed = String(one.ariaPressed !== "true");
+    filter();
+    document.getElementById("scenarios")?.scrollIntoView();
+  }));
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key === "Escape") { clear(); input.blur(); return; }
+    if (event.target === input) {
+      if (event.key === "Enter" || event.key === "ArrowDown") { event.preventDefault(); move(0); }
+      return;
+    }
+    if (event.key === "/") { event.preventDefault(); input.focus(); input.select(); }
+    if (event.key === "j") move(1);
+    if (event.key === "k") move(-1);
+  });
+  let folded = [];
+  window.addEventListener("beforeprint", () => {
+    folded = all.filter((one) => one.tagName === "DETAILS" && !one.open && !one.matches(".pass, .unsupported, .not-tested"));
+    folded.forEach((one) => { one.open = true; });
+  });
+  window.addEventListener("afterprint", () => folded.forEach((one) => { one.open = false; }));
+  window.addEventListener("hashchange", unfold);
+  unfold();
+})();

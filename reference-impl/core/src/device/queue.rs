@@ -1,0 +1,180 @@
+//! The queue: what of the outbox can go now, and in which order.
+//!
+//! Chapter: parents. What a record refers to goes before it, and what refers to it is deleted before it is; beyond that
+//! the older change goes first. What refers to a record that this device made and the server has not taken waits for
+//! it. A group is one piece: all of it goes, in one batch, or nothing.
+
+use super::Step;
+use super::outbox::Entry;
+use super::store::{State, StoreError};
+use crate::data;
+use crate::push::references;
+use fieldsync_schemas::id::{GroupId, MutationId, TypeName};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::{Mutation, MutationOp};
+use fieldsync_schemas::registry::Registry;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+
+/// What goes together: one mutation, or all of a group.
+pub(super) type Piece = Vec<Entry>;
+
+impl Step<'_> {
+    /// What can be sent now, of a part or of everything, in order: the first mutation of each record.
+    pub(super) fn waiting(&mut self, part: Option<&[MutationId]>) -> Result<Vec<Piece>, StoreError> {
+        let left_out: HashSet<TypeName> = self.left_out().into_iter().collect();
+        let run = self.machine.run.get_or_insert_default();
+        let state = &self.machine.state;
+        let can_go = |entry: &&Entry| {
+            let id = &entry.mutation.mutation_id;
+            let is_first = state.outbox.of(&entry.record()).next().is_some_and(|first| first.place == entry.place);
+            is_first
+                && !state.marks.forgotten.contains(id)
+                && !run.suspects.contains(id)
+                && !run.set_aside.contains(id)
+                && !left_out.contains(&entry.mutation.type_name)
+        };
+        let entries: Vec<Entry> = match part {
+            Some(ids) => ids.iter().filter_map(|id| state.outbox.get(id)).filter(can_go).cloned().collect(),
+            None => state.outbox.iter().filter(can_go).cloned().collect(),
+        };
+        let Some(session) = &state.session else { return Ok(Vec::new()) };
+        let registry = &session.registry;
+        let mut changes = Vec::new();
+        let mut deletes = Vec::new();
+        for entry in entries {
+            let is_delete = entry.mutation.op == MutationOp::Delete;
+            let parents = if !is_delete {
+                parents_of(registry, &entry.mutation.type_name, written(&entry.mutation))
+            } else if is_in_a_circle(registry, &entry.mutation.type_name) {
+                let stored = self.context.store.record(&entry.record())?;
+                let server = stored.and_then(|stored| stored.server).map(|copy| copy.record);
+                parents_of(
+                    registry,
+                    &entry.mutation.type_name,
+                    server.as_ref().and_then(|record| record.data.as_deref()),
+                )
+            } else {
+                Vec::new()
+            };
+            if is_delete { deletes.push((entry, parents)) } else { changes.push((entry, parents)) }
+        }
+        let mut pieces = Order::of(changes, registry, false).pieces(state);
+        let mut last = Order::of(deletes, registry, true).pieces(state);
+        last.reverse();
+        pieces.extend(last);
+        Ok(pieces)
+    }
+}
+
+/// What a mutation writes: the whole record, or the members that changed.
+fn written(mutation: &Mutation) -> Option<&RawValue> {
+    mutation.data.as_deref().or(mutation.patch.as_deref())
+}
+
+fn parents_of(registry: &Registry, type_name: &TypeName, data: Option<&RawValue>) -> Vec<RecordRef> {
+    let Some(entry) = registry.entry(type_name).filter(|entry| !entry.parents.is_empty()) else { return Vec::new() };
+    let Some(data) = data else { return Vec::new() };
+    let tree = Value::Object(data::tree(data));
+    references(entry, &tree).unwrap_or_default().into_iter().map(|reference| reference.parent).collect()
+}
+
+fn is_in_a_circle(registry: &Registry, type_name: &TypeName) -> bool {
+    registry.cycles.iter().any(|cycle| cycle.contains(type_name))
+}
+
+/// Pieces being brought into order.
+struct Order {
+    pieces: Vec<Vec<(Entry, Vec<RecordRef>)>>,
+    /// The piece that a record's mutation is in.
+    of_record: HashMap<RecordRef, usize>,
+}
+
+/// How far a piece got.
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    Fresh,
+    Begun,
+    Goes,
+    Waits,
+}
+
+impl Order {
+    /// Types in the order of the registry, then the older change first (of deletes, which are turned round, the newer).
+    fn of(mut entries: Vec<(Entry, Vec<RecordRef>)>, registry: &Registry, newest_first: bool) -> Self {
+        let types: HashMap<&TypeName, usize> =
+            registry.types.iter().zip(0..).map(|(entry, index)| (&entry.name, index)).collect();
+        let index = |entry: &Entry| types.get(&entry.mutation.type_name).copied().unwrap_or(usize::MAX);
+        if newest_first {
+            entries.sort_by_key(|(entry, _)| (index(entry), Reverse(entry.place)));
+        } else {
+            entries.sort_by_key(|(entry, _)| (index(entry), entry.place));
+        }
+        let mut pieces: Vec<Vec<(Entry, Vec<RecordRef>)>> = Vec::new();
+        let mut of_record = HashMap::new();
+        let mut of_group: HashMap<GroupId, usize> = HashMap::new();
+        for (entry, parents) in entries {
+            let fresh = pieces.len();
+            let piece = entry.mutation.group.clone().map_or(fresh, |group| *of_group.entry(group).or_insert(fresh));
+            if piece == fresh {
+                pieces.push(Vec::new());
+            }
+            of_record.insert(entry.record(), piece);
+            pieces[piece].push((entry, parents));
+        }
+        Self { pieces, of_record }
+    }
+
+    /// Each piece that can go, after those that it refers to.
+    fn pieces(self, state: &State) -> Vec<Piece> {
+        let mut marks = vec![Mark::Fresh; self.pieces.len()];
+        let mut order = Vec::new();
+        for piece in 0..self.pieces.len() {
+            self.visit(piece, state, &mut marks, &mut order);
+        }
+        let mut pieces: Vec<Option<Piece>> =
+            self.pieces.into_iter().map(|piece| Some(piece.into_iter().map(|(entry, _)| entry).collect())).collect();
+        order.into_iter().filter_map(|piece| pieces[piece].take()).collect()
+    }
+
+    /// Whether the piece can go. Each stands on what it refers to, so this goes as deep as records refer to one another.
+    fn visit(&self, piece: usize, state: &State, marks: &mut [Mark], order: &mut Vec<usize>) -> bool {
+        match marks[piece] {
+            Mark::Goes => return true,
+            Mark::Waits => return false,
+            // A circle outside a group: nothing in it can be first, so it goes as it stands.
+            Mark::Begun => return true,
+            Mark::Fresh => marks[piece] = Mark::Begun,
+        }
+        let mut goes = is_whole(&self.pieces[piece], state);
+        for parent in self.pieces[piece].iter().flat_map(|(_, parents)| parents) {
+            goes &= match self.of_record.get(parent) {
+                Some(other) if *other == piece => true,
+                Some(other) => self.visit(*other, state, marks, order) || !is_unmade(parent, state),
+                None => !is_unmade(parent, state),
+            };
+        }
+        marks[piece] = if goes { Mark::Goes } else { Mark::Waits };
+        if goes {
+            order.push(piece);
+        }
+        goes
+    }
+}
+
+/// Whether no mutation of the same group stays behind: in the outbox, or because it was refused.
+fn is_whole(piece: &[(Entry, Vec<RecordRef>)], state: &State) -> bool {
+    let Some(group) = piece.first().and_then(|(entry, _)| entry.mutation.group.as_ref()) else { return true };
+    let of_group = |mutation: &Mutation| mutation.group.as_ref() == Some(group);
+    state.outbox.iter().filter(|entry| of_group(&entry.mutation)).count() == piece.len()
+        && !state.quarantine.values().any(|one| of_group(&one.mutation))
+}
+
+/// Whether this device made the record and the server has not taken it.
+fn is_unmade(record: &RecordRef, state: &State) -> bool {
+    let first = state.outbox.of(record).next().map(|entry| &entry.mutation);
+    let refused = state.quarantine.get(record).map(|one| &one.mutation);
+    first.or(refused).is_some_and(|mutation| mutation.op == MutationOp::Create)
+}

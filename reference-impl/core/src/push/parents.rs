@@ -1,0 +1,212 @@
+//! Parents and children: what a record refers to has to be there, and what is referred to does not go alone.
+//!
+//! Chapter: parents. Only the records that a batch names are looked at, what they refer to, and the children of those
+//! that it deletes; a type without parents costs nothing.
+
+use super::refuse;
+use crate::data;
+use crate::store::{Families, Link, Standing, State};
+use fieldsync_schemas::id::{MutationId, RecordId, TypeName};
+use fieldsync_schemas::problem::ProblemCode;
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::Refusal;
+use fieldsync_schemas::record::Record;
+use fieldsync_schemas::registry::{OnDelete, OnMissing, Registry, TypeEntry};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+
+/// The most records that one delete takes along.
+pub const TAKEN_ALONG: usize = 1_000;
+
+/// One record that a pushed state refers to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    /// The record.
+    pub parent: RecordRef,
+    /// The member of `data` that names it.
+    pub field: String,
+    /// What happens where the server lacks it.
+    pub on_missing: OnMissing,
+}
+
+/// What `data` refers to, by the parents of its type.
+pub fn references(entry: &TypeEntry, data: &Value) -> Result<Vec<Reference>, Refusal> {
+    let mut found = Vec::new();
+    for parent in &entry.parents {
+        let Some(value) = data.get(&parent.field) else { continue };
+        let Some(id) = value.as_str().and_then(|id| RecordId::new(id).ok()) else {
+            return Err(Refusal {
+                pointer: Some(pointer(&parent.field)),
+                ..refuse(
+                    ProblemCode::Malformed,
+                    format!("{} names a {} by its id; {value} is none", parent.field, parent.type_name),
+                )
+            });
+        };
+        found.push(Reference {
+            parent: RecordRef { type_name: parent.type_name.clone(), id },
+            field: parent.field.clone(),
+            on_missing: parent.on_missing,
+        });
+    }
+    Ok(found)
+}
+
+fn pointer(field: &str) -> String {
+    format!("/data/{}", field.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The records to which a stored state refers; none for a tombstone.
+fn parents_of(entry: &TypeEntry, state: &State) -> HashSet<RecordRef> {
+    if entry.parents.is_empty() || state.deleted {
+        return HashSet::new();
+    }
+    let record: Record = serde_json::from_str(&state.json).expect("the server wrote it");
+    let data = record.data.map(|raw| Value::Object(data::tree(&raw))).unwrap_or_default();
+    // What refers to itself holds itself up, and nobody else.
+    let parents = references(entry, &data).unwrap_or_default().into_iter().map(|reference| reference.parent);
+    parents.filter(|parent| *parent != state.record).collect()
+}
+
+/// What has to be known of the children of these records, which are to be deleted.
+pub(super) fn families<'a>(
+    registry: &Registry,
+    deleted: impl Iterator<Item = &'a RecordRef>,
+    mutations: usize,
+) -> Families {
+    let parents: HashSet<&TypeName> =
+        registry.types.iter().flat_map(|entry| &entry.parents).map(|parent| &parent.type_name).collect();
+    let heads: Vec<RecordRef> = deleted.filter(|record| parents.contains(&record.type_name)).cloned().collect();
+    if heads.is_empty() {
+        return Families::default();
+    }
+    let takes_along = |entry: &&TypeEntry| entry.on_delete == OnDelete::Cascade;
+    Families {
+        heads,
+        takes_along: registry.types.iter().filter(takes_along).map(|entry| entry.name.clone()).collect(),
+        // The batch itself may delete or move as many as it has mutations.
+        most: TAKEN_ALONG + mutations + 1,
+    }
+}
+
+/// Why a mutation cannot be applied now.
+#[derive(Debug)]
+pub(super) enum Missing {
+    /// For good.
+    Refused(Refusal),
+    /// It waits for its parent.
+    Held(Refusal),
+    /// It waits for what becomes of another mutation of the batch.
+    Skipped(Refusal),
+}
+
+/// How the records stand that this batch is about, and refers to, while it is decided.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kin {
+    standing: HashMap<RecordRef, Standing>,
+    children: HashMap<RecordRef, Vec<RecordRef>>,
+    links: Vec<Link>,
+    /// The records that a mutation of this batch was to create, and that it was not.
+    untaken: HashMap<RecordRef, MutationId>,
+}
+
+impl Kin {
+    pub(super) fn new(standing: HashMap<RecordRef, Standing>, children: HashMap<RecordRef, Vec<RecordRef>>) -> Self {
+        Self { standing, children, ..Self::default() }
+    }
+
+    /// What changed in who refers to whom.
+    pub(super) fn into_links(self) -> Vec<Link> {
+        self.links
+    }
+
+    /// A mutation that was to create this record was not taken.
+    pub(super) fn not_taken(&mut self, record: RecordRef, mutation_id: MutationId) {
+        self.untaken.insert(record, mutation_id);
+    }
+
+    /// Whether everything that a record refers to is there.
+    pub(super) fn check(&self, record: &RecordRef, references: &[Reference]) -> Result<(), Missing> {
+        for Reference { parent, field, on_missing } in references.iter().filter(|one| one.parent != *record) {
+            let about = |code, detail: String| Refusal { pointer: Some(pointer(field)), ..refuse(code, detail) };
+            match (self.standing.get(parent), self.untaken.get(parent), on_missing) {
+                (Some(Standing::Live), ..) => {}
+                (Some(Standing::Deleted), ..) => {
+                    let detail = format!("{parent}, which {field} names, was deleted");
+                    return Err(Missing::Refused(about(ProblemCode::MissingParent, detail)));
+                }
+                (None, Some(cause), _) => {
+                    let detail = format!("{parent}, which {field} names, was not taken; this can follow it");
+                    let refusal = about(ProblemCode::DependencyFailed, detail);
+                    return Err(Missing::Skipped(Refusal { cause: Some(cause.clone()), ..refusal }));
+                }
+                (None, None, OnMissing::Hold) => {
+                    let detail =
+                        format!("the server does not have {parent}, which {field} names; send this again later");
+                    return Err(Missing::Held(about(ProblemCode::MissingParent, detail)));
+                }
+                (None, None, OnMissing::Reject) => {
+                    let detail = format!("the server does not have {parent}, which {field} names");
+                    return Err(Missing::Refused(about(ProblemCode::MissingParent, detail)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The records that go with this one when it is deleted, children first.
+    pub(super) fn taken_along(&self, registry: &Registry, record: &RecordRef) -> Result<Vec<RecordRef>, Refusal> {
+        let mut order = Vec::new();
+        let mut seen = HashSet::from([record]);
+        self.descend(registry, record, &mut seen, &mut order)?;
+        if order.len() > TAKEN_ALONG {
+            return Err(refuse(
+                ProblemCode::HasChildren,
+                format!("more than {TAKEN_ALONG} records would go with {record}; delete some of them first"),
+            ));
+        }
+        Ok(order)
+    }
+
+    fn descend<'a>(
+        &'a self,
+        registry: &Registry,
+        record: &'a RecordRef,
+        seen: &mut HashSet<&'a RecordRef>,
+        order: &mut Vec<RecordRef>,
+    ) -> Result<(), Refusal> {
+        let Some(children) = self.children.get(record) else { return Ok(()) };
+        let takes_along = registry.entry(&record.type_name).is_some_and(|entry| entry.on_delete == OnDelete::Cascade);
+        for child in children {
+            if !takes_along {
+                return Err(refuse(
+                    ProblemCode::HasChildren,
+                    format!("{child} refers to {record}; delete it first, or let it refer to another"),
+                ));
+            }
+            if seen.insert(child) {
+                self.descend(registry, child, seen, order)?;
+                order.push(child.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// A record has a new state.
+    pub(super) fn became(&mut self, entry: &TypeEntry, before: Option<&State>, after: &State) {
+        let standing = if after.deleted { Standing::Deleted } else { Standing::Live };
+        self.standing.insert(after.record.clone(), standing);
+        let old = before.map(|state| parents_of(entry, state)).unwrap_or_default();
+        let new = parents_of(entry, after);
+        for parent in old.difference(&new) {
+            if let Some(children) = self.children.get_mut(parent) {
+                children.retain(|child| *child != after.record);
+            }
+            self.links.push(Link { parent: parent.clone(), child: after.record.clone(), is_there: false });
+        }
+        for parent in new.difference(&old) {
+            self.children.entry(parent.clone()).or_default().push(after.record.clone());
+            self.links.push(Link { parent: parent.clone(), child: after.record.clone(), is_there: true });
+        }
+    }
+}

@@ -1,0 +1,58 @@
+use super::super::SqliteStore;
+use super::*;
+use crate::domain::domain_from_yaml;
+use fieldsync_core::data::content_hash;
+use fieldsync_core::store::{Place, Store};
+use fieldsync_schemas::record::Record;
+use serde_json::json;
+
+const DOMAIN: &str = include_str!("../../../../../fixtures/domain/version-wins.yaml");
+
+fn epoch(name: &str) -> Epoch {
+    name.parse().unwrap()
+}
+
+fn state(id: &str) -> State {
+    let record = json!({"type": "observation", "id": id, "rev": format!("rev-{id}"), "version": 1,
+        "modified_at": "2026-11-20T08:00:00Z", "accepted_at": "2026-11-20T08:00:00Z", "data": {"temp": 38}});
+    let record: Record = serde_json::from_str(&record.to_string()).unwrap();
+    State::published(FeedName::new("observation").unwrap(), content_hash(record.data.as_deref(), &[]), record)
+}
+
+async fn ids(store: &SqliteStore, name: &DataSetName) -> Vec<String> {
+    let mut snapshot = store.snapshot(name).await.unwrap();
+    let rows = snapshot.page(&FeedName::new("observation").unwrap(), Place(0), 100).await.unwrap();
+    rows.iter().map(|row| serde_json::from_str::<Record>(&row.json).unwrap().rev.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_machine_that_is_lost_comes_back_once_in_a_new_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lost, found, file) = (folder.path().join("lost"), folder.path().join("found"), folder.path().join("b.sqlite"));
+    let domain = domain_from_yaml(DOMAIN).unwrap();
+    let name = DataSetName("version_wins".to_owned());
+    let row = DataSetRow::new(name.clone(), domain, epoch("e-1"));
+    let store = SqliteStore::open(&lost).unwrap();
+    store.put_data_set(&row, vec![state("fever"), state("cough")]).await.unwrap();
+    store.put_account("amina", "a hash").await.unwrap();
+    let secret = store.secret("cursors").await.unwrap();
+
+    back_up(&lost, &file).unwrap();
+    assert!(back_up(&lost, &file).is_err(), "a backup is never written over");
+    assert!(restore(&found, &lost.join(FILE)).is_err(), "a database is no backup");
+    assert_eq!(restore(&found, &file).unwrap(), Restored::Now);
+
+    let store = SqliteStore::open(&found).unwrap();
+    assert_eq!(ids(&store, &name).await, ["rev-fever", "rev-cough"]);
+    let restored = store.data_sets().await.unwrap().remove(0);
+    let epochs = &restored.epochs;
+    assert_eq!(*epochs, row.epochs.then(epochs.current().clone(), EpochCause::Restored));
+    assert_ne!(*epochs.current(), epoch("e-1"));
+    assert_eq!(store.account("amina").await.unwrap().as_deref(), Some("a hash"));
+    assert_eq!(store.secret("cursors").await.unwrap(), secret);
+
+    store.wipe(&name, &epoch("e-3"), vec![state("later")]).await.unwrap();
+    drop(store);
+    assert_eq!(restore(&found, &file).unwrap(), Restored::Before);
+    assert_eq!(ids(&SqliteStore::open(&found).unwrap(), &name).await, ["rev-later"], "what came after it is kept");
+}
