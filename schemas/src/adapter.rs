@@ -4,7 +4,7 @@
 //! Chapter: adapter.
 
 use crate::conflict::ConflictEntry;
-use crate::id::{RecordId, ReplicaId};
+use crate::id::{GroupId, RecordId, ReplicaId};
 use crate::open_enum::open_enum;
 use crate::pull::RecordRef;
 use crate::record::{Data, Record};
@@ -117,6 +117,9 @@ pub struct Create {
     pub record: RecordRef,
     /// What it says.
     pub data: Data,
+    /// The group with which it goes, or does not. Only for clients that claim `groups`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupId>,
 }
 
 /// `edit`. Exactly one of `changes` and `discard` is there.
@@ -279,6 +282,8 @@ open_enum! {
         PasswordLogin = "password-login",
         /// It gets a new access token with a refresh token.
         TokenRefresh = "token-refresh",
+        /// Its user makes records that go together or not at all.
+        Groups = "groups",
         /// It is used while a sync runs: verbs other than `sync` are answered meanwhile.
         Concurrent = "concurrent",
         /// It starts syncs by itself.

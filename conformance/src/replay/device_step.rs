@@ -101,8 +101,11 @@ impl Play<'_> {
         }
         if let Some(create) = &step.create {
             let (type_name, alias) = create.named.iter().next().expect("the lint checked that there is one");
-            let record = self.names.create(type_name, alias);
-            device.create(&record, self.names.fill_data(&create.data)).await.map_err(broke(name))?;
+            let group = create.group.as_deref().and_then(|group| self.names.value(group).as_str()?.parse().ok());
+            for alias in create.aliases(alias) {
+                let record = self.names.create(type_name, &alias);
+                device.create(&record, self.names.fill_data(&create.data), group.clone()).await.map_err(broke(name))?;
+            }
         }
         for (alias, changes) in step.edit.iter().flatten() {
             device.edit(&self.names.record(alias), self.names.fill_data(changes)).await.map_err(broke(name))?;

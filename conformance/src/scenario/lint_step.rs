@@ -81,7 +81,7 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
             );
             return Err(lint.wrong(&member, message));
         }
-        seen.aliases.extend(create.named.values().cloned());
+        seen.aliases.extend(create.named.values().flat_map(|alias| create.aliases(alias)));
     }
     if step.restart == Some(false) {
         return Err(lint.wrong(&member, "false does nothing: write true, or take the step out"));

@@ -21,9 +21,9 @@ pub const CAPABILITIES: &[&str] = &[
     "link",
 ];
 
-/// What a client may claim, in the order of the specification. `concurrent` and `triggers` are no server's affair.
+/// What a client may claim, in the order of the specification. The last two are no server's affair.
 pub const CLIENT_CAPABILITIES: &[&str] =
-    &["password-login", "token-refresh", "refetch", "telemetry", "digest", "concurrent", "triggers"];
+    &["password-login", "token-refresh", "groups", "refetch", "telemetry", "digest", "concurrent", "triggers"];
 
 /// Whether only clients claim it.
 pub fn is_of_clients(capability: &str) -> bool {

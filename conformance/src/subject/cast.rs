@@ -84,6 +84,9 @@ impl Roles {
             if what.damage.is_some() && self.plays(name) {
                 needs.insert(AdapterCapability::Digest);
             }
+            if self.plays(name) && what.create.as_ref().is_some_and(|create| create.group.is_some()) {
+                needs.insert(AdapterCapability::Groups);
+            }
             match &what.sync {
                 Some(SyncStep::Begins) => _ = syncing.insert(name),
                 Some(_) => _ = syncing.remove(name.as_str()),

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use fieldsync_schemas::adapter::{Damage, Triggers};
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::{Data, Record};
 use fieldsync_schemas::scenario::{FailureCause, Status};
@@ -127,8 +127,8 @@ pub struct DeviceError(pub String);
 /// A device.
 #[async_trait]
 pub trait Device: Send + Sync {
-    /// Makes a record.
-    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError>;
+    /// Makes a record, in a group where one is named.
+    async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError>;
     /// Sets members of a record; null clears.
     async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError>;
     /// Deletes a record.

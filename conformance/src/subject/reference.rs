@@ -15,7 +15,7 @@ use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription, Altered,
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
-use fieldsync_schemas::id::{Capability, RecordId, ReplicaId};
+use fieldsync_schemas::id::{Capability, GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Profile;
@@ -392,9 +392,8 @@ impl Ids for SeededIds {
 
 #[async_trait]
 impl Device for ReferenceDevice {
-    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
-        let id = Some(record.id.clone());
-        self.device()?.create(record.type_name.clone(), id, data).map(drop).map_err(told)
+    async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError> {
+        self.device()?.create_in(group, record.clone(), data).map_err(told)
     }
 
     async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError> {

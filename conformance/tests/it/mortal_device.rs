@@ -8,9 +8,9 @@ use fieldsync_conformance::subject::device::{
 };
 use fieldsync_conformance::subject::mortal::MortalStore;
 use fieldsync_conformance::subject::reference::{DeviceParts, ReferenceDevices};
-use fieldsync_schemas::adapter::AdapterCapability;
+use fieldsync_schemas::adapter::{AdapterCapability, Damage};
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Profile;
@@ -168,10 +168,10 @@ impl MortalDevice {
 
 #[async_trait]
 impl Device for MortalDevice {
-    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
-        let done = self.inner().create(record, data.clone()).await;
+    async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError> {
+        let done = self.inner().create(record, data.clone(), group.clone()).await;
         if self.again(done, record, |shown| shown.data.as_ref() == Some(&data)).await? {
-            self.inner().create(record, data).await?;
+            self.inner().create(record, data, group).await?;
         }
         Ok(())
     }
@@ -238,6 +238,10 @@ impl Device for MortalDevice {
 
     async fn set_online(&self, online: bool) -> Result<(), DeviceError> {
         self.inner().set_online(online).await
+    }
+
+    async fn damage(&self, damage: Damage) -> Result<(), DeviceError> {
+        self.inner().damage(damage).await
     }
 
     async fn kill(&self) {

@@ -15,7 +15,7 @@ use fieldsync_core::device::{
     StandardRules, SyncOutcome, SyncReport,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{Capability, MutationId, RecordId, ReplicaId, TypeName, Version};
+use fieldsync_schemas::id::{Capability, GroupId, MutationId, RecordId, ReplicaId, TypeName, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::{Data, Record};
@@ -184,9 +184,13 @@ impl Device {
         let id = id.unwrap_or_else(|| {
             RecordId::new(self.0.options.ids.unique()).expect("a unique text has the form of a record id")
         });
-        let record = RecordRef { type_name, id: id.clone() };
-        self.local(LocalChange::Create { record, data })?;
+        self.create_in(None, RecordRef { type_name, id: id.clone() }, data)?;
         Ok(id)
+    }
+
+    /// Makes a record that goes with the others of a group, or not at all.
+    pub fn create_in(&self, group: Option<GroupId>, record: RecordRef, data: Data) -> Result<(), DeviceError> {
+        self.local(LocalChange::Create { record, data, group })
     }
 
     /// Sets members of a record; null clears.

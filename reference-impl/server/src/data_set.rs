@@ -22,6 +22,7 @@ const CAPABILITIES: &[&str] = &[
     "token-refresh",
     "roles",
     "parents",
+    "groups",
     "horizon",
     "scopes",
     "refetch",

@@ -115,7 +115,8 @@ mod tests {
         let domain = domain_from_yaml(DOMAIN).unwrap();
         let registry = registry(&domain, &PolicyTable::standard()).unwrap();
         let names: Vec<&str> = registry.types.iter().map(|entry| entry.name.as_str()).collect();
-        assert_eq!(names, ["place", "observation", "household", "reading", "conflict", "telemetry"]);
+        let of_domain: Vec<&str> = domain.types.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, [of_domain.as_slice(), &["conflict", "telemetry"]].concat());
     }
 
     #[test]

@@ -86,10 +86,29 @@ pub struct CreateStep {
     /// What it says.
     #[serde(default)]
     pub data: Data,
-    /// Its type and the name that the scenario gives it. `data` is no type here, although it could be one's name.
+    /// The group with which it goes, by the name that the scenario gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// How many records are made with the same data: `times: 3` of the name `visit` makes `visit-1`, `visit-2` and
+    /// `visit-3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub times: Option<u32>,
+    /// Its type and the name that the scenario gives it. `data`, `group` and `times` are no types here, although
+    /// they could be one's name.
     #[serde(flatten)]
     #[schemars(with = "BTreeMap<String, Alias>")]
     pub named: BTreeMap<TypeName, Alias>,
+}
+
+impl CreateStep {
+    /// The names of the records that it makes, of this one.
+    pub fn aliases(&self, alias: &str) -> Vec<Alias> {
+        match self.times {
+            None => vec![alias.to_owned()],
+            Some(times) => (1..=times).map(|number| format!("{alias}-{number}")).collect(),
+        }
+    }
 }
 
 /// What happens to a store that fails. Where nothing does, the next sync compares all the same.

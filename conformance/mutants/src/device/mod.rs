@@ -8,6 +8,7 @@ mod deletes;
 mod digest;
 mod epoch;
 mod errors;
+mod groups;
 mod levels;
 mod parents;
 mod pull;
@@ -36,6 +37,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
     cycles::MUTANTS,

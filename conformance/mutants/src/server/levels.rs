@@ -1,18 +1,25 @@
 //! Faults against the chapter `levels`.
 
 use crate::Mutant;
-use crate::seam::wire;
+use crate::seam::effects::outcomes;
+use fieldsync_schemas::id::{Rev, Version};
+use fieldsync_schemas::problem::ProblemCode;
+use fieldsync_schemas::push::OutcomeKind;
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[Mutant::server(
-    "a-group-is-passed-over",
+    "what-is-not-known-is-passed-over",
     "levels.capability.unclaimed-is-rejected",
-    "A server that does not know groups takes each member of one by itself.",
+    "A mutation that needs what the server does not know is answered as if it were applied.",
     |parts| {
-        wire::requests(parts, "/push", |body| {
-            let mutations = body.pointer_mut("/mutations").and_then(serde_json::Value::as_array_mut);
-            for mutation in mutations.into_iter().flatten() {
-                mutation.as_object_mut().map(|mutation| mutation.remove("group"));
+        outcomes(parts, |outcomes| {
+            for outcome in outcomes {
+                if outcome.problem.as_ref().is_some_and(|problem| problem.code == ProblemCode::UnsupportedCapability) {
+                    outcome.outcome = OutcomeKind::Applied;
+                    outcome.rev = Rev::new(format!("aside-{}", outcome.mutation_id)).ok();
+                    outcome.version = Some(Version::FIRST);
+                    outcome.problem = None;
+                }
             }
         })
     },

@@ -7,6 +7,7 @@ mod digest;
 mod discovery;
 mod epoch;
 mod errors;
+mod groups;
 mod levels;
 mod merge;
 mod parents;
@@ -41,6 +42,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     telemetry::MUTANTS,

@@ -8,7 +8,7 @@ use fieldsync_schemas::adapter::{
     QuarantinedRecord, Read, Set, ShownRecord, SyncOutcomeWord,
 };
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{RecordId, ReplicaId};
+use fieldsync_schemas::id::{GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{FailureCause, Status};
@@ -79,9 +79,9 @@ fn quarantined(told: Vec<QuarantinedRecord>) -> Vec<Quarantined> {
 
 #[async_trait]
 impl Device for AdapterDevice {
-    async fn create(&self, record: &RecordRef, data: Data) -> Result<(), DeviceError> {
+    async fn create(&self, record: &RecordRef, data: Data, group: Option<GroupId>) -> Result<(), DeviceError> {
         let record = record.clone();
-        self.done("create", |id, device| AdapterRequest::Create(Create { id, device, record, data })).await
+        self.done("create", |id, device| AdapterRequest::Create(Create { id, device, record, data, group })).await
     }
 
     async fn edit(&self, record: &RecordRef, changes: Data) -> Result<(), DeviceError> {

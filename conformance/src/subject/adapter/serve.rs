@@ -130,9 +130,10 @@ impl Adapter {
         match request {
             AdapterRequest::Hello(hello) => answer(hello.id, Ok(&self.description)),
             AdapterRequest::Open(open) => answer(open.id, done(self.open(*open).await)),
-            AdapterRequest::Create(it) => {
-                answer(it.id, done(async { Ok(self.device(&it.device)?.create(&it.record, it.data).await?) }.await))
-            }
+            AdapterRequest::Create(it) => answer(
+                it.id,
+                done(async { Ok(self.device(&it.device)?.create(&it.record, it.data, it.group).await?) }.await),
+            ),
             AdapterRequest::Edit(it) => {
                 let result = async {
                     let device = self.device(&it.device)?;

@@ -106,7 +106,7 @@ impl Walk {
     /// One device, by itself.
     async fn work(&mut self, tablet: &dyn Device) -> Option<()> {
         let fever = record("fever-1");
-        let created = tablet.create(&fever, data(json!({"temp": 38.1, "note": "since Monday"}))).await;
+        let created = tablet.create(&fever, data(json!({"temp": 38.1, "note": "since Monday"})), None).await;
         self.note("create", "a record is made while nothing is sent", created.map_err(Missing::from))?;
         let shown = shows(tablet, &fever, Some(json!({"temp": 38.1, "note": "since Monday"})), Status::Pending).await;
         self.note("read", "it is shown, pending", shown)?;
@@ -130,7 +130,7 @@ impl Walk {
         self.note("read", "what was edited is shown, pending", shown)?;
         let cough = record("cough-1");
         let discarded = async {
-            tablet.create(&cough, data(json!({"days": 3}))).await?;
+            tablet.create(&cough, data(json!({"days": 3})), None).await?;
             tablet.discard(&cough).await?;
             match tablet.read(&cough).await?.data {
                 None => Ok(()),
@@ -160,7 +160,7 @@ impl Walk {
         let set = tablet.set_clock(3_600_000).await.map_err(Missing::from);
         self.note("set", "the device's clock is set an hour ahead", set)?;
         let rash = record("rash-1");
-        let created = tablet.create(&rash, data(json!({"where": "arm"}))).await.map_err(Missing::from);
+        let created = tablet.create(&rash, data(json!({"where": "arm"})), None).await.map_err(Missing::from);
         self.note("create", "a record is made before the process ends", created)?;
         self.note(
             "open",

@@ -393,9 +393,10 @@ impl Step<'_> {
 
     fn end(&mut self, outcome: SyncOutcome, last_failure: Option<LastFailure>) -> Next {
         let run = self.machine.run.take().unwrap_or_default();
+        let suspects = self.pieces(&run.suspects);
         self.mark(|marks| {
             marks.last_failure = last_failure;
-            marks.parts.extend(run.suspects.into_iter().map(|suspect| vec![suspect]));
+            marks.parts.extend(suspects);
         });
         Next::Finished(SyncReport { outcome, left_out: self.left_out(), counts: run.counts })
     }

@@ -8,7 +8,7 @@ use super::settle::own_copy;
 use super::store::{OwnCopy, StoredRecord};
 use super::{DeviceError, Step, Write};
 use crate::data::{content_hash, drop_null_members};
-use fieldsync_schemas::id::Version;
+use fieldsync_schemas::id::{GroupId, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::Data;
@@ -23,6 +23,8 @@ pub enum LocalChange {
         record: RecordRef,
         /// What it says.
         data: Data,
+        /// The group with which it goes, or does not.
+        group: Option<GroupId>,
     },
     /// Sets members of a record; null clears.
     Edit {
@@ -63,12 +65,12 @@ pub enum LocalError {
 impl Step<'_> {
     pub(super) fn change(&mut self, change: LocalChange) -> Result<(), DeviceError> {
         match change {
-            LocalChange::Create { record, data } => {
+            LocalChange::Create { record, data, group } => {
                 let stored = self.stored(&record)?;
                 if matches!(stored.shown(), Some(OwnCopy::Data(_))) {
                     return Err(LocalError::Exists { record }.into());
                 }
-                self.modify(record, MutationOp::Create, Some(without_nulls(data)), stored);
+                self.modify(record, MutationOp::Create, Some(without_nulls(data)), group, stored);
             }
             LocalChange::Edit { record, changes } => {
                 let stored = self.stored(&record)?;
@@ -81,7 +83,7 @@ impl Step<'_> {
                 // To save again what was refused is to try it again; to save anything else as it was changes nothing.
                 let is_refused = self.machine.state.quarantine.contains_key(&record);
                 if is_refused || !is_same(&before, &data) {
-                    self.modify(record, MutationOp::Update, Some(data), stored);
+                    self.modify(record, MutationOp::Update, Some(data), None, stored);
                 }
             }
             LocalChange::Delete { record } => {
@@ -89,7 +91,7 @@ impl Step<'_> {
                 let Some(OwnCopy::Data(_)) = stored.shown() else {
                     return Err(LocalError::NotThere { record }.into());
                 };
-                self.modify(record, MutationOp::Delete, None, stored);
+                self.modify(record, MutationOp::Delete, None, None, stored);
             }
             LocalChange::Discard { record } => self.discard(&record),
         }
@@ -101,7 +103,14 @@ impl Step<'_> {
     }
 
     /// Takes a modification into the outbox: into the mutation that has not left yet, or behind the one that has.
-    fn modify(&mut self, record: RecordRef, op: MutationOp, data: Option<Data>, stored: StoredRecord) {
+    fn modify(
+        &mut self,
+        record: RecordRef,
+        op: MutationOp,
+        data: Option<Data>,
+        group: Option<GroupId>,
+        stored: StoredRecord,
+    ) {
         let data = data.map(|data| serde_json::value::to_raw_value(&data).expect("a tree is plain JSON"));
         let mut new = Mutation {
             mutation_id: self.new_mutation_id(),
@@ -114,7 +123,7 @@ impl Step<'_> {
             data,
             patch: None,
             attachments: Vec::new(),
-            group: None,
+            group,
             replaces: None,
             path: None,
             attachment: None,
@@ -151,6 +160,8 @@ impl Step<'_> {
         if let Some(refused) = &refused {
             self.write(Write::QuarantineGone(record.clone()));
             new.replaces = Some(refused.mutation_id.clone());
+            // What it was to go with still waits for it.
+            new.group = new.group.take().or_else(|| refused.group.clone());
         }
         match (refused, &stored.server) {
             // The server never accepted it, or no longer has it: it is made once more.

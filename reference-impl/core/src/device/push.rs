@@ -217,16 +217,19 @@ impl Step<'_> {
     pub(super) fn take_apart(&mut self, batch: FrozenBatch, failure: &Failure) {
         self.write(Write::Batch(None));
         self.become_new_replica();
-        if let [only] = batch.mutations.as_slice() {
-            if self.run().took_a_batch {
-                self.give_up(only, Reason::Server(failure.detail.clone()));
-            } else {
-                self.run().suspects.push(only.clone());
+        let mut pieces = self.pieces(&batch.mutations);
+        if pieces.len() == 1 {
+            for only in batch.mutations {
+                if self.run().took_a_batch {
+                    self.give_up(&only, Reason::Server(failure.detail.clone()));
+                } else {
+                    self.run().suspects.push(only);
+                }
             }
             return;
         }
-        let (first, second) = batch.mutations.split_at(batch.mutations.len().div_ceil(2));
-        let halves = [first.to_vec(), second.to_vec()];
+        let second = pieces.split_off(pieces.len().div_ceil(2));
+        let halves = [pieces.concat(), second.concat()];
         self.mark(|marks| {
             marks.parts.splice(0..0, halves);
         });
@@ -242,7 +245,8 @@ impl Step<'_> {
 
     /// The server answers a pull. Where one mutation is all that waits, no other push can show that the server lives.
     pub(super) fn took_a_pull(&mut self) {
-        if self.run().suspects.len() == 1 {
+        let suspects = self.run().suspects.clone();
+        if self.pieces(&suspects).len() == 1 {
             self.give_up_suspects();
         }
     }

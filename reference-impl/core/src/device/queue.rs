@@ -69,6 +69,15 @@ impl Step<'_> {
     }
 }
 
+impl Step<'_> {
+    /// Mutations in a row, those of a group in one piece.
+    pub(super) fn pieces(&self, mutations: &[MutationId]) -> Vec<Vec<MutationId>> {
+        let group = |id: &MutationId| self.machine.state.outbox.get(id).and_then(|entry| entry.mutation.group.clone());
+        let is_one = |one: &MutationId, other: &MutationId| group(one).is_some() && group(one) == group(other);
+        mutations.chunk_by(is_one).map(<[MutationId]>::to_vec).collect()
+    }
+}
+
 /// What a mutation writes: the whole record, or the members that changed.
 fn written(mutation: &Mutation) -> Option<&RawValue> {
     mutation.data.as_deref().or(mutation.patch.as_deref())

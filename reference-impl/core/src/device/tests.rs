@@ -117,7 +117,7 @@ impl Desk {
 
     fn create(&mut self, id: &str, data: Value) {
         let Value::Object(data) = data else { panic!("data is an object") };
-        self.local(LocalChange::Create { record: named(id), data });
+        self.local(LocalChange::Create { record: named(id), data, group: None });
     }
 
     fn edit(&mut self, id: &str, changes: Value) {

@@ -1,5 +1,6 @@
 //! Deciding a batch: whether it is the replica's next one, and what becomes of each of its mutations.
 
+use super::fence::fence;
 use super::parents::{Kin, Missing};
 use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
 use crate::conflict::{self, Side};
@@ -9,7 +10,7 @@ use crate::problem::Trouble;
 use crate::scope::{self, Known};
 use crate::store::{Commit, Decided, Loaded, ReplicaRow, State};
 use fieldsync_schemas::conflict::Writer;
-use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Seq, Version};
+use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Version};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
@@ -39,8 +40,9 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         decided: Vec::new(),
         heard: HashMap::new(),
         seen: HashSet::new(),
+        replaced: None,
     };
-    let outcomes = batch.mutations.iter().map(|read| court.hear(read)).collect();
+    let outcomes = court.hear_all(&batch.mutations);
     let Court { mut states, decided, kin, known, .. } = court;
     scope::place(&mut states, known, ground.registry, ground.principal);
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
@@ -65,35 +67,8 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
     }))
 }
 
-/// The stored answer, where the batch is the replica's last one; nothing, where it is the next; else trouble.
-fn fence(batch: &Batch, known: Option<&ReplicaRow>) -> Result<Option<Arc<str>>, Trouble> {
-    match known {
-        None if batch.seq == Seq::FIRST && batch.previous.is_none() => Ok(None),
-        None if batch.seq > Seq::FIRST => Err(Trouble::new(
-            ProblemCode::OutcomeExpired,
-            format!(
-                "the server does not know the replica {}; resync, settle what is found, and begin as a new replica",
-                batch.replica
-            ),
-        )),
-        Some(row) if batch.seq == row.seq && batch.body == row.body => {
-            let stored: PushAnswer<Box<RawValue>> = serde_json::from_str(&row.answer).expect("the server wrote it");
-            let again = PushAnswer { replayed: true, ..stored };
-            Ok(Some(Arc::from(serde_json::to_string(&again).expect("an answer is plain JSON"))))
-        }
-        Some(row) if batch.seq == row.seq.next() && batch.previous.as_ref() == Some(&row.token) => Ok(None),
-        _ => Err(Trouble::new(
-            ProblemCode::ReplicaFenced,
-            format!(
-                "batch {} is not what the server expects of replica {}: another device may use this id; take a new one and keep the outbox",
-                batch.seq, batch.replica
-            ),
-        )),
-    }
-}
-
 /// One batch being decided.
-struct Court<'a> {
+pub(super) struct Court<'a> {
     ground: Ground<'a>,
     replica: &'a ReplicaId,
     loaded: Loaded,
@@ -105,27 +80,72 @@ struct Court<'a> {
     /// Where in `decided` each mutation of this batch stands.
     heard: HashMap<&'a MutationId, usize>,
     seen: HashSet<&'a RecordRef>,
+    /// While a group is heard: what was current before each of its changes.
+    replaced: Option<Vec<(RecordRef, Option<State>)>>,
+}
+
+/// What was found about a mutation.
+pub(super) enum Heard {
+    /// It was decided before, or its id was: this is the outcome, as JSON.
+    Before(Box<RawValue>),
+    /// It is decided now.
+    Now(Outcome),
+}
+
+/// Where a batch stood before a group.
+pub(super) struct Mark {
+    states: usize,
+    kin: Kin,
 }
 
 impl<'a> Court<'a> {
-    /// The outcome of one mutation, as JSON; a new one is kept.
-    fn hear(&mut self, read: &'a ReadMutation) -> Box<RawValue> {
+    /// The outcomes of all mutations, in their order. A group is heard where its first mutation stands.
+    fn hear_all(&mut self, mutations: &'a [ReadMutation]) -> Vec<Box<RawValue>> {
+        let mut outcomes: Vec<Option<Box<RawValue>>> = mutations.iter().map(|_| None).collect();
+        for (index, read) in mutations.iter().enumerate() {
+            if outcomes[index].is_some() {
+                continue;
+            }
+            if read.group.is_none() {
+                let heard = self.consider(read);
+                outcomes[index] = Some(self.keep(read, heard));
+                continue;
+            }
+            let group = || mutations.iter().enumerate().filter(|(_, other)| other.group == read.group);
+            let members: Vec<&ReadMutation> = group().map(|(_, member)| member).collect();
+            for ((place, _), outcome) in group().zip(self.hear_group(&members)) {
+                outcomes[place] = Some(outcome);
+            }
+        }
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// What becomes of one mutation; nothing is kept of it yet but its state.
+    pub(super) fn consider(&mut self, read: &'a ReadMutation) -> Heard {
         let earlier = self.heard.get(&read.mutation_id).map(|index| &self.decided[*index]);
         if let Some(known) = earlier.or_else(|| self.loaded.decided.get(&read.mutation_id)) {
             if known.content == read.content {
-                return RawValue::from_string(known.outcome.to_string()).expect("the server wrote it");
+                return Heard::Before(RawValue::from_string(known.outcome.to_string()).expect("the server wrote it"));
             }
             let refusal = refuse(
                 ProblemCode::MutationIdReused,
                 "the mutation id was used with other content; send this under a new id".to_owned(),
             );
-            return raw(&rejected(&read.mutation_id, refusal));
+            return Heard::Before(raw(&rejected(&read.mutation_id, refusal)));
         }
-        let outcome = match &read.asked {
+        Heard::Now(match &read.asked {
             Ok(asked) => {
                 self.judge(&read.mutation_id, asked).unwrap_or_else(|refusal| rejected(&read.mutation_id, refusal))
             }
             Err(refusal) => rejected(&read.mutation_id, refusal.clone()),
+        })
+    }
+
+    /// The outcome of a mutation, as JSON; a new one is kept.
+    pub(super) fn keep(&mut self, read: &'a ReadMutation, heard: Heard) -> Box<RawValue> {
+        let outcome = match heard {
+            Heard::Before(outcome) => return outcome,
+            Heard::Now(outcome) => outcome,
         };
         // What the device sends again is decided anew.
         let goes_again = matches!(outcome.outcome, OutcomeKind::Stale | OutcomeKind::Held | OutcomeKind::Skipped);
@@ -147,6 +167,33 @@ impl<'a> Court<'a> {
         self.heard.insert(&read.mutation_id, self.decided.len());
         self.decided.push(decided);
         outcome
+    }
+
+    /// A mutation of a group creates this record: to the others it is there.
+    pub(super) fn promise(&mut self, record: &RecordRef) {
+        self.kin.promise(record);
+    }
+
+    pub(super) fn mark(&mut self) -> Mark {
+        self.replaced = Some(Vec::new());
+        Mark { states: self.states.len(), kin: self.kin.clone() }
+    }
+
+    /// The group was taken.
+    pub(super) fn forget_mark(&mut self) {
+        self.replaced = None;
+    }
+
+    /// The group was not taken: everything is as it was before.
+    pub(super) fn go_back(&mut self, mark: Mark) {
+        self.states.truncate(mark.states);
+        self.kin = mark.kin;
+        for (record, before) in self.replaced.take().unwrap_or_default().into_iter().rev() {
+            match before {
+                Some(state) => self.loaded.states.insert(record, state),
+                None => self.loaded.states.remove(&record),
+            };
+        }
     }
 
     fn feed_of(&self, read: &ReadMutation) -> Option<FeedName> {
@@ -272,7 +319,10 @@ impl<'a> Court<'a> {
     fn accept(&mut self, entry: &TypeEntry, before: Option<&State>, state: State) {
         if self.ground.registry.has_kin(entry) {
             self.kin.became(entry, before, &state);
-            self.loaded.states.insert(state.record.clone(), state.clone());
+            let before = self.loaded.states.insert(state.record.clone(), state.clone());
+            if let Some(replaced) = &mut self.replaced {
+                replaced.push((state.record.clone(), before));
+            }
         }
         self.states.push(state);
     }
@@ -364,7 +414,7 @@ fn settled(mutation_id: &MutationId, outcome: OutcomeKind, state: &State) -> Out
     Outcome { rev: Some(state.rev.clone()), version: Some(state.version), ..empty(mutation_id, outcome) }
 }
 
-fn waiting(mutation_id: &MutationId, outcome: OutcomeKind, why: Refusal) -> Outcome {
+pub(super) fn waiting(mutation_id: &MutationId, outcome: OutcomeKind, why: Refusal) -> Outcome {
     Outcome { problem: Some(why), ..empty(mutation_id, outcome) }
 }
 

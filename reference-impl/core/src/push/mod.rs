@@ -4,6 +4,8 @@
 //! is decided against what it touches, one batch after another.
 
 mod decide;
+mod fence;
+mod groups;
 mod parents;
 mod read;
 
@@ -16,7 +18,9 @@ use crate::epoch::Epochs;
 use crate::policy::PolicyTable;
 use crate::store::{Commit, DataSetName, Hash, Touched};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
-use fieldsync_schemas::id::{BatchToken, Epoch, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version};
+use fieldsync_schemas::id::{
+    BatchToken, Epoch, GroupId, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version,
+};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Refusal};
@@ -57,6 +61,8 @@ pub struct ReadMutation {
     pub content: Hash,
     /// The record that it creates, where it does.
     pub creates: Option<RecordRef>,
+    /// The group that it is taken with.
+    pub group: Option<GroupId>,
     /// What it asks for, or why it is refused whatever is stored.
     pub asked: Result<Asked, Refusal>,
 }

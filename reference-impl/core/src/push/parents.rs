@@ -120,6 +120,11 @@ impl Kin {
         self.links
     }
 
+    /// This record is about to be created, unless the server has it or had it.
+    pub(super) fn promise(&mut self, record: &RecordRef) {
+        self.standing.entry(record.clone()).or_insert(Standing::Live);
+    }
+
     /// A mutation that was to create this record was not taken.
     pub(super) fn not_taken(&mut self, record: RecordRef, mutation_id: MutationId) {
         self.untaken.insert(record, mutation_id);

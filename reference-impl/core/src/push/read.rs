@@ -56,8 +56,9 @@ fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Regis
             let mutation_id = mutation.mutation_id.clone();
             let record = RecordRef { type_name: mutation.type_name.clone(), id: mutation.id.clone() };
             let creates = (mutation.op == MutationOp::Create).then_some(record);
+            let group = mutation.group.clone();
             let (content, asked) = examine(mutation, limits, registry);
-            Ok(ReadMutation { mutation_id, content, creates, asked })
+            Ok(ReadMutation { mutation_id, content, creates, group, asked })
         }
         Err(error) => {
             let Ok(OnlyId { mutation_id }) = serde_json::from_str(raw.get()) else {
@@ -67,7 +68,7 @@ fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Regis
             };
             let refusal = refuse(ProblemCode::Malformed, format!("the mutation cannot be read: {error}"));
             let content = Sha256::digest(raw.get()).into();
-            Ok(ReadMutation { mutation_id, content, creates: None, asked: Err(refusal) })
+            Ok(ReadMutation { mutation_id, content, creates: None, group: None, asked: Err(refusal) })
         }
     }
 }
@@ -122,12 +123,6 @@ fn ask(
             return Err(refuse(ProblemCode::Malformed, format!("there is no op {op:?}")));
         }
     };
-    if mutation.group.is_some() {
-        return Err(refuse(
-            ProblemCode::UnsupportedCapability,
-            "this server does not claim the capability groups".to_owned(),
-        ));
-    }
     if registry.entry(&mutation.type_name).is_none() {
         return Err(refuse(ProblemCode::UnknownType, format!("the registry has no type {}", mutation.type_name)));
     }
