@@ -20,10 +20,16 @@ use std::sync::Arc;
 pub(crate) enum ChangeError {
     /// It makes no sense.
     #[error(transparent)]
-    Trouble(#[from] Trouble),
+    Trouble(Box<Trouble>),
     /// The storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<Trouble> for ChangeError {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(Box::new(trouble))
+    }
 }
 
 /// The name under which the server itself looks at its data; no principal can have it.

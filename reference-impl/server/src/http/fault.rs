@@ -57,7 +57,7 @@ impl From<PullError> for Fault {
 impl From<ChangeError> for Fault {
     fn from(error: ChangeError) -> Self {
         match error {
-            ChangeError::Trouble(trouble) => trouble.into(),
+            ChangeError::Trouble(trouble) => (*trouble).into(),
             ChangeError::Store(error) => error.into(),
         }
     }
