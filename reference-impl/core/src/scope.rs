@@ -95,8 +95,10 @@ impl Scope {
 pub enum Sight {
     /// Every row.
     Everything,
-    /// The rows without a label, those at the places of the scope, and the shifts.
+    /// The rows at the places of the scope, and the shifts.
     Scoped,
+    /// The same, and the rows without a label: the conflict log, whose entries are about records of all types.
+    ScopedLog,
     /// The rows of the principal.
     Own,
 }
@@ -106,8 +108,11 @@ pub fn sight(entry: &TypeEntry, role: &Role, is_scoped: bool) -> Sight {
     if entry.name.as_str() == TELEMETRY_TYPE {
         return if *role == Role::Admin { Sight::Everything } else { Sight::Own };
     }
-    let can_be_unseen = entry.location.is_some() || entry.name.as_str() == CONFLICT_TYPE;
-    if is_scoped && can_be_unseen { Sight::Scoped } else { Sight::Everything }
+    match (is_scoped, &entry.location) {
+        (true, Some(_)) => Sight::Scoped,
+        (true, None) if entry.name.as_str() == CONFLICT_TYPE => Sight::ScopedLog,
+        _ => Sight::Everything,
+    }
 }
 
 /// These places and all places below them.

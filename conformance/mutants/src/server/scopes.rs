@@ -99,7 +99,7 @@ struct EverythingIsPulled;
 
 impl StorageFault for EverythingIsPulled {
     fn sight(&self, _: &FeedName, sight: &mut Sight) {
-        if *sight == Sight::Scoped {
+        if matches!(sight, Sight::Scoped | Sight::ScopedLog) {
             *sight = Sight::Everything;
         }
     }

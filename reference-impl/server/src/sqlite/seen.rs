@@ -26,8 +26,10 @@ pub(super) struct View {
 pub(super) enum What {
     /// All of them, and the shifts from when it was less.
     Everything,
-    /// Those that everybody sees, those at these places, and the shifts.
+    /// Those at these places, and the shifts.
     Places(Arc<BTreeSet<String>>),
+    /// The same, and those that everybody sees: they are looked for one by one, so the feed is to be a short one.
+    PlacesAndOpen(Arc<BTreeSet<String>>),
     /// Those of the user, without shifts.
     Own(String),
 }
@@ -37,8 +39,9 @@ impl What {
     pub(super) fn holds(&self, label: Option<&str>) -> bool {
         match (self, label) {
             (What::Everything, _) => true,
-            (What::Places(places), Some(label)) => places.contains(label),
-            (What::Places(_), None) => true,
+            (What::Places(places) | What::PlacesAndOpen(places), Some(label)) => places.contains(label),
+            (What::Places(_), None) => false,
+            (What::PlacesAndOpen(_), None) => true,
             (What::Own(own), label) => label == Some(own),
         }
     }
@@ -50,8 +53,10 @@ pub(super) fn page(connection: &Connection, view: &View, after: Point, limit: u6
     match &view.what {
         What::Everything => statements.push((places(connection, "")?, None)),
         What::Own(own) => statements.push((places(connection, "AND label = ?3")?, Some(own))),
-        What::Places(labels) => {
-            statements.push((places(connection, "AND label IS NULL")?, None));
+        What::Places(labels) | What::PlacesAndOpen(labels) => {
+            if matches!(view.what, What::PlacesAndOpen(_)) {
+                statements.push((places(connection, "AND label IS NULL")?, None));
+            }
             for label in labels.iter() {
                 statements.push((places(connection, "AND label = ?3")?, Some(label)));
             }

@@ -127,10 +127,11 @@ impl SqliteSnapshot {
     /// What of a feed is seen, where that is not everything.
     fn part(&self, feed: i64, sight: Sight) -> Option<View> {
         let what = match (sight, &self.view.scope) {
-            (Sight::Everything, _) | (Sight::Scoped, None) => return None,
+            (Sight::Everything, _) | (Sight::Scoped | Sight::ScopedLog, None) => return None,
             (Sight::Own, _) => What::Own(Label::Of(self.view.principal.clone()).to_text()),
-            (Sight::Scoped, Some(None)) => What::Everything,
+            (Sight::Scoped | Sight::ScopedLog, Some(None)) => What::Everything,
             (Sight::Scoped, Some(Some(places))) => What::Places(places.clone()),
+            (Sight::ScopedLog, Some(Some(places))) => What::PlacesAndOpen(places.clone()),
         };
         Some(View { data_set: self.view.data_set, feed, user: self.view.principal.to_string(), what })
     }
