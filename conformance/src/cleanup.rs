@@ -77,6 +77,7 @@ async fn by(
         seed: rand::random(),
         keeping: Keeping::Memory,
         triggers: None,
+        telemetry: false,
     };
     let device = devices.open(setup).await.map_err(|error| told(&error))?;
     sync(device.as_ref()).await?;

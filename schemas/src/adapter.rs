@@ -79,6 +79,9 @@ pub struct Open {
     /// Starts syncs by itself where present. Only for clients that claim `triggers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub triggers: Option<Triggers>,
+    /// Tells the server of its syncs. Only for clients that claim `telemetry`.
+    #[serde(default, skip_serializing_if = "crate::record::is_false")]
+    pub telemetry: bool,
 }
 
 /// How a device gets in. With user and password it logs in by itself; a token that is there is used first.
@@ -310,6 +313,10 @@ open_enum! {
         Concurrent = "concurrent",
         /// It starts syncs by itself.
         Triggers = "triggers",
+        /// It tells the server of its syncs.
+        Telemetry = "telemetry",
+        /// It carries out refetch orders.
+        Refetch = "refetch",
         /// It compares what it holds with what the server has, and its store can be damaged for a test.
         Digest = "digest",
     }

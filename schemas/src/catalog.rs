@@ -6,7 +6,7 @@
 
 use crate::{
     PROTOCOL_VERSION, adapter, attachment, conflict, control, digest, discovery, domain, event, login, problem, pull,
-    push, record, scenario, session,
+    push, record, scenario, session, telemetry,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -73,6 +73,7 @@ messages! {
     "complete-request", attachment::CompleteRequest, "End of an upload";
     "complete-answer", attachment::CompleteAnswer, "Answer to the end of an upload";
     "conflict-entry", conflict::ConflictEntry, "Conflict entry";
+    "sync-telemetry", telemetry::SyncTelemetry, "Telemetry of a sync";
     "problem", problem::Problem, "Problem";
     "domain", domain::Domain, "Domain file";
     "control-description", control::ControlDescription, "Control verbs";
@@ -81,6 +82,9 @@ messages! {
     "control-accounts", control::Accounts, "Control: accounts";
     "control-clock", control::ClockShift, "Control: clock";
     "control-data-set", control::DataSetRef, "Control: horizon, hold_commit, release_commit, backup, restore, wipe";
+    "control-scope", control::ScopeGrant, "Control: scope";
+    "control-reference", control::ReferenceChange, "Control: reference";
+    "control-refetch", control::RefetchRequest, "Control: refetch";
     "control-done", control::Done, "Answer to a control verb";
     "adapter-request", adapter::AdapterRequest, "A line to an adapter";
     "adapter-answer", adapter::AdapterAnswer, "A line from an adapter";

@@ -2,7 +2,9 @@
 //!
 //! Chapter: control. Every verb is optional; a scenario that needs a missing one is not tested.
 
+use crate::id::{RecordId, TypeName};
 use crate::open_enum::open_enum;
+use crate::record::Data;
 use crate::registry::Profile;
 use crate::session::Role;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,12 @@ open_enum! {
         HoldCommit = "hold_commit",
         /// Lets the held commit go.
         ReleaseCommit = "release_commit",
+        /// Gives a principal a scope.
+        Scope = "scope",
+        /// Changes a reference record, as the server itself does.
+        Reference = "reference",
+        /// Orders a principal's devices to pull once more from the beginning.
+        Refetch = "refetch",
         /// Makes a backup of a data set.
         Backup = "backup",
         /// Puts a data set's last backup in the place of its data.
@@ -119,6 +127,43 @@ pub struct ClockShift {
 pub struct DataSetRef {
     /// The data set.
     pub data_set: String,
+}
+
+/// The body of `POST {control}/scope`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ScopeGrant {
+    /// The data set.
+    pub data_set: String,
+    /// The name of the account.
+    pub user: String,
+    /// The places at and below which the principal sees records from now on; null for all records.
+    pub places: Option<Vec<RecordId>>,
+}
+
+/// The body of `POST {control}/reference`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ReferenceChange {
+    /// The data set.
+    pub data_set: String,
+    /// The type, whose class is `reference`.
+    #[serde(rename = "type")]
+    pub type_name: TypeName,
+    /// The record, which is made where it is not there.
+    pub id: RecordId,
+    /// What it says from now on.
+    pub data: Data,
+}
+
+/// The body of `POST {control}/refetch`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RefetchRequest {
+    /// The data set.
+    pub data_set: String,
+    /// The name of the account.
+    pub user: String,
+    /// The types to pull; every one where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<TypeName>,
 }
 
 /// The answer to a verb that has nothing to tell.

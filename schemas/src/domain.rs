@@ -4,7 +4,7 @@
 
 use crate::id::{RecordId, TypeName};
 use crate::record::Data;
-use crate::registry::{Profile, TypeEntry};
+use crate::registry::{Locations, Profile, TypeEntry};
 use crate::session::Limits;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ pub struct Domain {
     /// Sets of types that may refer to one another in a circle.
     #[serde(default)]
     pub cycles: Vec<Vec<TypeName>>,
+    /// The places at which records are, for the scopes of principals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locations: Option<Locations>,
     /// The sizes that the server enforces.
     #[serde(default)]
     pub limits: Option<Limits>,

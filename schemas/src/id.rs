@@ -202,6 +202,10 @@ text_id!(
     ScopeTag, "a scope tag", "^[!-~]{1,64}$", 64, visible_ascii
 );
 text_id!(
+    /// The id of a refetch order.
+    RefetchId, "a refetch order's id", "^[A-Za-z0-9_.:-]{1,64}$", 64, id_characters
+);
+text_id!(
     /// The tag of a session: differs when anything in the session but `server_time` does.
     SessionTag, "a session tag", "^[!-~]{1,64}$", 64, visible_ascii
 );

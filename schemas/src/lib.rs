@@ -24,6 +24,7 @@ pub mod record;
 pub mod registry;
 pub mod scenario;
 pub mod session;
+pub mod telemetry;
 pub mod time;
 
 /// The protocol version that these messages belong to.

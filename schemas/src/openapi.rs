@@ -181,6 +181,13 @@ fn control(verb: &Verb) -> Operation {
         Verb::Restore => of_data_set("Puts the last backup in the place of a data set's data"),
         Verb::Wipe => of_data_set("Empties a data set on purpose"),
         Verb::ReleaseCommit => of_data_set("Lets the held commit go"),
+        Verb::Scope => begun("Gives a principal a scope").takes("control-scope").gives("control-done"),
+        Verb::Reference => {
+            begun("Changes a reference record, as the server does").takes("control-reference").gives("control-done")
+        }
+        Verb::Refetch => begun("Orders a principal's devices to pull once more from the beginning")
+            .takes("control-refetch")
+            .gives("control-done"),
         Verb::Kill => begun("Ends the server's process at once")
             .told("Where the verb is offered, the process ends without an answer."),
         Verb::Other(_) => unreachable!("only known verbs are listed"),

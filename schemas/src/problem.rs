@@ -181,6 +181,8 @@ open_enum! {
         DependencyFailed = "dependency-failed",
         /// The member was set by the create, and is never changed.
         ImmutableField = "immutable-field",
+        /// The record would be where the principal sees nothing, or is there already.
+        OutOfScope = "out-of-scope",
     }
 }
 

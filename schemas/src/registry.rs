@@ -16,6 +16,20 @@ pub struct Registry {
     /// Sets of types that may refer to one another in a circle, within one group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cycles: Vec<Vec<TypeName>>,
+    /// The places at which records are, for the scopes of principals (capability `scopes`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locations: Option<Locations>,
+}
+
+/// The reference type whose records are places, each within another or at the top.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Locations {
+    /// The type, whose class is `reference`.
+    #[serde(rename = "type")]
+    pub type_name: TypeName,
+    /// The member of `data` that holds the id of the place around it; absent in a place at the top.
+    #[schemars(length(min = 1, max = 256))]
+    pub within: String,
 }
 
 impl Registry {
@@ -59,6 +73,11 @@ pub struct TypeEntry {
     /// What its records refer to (capability `parents`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<Parent>,
+    /// The member of `data` that holds the id of the place at which a record is, which decides who sees it (capability
+    /// `scopes`). Records of a type without it are seen by everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub location: Option<String>,
     /// What happens when two writers meet.
     pub merge: MergeRules,
     /// Whether a record with live children can be deleted.

@@ -13,7 +13,7 @@ pub use device::{
 };
 pub use network::{AnswerChange, CallKind, CannedReply, FaultPlace, NetworkStep};
 pub use request::{ExpectedAnswer, RequestStep};
-pub use step::{Action, ServerStep, Step};
+pub use step::{Action, AllWord, ReferenceStep, ScopeStep, ServerStep, Step};
 
 use crate::control::Verb;
 use crate::id::{Capability, RuleId};
@@ -158,6 +158,9 @@ pub struct DeviceSettings {
     /// Starts syncs by itself.
     #[serde(default)]
     pub triggers: Option<TriggerSettings>,
+    /// Tells the server of its syncs.
+    #[serde(default)]
+    pub telemetry: bool,
 }
 
 /// When a device starts syncs by itself.
@@ -177,6 +180,15 @@ fn worker() -> String {
 
 impl Default for DeviceSettings {
     fn default() -> Self {
-        Self { account: worker(), page: None, batch: None, clock: None, replica: None, password: false, triggers: None }
+        Self {
+            account: worker(),
+            page: None,
+            batch: None,
+            clock: None,
+            replica: None,
+            password: false,
+            triggers: None,
+            telemetry: false,
+        }
     }
 }

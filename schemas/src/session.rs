@@ -2,11 +2,14 @@
 //!
 //! Chapter: session.
 
-use crate::id::{Capability, Epoch, Principal, ScopeTag, SessionTag};
+use crate::id::{Capability, Epoch, Principal, RefetchId, ScopeTag, SessionTag, TypeName};
 use crate::open_enum::open_enum;
 use crate::registry::{Profile, Registry};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// The `scope` of a principal who sees everything.
+pub const SCOPE_OF_ALL: &str = "all";
 
 /// The answer to `GET {base}/session`. Its `ETag` is its `tag`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -36,6 +39,20 @@ pub struct Session {
     /// `restore`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backed_up_seq: Option<u64>,
+    /// What the devices of this principal are to pull once more from the beginning (capability `refetch`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub refetch: Vec<RefetchOrder>,
+}
+
+/// An order to pull once more from the beginning. A device carries it out once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RefetchOrder {
+    /// Its id, unique in the data set.
+    pub id: RefetchId,
+    /// The types to pull; every one where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<TypeName>,
 }
 
 open_enum! {

@@ -18,6 +18,7 @@ mod schemas;
 mod serve;
 mod show;
 mod suite;
+mod telemetry;
 mod trace;
 mod user;
 
@@ -72,6 +73,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Look after the accounts of the reference server.
     User(user::UserArgs),
+    /// Show what devices tell of their syncs, by user.
+    Telemetry(telemetry::TelemetryArgs),
 }
 
 impl Command {
@@ -91,6 +94,7 @@ impl Command {
             Command::Serve(args) => serve::run(args),
             Command::Backup(args) => backup::run(&args),
             Command::User(args) => user::run(args),
+            Command::Telemetry(args) => telemetry::run(args),
         }
     }
 }
@@ -135,6 +139,8 @@ mod tests {
             "fieldsync serve --data d --domain f.yaml --restore b",
             "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
             "fieldsync user add anna --data d --grant visits=read-write",
+            "fieldsync telemetry --url http://a/visits --token-env TOKEN",
+            "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all",
         ] {
             assert!(parses(line), "{line}");
         }
@@ -147,6 +153,8 @@ mod tests {
             "fieldsync check server --url http://a --header nothing",
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",
+            "fieldsync telemetry --url http://a/visits",
+            "fieldsync telemetry --url http://a/visits --user root",
         ] {
             assert!(!parses(line), "{line}");
         }

@@ -16,6 +16,7 @@ use fieldsync_conformance::spec::Spec;
 use fieldsync_conformance::subject::reference::{ReferenceDevices, domains};
 use fieldsync_conformance::subject::server::{Server, account_roles};
 use fieldsync_core::session::session;
+use fieldsync_core::store::Assignment;
 use fieldsync_schemas::control::{Reach, Verb};
 use fieldsync_schemas::event::{Actor, Event, Verdict};
 use fieldsync_schemas::id::Capability;
@@ -222,6 +223,7 @@ fn made_up_session() -> Session {
         domain.limits.unwrap_or_default(),
         &registry,
         None,
+        &Assignment::default(),
         Timestamp::now(),
     )
 }

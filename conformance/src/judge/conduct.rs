@@ -1,19 +1,22 @@
 //! What the requests of one device show together, and no single message can: that a batch goes again as it was, that a
-//! batch has each record once, that a patch holds nothing but changes, and that a login in between changes nothing.
+//! batch has each record once, that a patch holds nothing but changes, that a login in between changes nothing, and that
+//! nobody else's telemetry is asked for.
 
 use super::matching::same;
 use crate::tap::{Caller, Delivered, SeenExchange};
 use fieldsync_schemas::id::{MutationId, ReplicaId};
 use fieldsync_schemas::problem::{Problem, Retry};
-use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::pull::{PullRequest, RecordRef};
 use fieldsync_schemas::push::{Mutation, PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::CallKind;
+use fieldsync_schemas::telemetry::TELEMETRY_FEED;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const BYTE_FOR_BYTE: &str = "cycles.freeze.byte-for-byte";
 const RECORD_ONCE: &str = "cycles.batch.record-once";
 const ONLY_CHANGES: &str = "cycles.patch.only-changes";
+const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
 
 /// Something that a device must not do.
@@ -98,8 +101,18 @@ impl Conduct {
         if sent.answer.is_some_and(|(status, _)| status == 401) {
             self.refused = Some((sent.kind, body.clone()));
         }
-        if sent.kind == CallKind::Push {
-            self.push(index, sent, body);
+        match sent.kind {
+            CallKind::Push => self.push(index, sent, body),
+            CallKind::Pull => self.pull(index, sent),
+            _ => {}
+        }
+    }
+
+    fn pull(&mut self, index: u64, sent: &Sent<'_>) {
+        let Ok(request) = serde_json::from_slice::<PullRequest>(sent.body) else { return };
+        if request.feeds.keys().any(|feed| feed.as_str() == TELEMETRY_FEED) {
+            let what = "the pulls of the feed telemetry".to_owned();
+            self.add(NO_TELEMETRY, index, what, json!(0), json!(1));
         }
         if let Some((200, body)) = sent.answer {
             self.saw(&serde_json::from_slice(body).unwrap_or_default());
@@ -241,6 +254,13 @@ mod tests {
         ] {
             assert_eq!(idle(&patch, Some(&base), "").as_deref(), idle_at, "{patch}");
         }
+    }
+
+    #[test]
+    fn nobody_asks_for_telemetry() {
+        let pull = |feed: &str| json!({"replica": "tablet", "feeds": {feed: null}}).to_string();
+        assert_eq!(breaches(&[(CallKind::Pull, &pull("telemetry"), None)]), [NO_TELEMETRY]);
+        assert!(breaches(&[(CallKind::Pull, &pull("observation"), None)]).is_empty());
     }
 
     #[test]

@@ -10,7 +10,8 @@ const NOW_MILLIS: i64 = 300_000;
 ///
 /// An object may have more members than are named, an array has exactly the named items. `$any` stands for any value,
 /// `$absent` for none, `$string` for a text, `$time` for an instant, `$now` for one within five minutes of this one,
-/// `{"$some": ...}` for an array with such an item, `{"$most": 100}` for one with at most so many.
+/// `{"$some": ...}` for an array with such an item, `{"$most": 100}` for one with at most so many,
+/// and `{"$not": ...}` for any value but this.
 pub fn mismatch(expected: &Value, got: Option<&Value>) -> Option<(String, Value, Value)> {
     at(expected, got, String::new())
 }
@@ -37,6 +38,9 @@ fn at(expected: &Value, got: Option<&Value>, path: String) -> Option<(String, Va
             let now = Timestamp::now().as_millis();
             let time = got.as_str().and_then(|text| text.parse::<Timestamp>().ok());
             if time.is_some_and(|time| (time.as_millis() - now).abs() <= NOW_MILLIS) { None } else { differs(path) }
+        }
+        (Value::Object(members), Some(got)) if members.len() == 1 && members.contains_key("$not") => {
+            if at(&members["$not"], Some(got), String::new()).is_some() { None } else { differs(path) }
         }
         (Value::Object(members), Some(Value::Array(found))) if members.len() == 1 && members.contains_key("$most") => {
             let most = members["$most"].as_u64().unwrap_or(0);
@@ -122,6 +126,7 @@ mod tests {
             json!({"z": "$absent", "t": "$time"}),
             json!("$any"),
             json!({"b": {"c": {"$some": 2}}}),
+            json!({"b": {"c": {"$not": 2}}}),
         ] {
             assert_eq!(mismatch(&expected, Some(&got)), None, "{expected}");
         }

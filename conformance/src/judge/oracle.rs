@@ -15,6 +15,7 @@ use fieldsync_schemas::pull::{PullAnswer, RecordRef};
 use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest};
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::scenario::{CallKind, ErrorCause, Status};
+use fieldsync_schemas::telemetry::TELEMETRY_TYPE;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Readers {
     pub follower: Option<Arc<dyn Device>>,
     /// Has pulled nothing yet.
     pub fresh: Arc<dyn Device>,
+    /// The same for each account that does not see everything.
+    pub of_scopes: BTreeMap<String, Arc<dyn Device>>,
 }
 
 /// One mutation that the server answered.
@@ -60,7 +63,8 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
     }
     let quiet = quiesce(acted, &mut found).await;
     let follower = readers.follower.iter().map(|follower| ("follower", follower));
-    for (name, reader) in follower.chain([("fresh device", &readers.fresh)]) {
+    let of_scopes = readers.of_scopes.iter().map(|(account, reader)| (account.as_str(), reader));
+    for (name, reader) in follower.chain([("fresh device", &readers.fresh)]).chain(of_scopes) {
         match reader.sync().await {
             Ok(SyncEnd::Ok) => {}
             Ok(SyncEnd::Failed { cause, detail }) => {
@@ -101,8 +105,24 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
     nothing_acknowledged_is_lost(&acknowledged, epoch.as_ref(), &current, &log, &mut found);
     overridden_once(&acknowledged, &log, &mut found);
     let unequal = if *judged == [Actor::Device] { SHOWS } else { EQUAL_STATES };
-    devices_equal(acted, quiet, &current, &records, &put_off(&acknowledged), unequal, &mut found).await;
+    let mut seen = Seen { everything: current, of_scopes: BTreeMap::new() };
+    for (account, reader) in &readers.of_scopes {
+        let mut part = HashMap::new();
+        for record in &records {
+            let state = reader.read(record).await.ok().and_then(|shown| shown.server);
+            part.extend(state.map(|state| (record.clone(), state)));
+        }
+        seen.of_scopes.insert(account.clone(), part);
+    }
+    devices_equal(acted, quiet, &seen, &records, &put_off(&acknowledged), unequal, &mut found).await;
     found.failures
+}
+
+/// The states of the records, as a device sees them that has pulled nothing yet.
+struct Seen {
+    everything: HashMap<RecordRef, Record>,
+    /// By the account that does not see everything.
+    of_scopes: BTreeMap<String, HashMap<RecordRef, Record>>,
 }
 
 struct Findings<'a> {
@@ -169,7 +189,9 @@ fn acknowledged(exchanges: &[SeenExchange]) -> Vec<Acknowledged> {
         let epoch = answer.epoch;
         all.extend(answer.outcomes.into_iter().filter_map(|outcome| {
             let mutation = mutations.get(&outcome.mutation_id)?.clone();
-            Some(Acknowledged { mutation, outcome, epoch: epoch.clone(), exchange: index as u64 })
+            // Telemetry is data of the service, which no device pulls.
+            let is_data = mutation.type_name.as_str() != TELEMETRY_TYPE;
+            is_data.then(|| Acknowledged { mutation, outcome, epoch: epoch.clone(), exchange: index as u64 })
         }));
     }
     all
@@ -370,7 +392,7 @@ fn waits_for_another(shown: &Shown, survey: &Survey) -> bool {
 async fn devices_equal(
     acted: &Acted,
     quiet: bool,
-    current: &HashMap<RecordRef, Record>,
+    seen: &Seen,
     records: &BTreeSet<RecordRef>,
     put_off: &BTreeSet<RecordRef>,
     unequal: &str,
@@ -378,6 +400,7 @@ async fn devices_equal(
 ) {
     let records: Vec<RecordRef> = records.iter().cloned().collect();
     for one in &acted.devices {
+        let current = seen.of_scopes.get(&one.account).unwrap_or(&seen.everything);
         if !quiet && !matches!(one.device.sync().await, Ok(SyncEnd::Ok)) {
             continue;
         }

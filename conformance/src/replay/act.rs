@@ -10,7 +10,8 @@ use fieldsync_schemas::adapter::Triggers;
 use fieldsync_schemas::control::Verb;
 use fieldsync_schemas::event::Failure;
 use fieldsync_schemas::id::RuleId;
-use fieldsync_schemas::scenario::{Action, DeviceSettings, NetworkStep, ServerStep, Step};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::scenario::{Action, DeviceSettings, NetworkStep, ReferenceStep, ScopeStep, ServerStep, Step};
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -271,6 +272,7 @@ fn setup(
         seed,
         keeping: Keeping::Memory,
         triggers: triggers.transpose()?,
+        telemetry: settings.telemetry,
     })
 }
 
@@ -391,6 +393,24 @@ impl Play<'_> {
         };
         if let Some(clock) = &step.clock {
             control.clock(data_set, offset(clock)?).await.map_err(|error| broke(&error))?;
+        }
+        let user = |account: &str| {
+            let access = stage.accounts.get(account);
+            access.map(|access| access.user.clone()).ok_or_else(|| broke(&format!("there is no account {account:?}")))
+        };
+        for (account, scope) in step.scope.iter().flatten() {
+            let places = match scope {
+                ScopeStep::All(_) => None,
+                ScopeStep::Places(places) => Some(places.clone()),
+            };
+            control.scope(data_set, &user(account)?, places).await.map_err(|error| broke(&error))?;
+        }
+        if let Some(ReferenceStep { type_name, id, data }) = &step.reference {
+            let record = RecordRef { type_name: type_name.clone(), id: id.clone() };
+            control.reference(data_set, record, data.clone()).await.map_err(|error| broke(&error))?;
+        }
+        for (account, types) in step.refetch.iter().flatten() {
+            control.refetch(data_set, &user(account)?, types.clone()).await.map_err(|error| broke(&error))?;
         }
         for (asked, verb) in [
             (step.horizon, Verb::Horizon),

@@ -9,7 +9,7 @@ use crate::replay::{ActError, Acted, Actors, Stage, StepLog, act};
 use crate::spec::Spec;
 use crate::subject::cast::{Cast, Roles};
 use crate::subject::client::Client;
-use crate::subject::device::{Credentials, DeviceError, DeviceSetup, Devices, Keeping};
+use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping};
 use crate::subject::reference::ReferenceDevices;
 use crate::subject::server::Server;
 use crate::tap::wire::{self, Forms};
@@ -17,11 +17,12 @@ use crate::tap::{Made, Settings as TapSettings, Tap, TapPort};
 use fieldsync_schemas::catalog::Form;
 use fieldsync_schemas::event::{Actor, Failure, ScenarioEnded, Verdict};
 use fieldsync_schemas::id::RuleId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The devices of the oracle.
-const READERS: [&str; 2] = ["follower", "fresh"];
+/// The devices of the oracle. The last reads for an account that does not see everything.
+const READERS: [&str; 3] = ["follower", "fresh", "scoped"];
 
 /// A subject that hangs and a machine that is too busy look alike.
 const OUT_OF_TIME: &str = "no end: the subject hangs, goes on without end, or had too little of the machine; a longer \
@@ -214,7 +215,8 @@ impl Runner {
         let stage = self.server.stage(&planned.profile).await.map_err(ActError::Suite)?;
         let run = format!("{}-{number}", self.actors.run);
         let actors = Actors { devices, tap: tap.clone(), run, steps: steps.clone(), ..self.actors.clone() };
-        let (readers, ports) = self.readers(&stage, &actors).await.map_err(ActError::Suite)?;
+        let scoped = planned.case.scoped_accounts();
+        let (readers, ports) = self.readers(&stage, &actors, &scoped).await.map_err(ActError::Suite)?;
         let follower = readers.follower.clone();
         let acted = act(&planned.case, stage, &actors, self.http.clone(), follower).await?;
         Ok((acted, readers, ports))
@@ -293,42 +295,64 @@ impl Runner {
 
     /// The devices of the oracle, on ports of their own. They log in by password where they can: a scenario may move
     /// the clock past the end of every token.
-    async fn readers(&self, stage: &Stage, actors: &Actors) -> Result<(Readers, Vec<TapPort>), String> {
-        let account = stage.accounts.get("worker").ok_or("there is no account worker")?;
-        let credentials = match &account.password {
+    async fn readers(
+        &self,
+        stage: &Stage,
+        actors: &Actors,
+        scoped: &BTreeSet<String>,
+    ) -> Result<(Readers, Vec<TapPort>), String> {
+        let mut ports = Vec::new();
+        // Whether a cursor of some moment leaves something out is asked of servers.
+        let follower = match self.judged[..] {
+            [Actor::Device] => None,
+            _ => Some(self.reader(READERS[0], "worker", stage, actors, &mut ports).await?),
+        };
+        let fresh = self.reader(READERS[1], "worker", stage, actors, &mut ports).await?;
+        let mut of_scopes = BTreeMap::new();
+        for account in scoped {
+            let reader = self.reader(READERS[2], account, stage, actors, &mut ports).await?;
+            of_scopes.insert(account.clone(), reader);
+        }
+        Ok((Readers { follower, fresh, of_scopes }, ports))
+    }
+
+    /// A device of the oracle, on a port of its own.
+    async fn reader(
+        &self,
+        name: &str,
+        account: &str,
+        stage: &Stage,
+        actors: &Actors,
+        ports: &mut Vec<TapPort>,
+    ) -> Result<Arc<dyn Device>, String> {
+        let access = stage.accounts.get(account).ok_or_else(|| format!("there is no account {account}"))?;
+        let credentials = match &access.password {
             Some(password) if stage.session.capabilities.iter().any(|one| one.as_str() == "password-login") => {
                 Credentials::PasswordAndToken {
-                    user: account.user.clone(),
+                    user: access.user.clone(),
                     password: password.clone(),
-                    token: account.token.clone(),
+                    token: access.token.clone(),
                 }
             }
-            _ => Credentials::Token(account.token.clone()),
+            _ => Credentials::Token(access.token.clone()),
         };
-        let mut ports = Vec::new();
-        let mut devices = Vec::new();
-        // Whether a cursor of some moment leaves something out is asked of servers.
-        let names = if self.judged == [Actor::Device] { &READERS[1..] } else { &READERS[..] };
-        for &name in names {
-            let port = actors.tap.port(name, &stage.base).map_err(|error| error.to_string())?;
-            let setup = DeviceSetup {
-                name: name.to_owned(),
-                base_url: port.base_url().clone(),
-                credentials: credentials.clone(),
-                clock_offset_ms: 0,
-                page: None,
-                batch: None,
-                replica: Some(format!("{name}-{}", actors.run).parse().map_err(|error| format!("{error}"))?),
-                seed: actors.seed,
-                keeping: Keeping::Memory,
-                triggers: None,
-            };
-            devices.push(self.readers.open(setup).await.map_err(|error| error.to_string())?);
-            ports.push(port);
-        }
-        let fresh = devices.pop().ok_or("the oracle has no device")?;
-        let follower = devices.pop();
-        Ok((Readers { follower, fresh }, ports))
+        let port = actors.tap.port(name, &stage.base).map_err(|error| error.to_string())?;
+        let setup = DeviceSetup {
+            name: name.to_owned(),
+            base_url: port.base_url().clone(),
+            credentials,
+            clock_offset_ms: 0,
+            page: None,
+            batch: None,
+            replica: Some(format!("{name}-{}", actors.run).parse().map_err(|error| format!("{error}"))?),
+            seed: actors.seed,
+            keeping: Keeping::Memory,
+            triggers: None,
+            telemetry: false,
+        };
+        let device = self.readers.open(setup).await.map_err(|error| error.to_string())?;
+        ports.push(port);
+        Ok(device)
     }
 }
 

@@ -239,6 +239,9 @@ fn server(lint: &Lint<'_>, step: &ServerStep, path: &Path) -> Result<(), LoadErr
         ("horizon", step.horizon.is_some()),
         ("hold_commit", step.hold_commit.is_some()),
         ("release_commit", step.release_commit.is_some()),
+        ("scope", step.scope.is_some()),
+        ("reference", step.reference.is_some()),
+        ("refetch", step.refetch.is_some()),
         ("backup", step.backup.is_some()),
         ("restore", step.restore.is_some()),
         ("wipe", step.wipe.is_some()),
@@ -248,6 +251,10 @@ fn server(lint: &Lint<'_>, step: &ServerStep, path: &Path) -> Result<(), LoadErr
         [step.kill, step.horizon, step.hold_commit, step.release_commit, step.backup, step.restore, step.wipe];
     if of_words.contains(&Some(false)) {
         return Err(lint.wrong(&path.key(set(&members)[0]), "false does nothing: write true, or take the step out"));
+    }
+    if step.scope.as_ref().is_some_and(|scopes| scopes.contains_key("worker")) {
+        let message = "worker sees everything: the oracle reads by it; give the scope to another account";
+        return Err(lint.wrong(&path.key("scope"), message));
     }
     Ok(())
 }

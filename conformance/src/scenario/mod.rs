@@ -19,7 +19,7 @@ pub use load::{Loaded, embedded, from_dir, id_of, merge};
 
 use fieldsync_schemas::control::Verb;
 use fieldsync_schemas::scenario::{Action, Scenario, Step};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,6 +60,9 @@ impl Case {
                 (server.horizon.is_some(), Verb::Horizon),
                 (server.hold_commit.is_some(), Verb::HoldCommit),
                 (server.release_commit.is_some(), Verb::ReleaseCommit),
+                (server.scope.is_some(), Verb::Scope),
+                (server.reference.is_some(), Verb::Reference),
+                (server.refetch.is_some(), Verb::Refetch),
                 (server.backup.is_some(), Verb::Backup),
                 (server.restore.is_some(), Verb::Restore),
                 (server.wipe.is_some(), Verb::Wipe),
@@ -79,9 +82,26 @@ impl Case {
                 account => _ = accounts.insert(account.unwrap_or("worker").to_owned()),
             },
             Action::Device(_, what) => accounts.extend(what.log_in.clone()),
+            Action::Server(server) => {
+                accounts.extend(server.scope.iter().flat_map(BTreeMap::keys).cloned());
+                accounts.extend(server.refetch.iter().flat_map(BTreeMap::keys).cloned());
+            }
             _ => {}
         });
         accounts
+    }
+}
+
+impl Case {
+    /// The accounts whose scope the scenario changes.
+    pub fn scoped_accounts(&self) -> BTreeSet<String> {
+        let mut scoped = BTreeSet::new();
+        each_step(&self.scenario.steps, &mut |step| {
+            if let Action::Server(server) = &step.action {
+                scoped.extend(server.scope.iter().flat_map(BTreeMap::keys).cloned());
+            }
+        });
+        scoped
     }
 }
 

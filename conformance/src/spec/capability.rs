@@ -22,8 +22,17 @@ pub const CAPABILITIES: &[&str] = &[
 ];
 
 /// What a client may claim, in the order of the specification. The last two are no server's affair.
-pub const CLIENT_CAPABILITIES: &[&str] =
-    &["password-login", "token-refresh", "groups", "digest", "attachments-proxied", "concurrent", "triggers"];
+pub const CLIENT_CAPABILITIES: &[&str] = &[
+    "password-login",
+    "token-refresh",
+    "groups",
+    "refetch",
+    "telemetry",
+    "digest",
+    "attachments-proxied",
+    "concurrent",
+    "triggers",
+];
 
 /// Whether only clients claim it.
 pub fn is_of_clients(capability: &str) -> bool {

@@ -71,7 +71,17 @@ impl Roles {
             if self.plays(&name) && settings.triggers.is_some() {
                 needs.insert(AdapterCapability::Triggers);
             }
+            if self.plays(&name) && settings.telemetry {
+                needs.insert(AdapterCapability::Telemetry);
+            }
         }
+        each_step(&case.scenario.steps, &mut |step| {
+            if let Action::Server(server) = &step.action
+                && server.refetch.is_some()
+            {
+                needs.insert(AdapterCapability::Refetch);
+            }
+        });
         let mut syncing: BTreeSet<&str> = BTreeSet::new();
         for step in &case.scenario.steps {
             let Action::Device(name, what) = &step.action else { continue };

@@ -1,8 +1,12 @@
 //! The control verbs of a server, called over HTTP.
 
 use fieldsync_schemas::control::{
-    Account, Accounts, ClockShift, ControlDescription, DataSetRef, Grant, NewDataSet, NewDataSetAnswer, Reach, Verb,
+    Account, Accounts, ClockShift, ControlDescription, DataSetRef, Grant, NewDataSet, NewDataSetAnswer, Reach,
+    ReferenceChange, RefetchRequest, ScopeGrant, Verb,
 };
+use fieldsync_schemas::id::{RecordId, TypeName};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Profile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,6 +80,25 @@ impl Control {
     pub async fn clock(&self, data_set: &str, offset_ms: i64) -> Result<(), ControlError> {
         let body = ClockShift { data_set: data_set.to_owned(), offset_ms };
         self.call::<serde_json::Value>(Verb::Clock, &body).await.map(drop)
+    }
+
+    /// Gives a user a scope: these places, or everything.
+    pub async fn scope(&self, data_set: &str, user: &str, places: Option<Vec<RecordId>>) -> Result<(), ControlError> {
+        let body = ScopeGrant { data_set: data_set.to_owned(), user: user.to_owned(), places };
+        self.call::<serde_json::Value>(Verb::Scope, &body).await.map(drop)
+    }
+
+    /// Changes a reference record.
+    pub async fn reference(&self, data_set: &str, record: RecordRef, data: Data) -> Result<(), ControlError> {
+        let RecordRef { type_name, id } = record;
+        let body = ReferenceChange { data_set: data_set.to_owned(), type_name, id, data };
+        self.call::<serde_json::Value>(Verb::Reference, &body).await.map(drop)
+    }
+
+    /// Orders the devices of a user to pull once more from the beginning.
+    pub async fn refetch(&self, data_set: &str, user: &str, types: Vec<TypeName>) -> Result<(), ControlError> {
+        let body = RefetchRequest { data_set: data_set.to_owned(), user: user.to_owned(), types };
+        self.call::<serde_json::Value>(Verb::Refetch, &body).await.map(drop)
     }
 
     /// Calls a verb that needs nothing but a data set.

@@ -59,6 +59,8 @@ pub struct DeviceSetup {
     pub keeping: Keeping,
     /// When it starts a sync by itself; never where absent.
     pub triggers: Option<Triggers>,
+    /// Whether it tells the server of its syncs.
+    pub telemetry: bool,
 }
 
 /// Where a device keeps what it has.

@@ -22,6 +22,7 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::registry::Profile;
 use fieldsync_schemas::scenario::Status;
+use fieldsync_schemas::telemetry::TELEMETRY;
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::{Parts, PasswordCost, Running, Server, Settings, SqliteStore, domain_from_yaml};
 use sha2::{Digest, Sha256};
@@ -318,10 +319,15 @@ impl ReferenceDevice {
             transport: Some(parts.transport),
             rules: parts.rules,
             page_limit: *self.page.read().unwrap_or_else(PoisonError::into_inner),
-            capabilities: [Capability::new("attachments-proxied").expect("a constant that is a capability")].into(),
             batch_limit: self.setup.batch,
             replica: self.setup.replica.clone(),
             triggers,
+            capabilities: ["attachments-proxied"]
+                .into_iter()
+                .chain(self.setup.telemetry.then_some(TELEMETRY))
+                .map(|name| Capability::new(name).expect("a constant that is a capability"))
+                .collect(),
+            app: Some(format!("fieldsync {}", env!("CARGO_PKG_VERSION"))),
             ..DeviceOptions::new(base_url, self.http.clone())
         };
         let device = fieldsync_client::Device::open(options).map_err(told)?;

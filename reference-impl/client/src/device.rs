@@ -66,6 +66,10 @@ pub struct DeviceOptions {
     pub metered: bool,
     /// What it knows besides the core.
     pub capabilities: BTreeSet<Capability>,
+    /// The app and its version, for the telemetry.
+    pub app: Option<String>,
+    /// The device and its system, for the telemetry.
+    pub device: Option<String>,
     /// When it starts a sync by itself; only when it is asked to where absent.
     pub triggers: Option<Triggers>,
 }
@@ -90,6 +94,8 @@ impl DeviceOptions {
             request_timeout: Duration::from_secs(60),
             metered: false,
             capabilities: BTreeSet::new(),
+            app: None,
+            device: None,
             triggers: None,
         }
     }
@@ -452,6 +458,8 @@ fn restore(options: &DeviceOptions) -> Result<Machine, DeviceError> {
         batch_limit: options.batch_limit,
         metered: options.metered,
         capabilities: options.capabilities.clone(),
+        app: options.app.clone(),
+        device: options.device.clone(),
     };
     Ok(Machine::restore(options.store.load()?, settings, options.credentials.clone()))
 }

@@ -86,6 +86,7 @@ impl DeviceStore for SqliteStore {
                 quarantine: all(&connection, "SELECT one FROM quarantine ORDER BY type, id")?,
                 uploads: all(&connection, "SELECT upload FROM uploads ORDER BY type, id, file")?,
                 wanted: all(&connection, "SELECT attachment FROM wanted ORDER BY file")?,
+                diary: single(&connection, "diary")?.unwrap_or_default(),
                 kept: all(&connection, "SELECT one FROM kept ORDER BY number")?,
             })
         };
@@ -210,6 +211,8 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
             "DELETE FROM quarantine WHERE type = ?1 AND id = ?2",
             &[&record.type_name.as_str(), &record.id.as_str()],
         ),
+        Write::ConflictGone(id) => run("DELETE FROM conflicts WHERE id = ?1", &[&id.as_str()]),
+        Write::Diary(diary) => put_single("diary", json(diary)?),
         Write::Conflict(id, entry) => {
             run("INSERT OR IGNORE INTO conflicts (id, entry) VALUES (?1, ?2)", &[&id.as_str(), &entry.get()])
         }

@@ -4,6 +4,7 @@
 
 use crate::problem::Trouble;
 use crate::pull::{self, Ground, PullError};
+use crate::scope::{self, Sight};
 use crate::store::{Hash, Snapshot};
 use fieldsync_schemas::digest::{BucketAnswer, BucketRequest, DigestAnswer, DigestRequest, FeedDigest};
 use fieldsync_schemas::id::{BucketHash, BucketName, RecordId, Rev};
@@ -65,15 +66,20 @@ pub async fn answer(
     let heads = snapshot.heads().await?;
     let feeds = request.feeds.into_iter().map(|(feed, cursor)| (feed, Some(cursor))).collect();
     let asked = PullRequest { replica: request.replica, epoch: request.epoch, limit: None, feeds };
-    let points = pull::points(&asked, ground, &heads)?;
+    let points = pull::points(&asked, ground, &heads, snapshot.is_scoped())?;
     let mut feeds = Vec::new();
     for entry in &ground.registry.types {
         let feed = entry.feed_name();
         let Some(Some(from)) = asked.feeds.get(&feed) else { continue };
-        if heads.get(&feed).is_some_and(|head| head.last > points[&feed].place) {
+        let sight = scope::sight(entry, ground.role, snapshot.is_scoped());
+        let moved = heads.get(&feed).is_some_and(|head| head.last > points[&feed].place);
+        // Where not everything is seen, only a row tells whether there is one.
+        let moved =
+            moved && (sight == Sight::Everything || !snapshot.page(&feed, sight, points[&feed], 1).await?.is_empty());
+        if moved {
             continue;
         }
-        let buckets = snapshot.digest(&feed).await?.named();
+        let buckets = snapshot.digest(&feed, sight).await?.named();
         feeds.push(FeedDigest { feed, from: from.clone(), buckets });
     }
     Ok(DigestAnswer { epoch: ground.epochs.current().clone(), session: ground.session.clone(), feeds })
@@ -86,17 +92,18 @@ pub async fn bucket(
     snapshot: &mut dyn Snapshot,
 ) -> Result<BucketAnswer, PullError> {
     ground.epochs.check(request.epoch.as_ref())?;
-    if !ground.registry.types.iter().any(|entry| entry.feed_name() == request.feed) {
+    let Some(entry) = ground.registry.types.iter().find(|entry| entry.feed_name() == request.feed) else {
         let trouble = Trouble::new(ProblemCode::UnknownFeed, "the registry has no such feed; fetch the session again");
         return Err(trouble.with_feeds(vec![request.feed]).into());
-    }
+    };
     if request.limit == Some(0) {
         return Err(Trouble::new(ProblemCode::Malformed, "limit must be at least 1").into());
     }
     let limit = request.limit.unwrap_or(u64::MAX).min(u64::from(ground.limits.page_changes));
     let number = u8::from_str_radix(request.bucket.as_str(), 16).expect("a bucket's name is two digits");
+    let sight = scope::sight(entry, ground.role, snapshot.is_scoped());
     // One more than is given tells whether there is more.
-    let mut found = snapshot.bucket(&request.feed, number, request.after.as_ref(), limit + 1).await?;
+    let mut found = snapshot.bucket(&request.feed, sight, number, request.after.as_ref(), limit + 1).await?;
     let more = found.len() as u64 > limit;
     found.truncate(limit as usize);
     let records = found.into_iter().map(|json| RawValue::from_string(json.to_string()).expect("the server wrote it"));

@@ -18,5 +18,7 @@ pub mod problem;
 pub mod pull;
 pub mod push;
 pub mod registry;
+pub mod scope;
 pub mod session;
 pub mod store;
+pub mod telemetry;

@@ -5,12 +5,13 @@
 use crate::cursor::{Binding, CursorKey, Point};
 use crate::epoch::Epochs;
 use crate::problem::Trouble;
-use crate::store::{DataSetName, Head, Place, Row, Snapshot, StoreError};
+use crate::scope::{self, Sight};
+use crate::store::{DataSetName, Head, Place, Row, RowKind, Snapshot, StoreError};
 use fieldsync_schemas::id::{Cursor, FeedName, Principal, SessionTag, TypeName};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::PullRequest;
 use fieldsync_schemas::registry::{Profile, Registry, TypeClass, TypeEntry};
-use fieldsync_schemas::session::Limits;
+use fieldsync_schemas::session::{Limits, Role};
 use fieldsync_schemas::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 
@@ -26,6 +27,8 @@ pub struct Ground<'a> {
     pub epochs: &'a Epochs,
     /// Who pulls.
     pub principal: &'a Principal,
+    /// What they may do.
+    pub role: &'a Role,
     /// The tag of the principal's session.
     pub session: &'a SessionTag,
     /// The types, in their order.
@@ -82,7 +85,7 @@ pub async fn answer(
 ) -> Result<Vec<u8>, PullError> {
     ground.epochs.check(request.epoch.as_ref())?;
     let heads = snapshot.heads().await?;
-    let points = points(request, ground, &heads)?;
+    let points = points(request, ground, &heads, snapshot.is_scoped())?;
     let mut budget = request.limit.unwrap_or(u64::MAX).min(u64::from(ground.limits.page_changes));
     let mut waiting: HashSet<&TypeName> = HashSet::new();
     let mut plans = Vec::new();
@@ -110,19 +113,28 @@ pub async fn answer(
             entry.parents.iter().any(|parent| parent.type_name != entry.name && waiting.contains(&parent.type_name))
                 || references_first && references_wait && !is_reference(entry);
         let room = if held_back { 0 } else { budget };
-        let rows = if room > 0 && head.last > after.place {
-            snapshot.page(&feed, after.place, room).await?
-        } else {
-            Vec::new()
+        let sight = scope::sight(entry, ground.role, snapshot.is_scoped());
+        let is_whole = sight == Sight::Everything;
+        let mut rows = match room {
+            _ if head.last <= after.place => Vec::new(),
+            0 if is_whole => Vec::new(),
+            // Where not everything is seen, only a row tells whether there is one.
+            room => snapshot.page(&feed, sight, after, if is_whole { room } else { room + 1 }).await?,
         };
+        let is_longer = rows.len() as u64 > room;
+        rows.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         budget -= rows.len() as u64;
         let reached = rows.last().map_or(after.place, |row| row.place);
-        let more = reached < head.last;
+        let more = if is_whole { reached < head.last } else { is_longer };
+        if !is_whole && from.is_some() && rows.is_empty() && !more {
+            continue;
+        }
         if more {
             waiting.insert(&entry.name);
             references_wait |= is_reference(entry);
         }
-        let place = if more { reached } else { reached.max(head.horizon) };
+        let seen_to = if is_whole { head.horizon } else { head.horizon.max(head.last) };
+        let place = if more { reached } else { reached.max(seen_to) };
         plans.push(Plan { feed, from: from.as_ref(), rows, until: Point { place, cleared: after.cleared }, more });
     }
     Ok(write(&plans, &new_feeds, ground))
@@ -133,6 +145,7 @@ pub(crate) fn points(
     request: &PullRequest,
     ground: Ground<'_>,
     heads: &HashMap<FeedName, Head>,
+    is_scoped: bool,
 ) -> Result<HashMap<FeedName, Point>, Trouble> {
     let known: HashSet<FeedName> = ground.registry.types.iter().map(|entry| entry.feed_name()).collect();
     let mut points = HashMap::new();
@@ -142,9 +155,12 @@ pub(crate) fn points(
             unknown.push(feed.clone());
             continue;
         }
-        let horizon = heads.get(feed).map_or(Place(0), |head| head.horizon);
+        let head = heads.get(feed).copied().unwrap_or_default();
+        let horizon = head.horizon;
+        // Who begins has nothing that could have left the scope so far.
+        let cleared = if is_scoped { horizon.max(head.last) } else { horizon };
         let point = match from {
-            None => Some(Point { place: Place(0), cleared: horizon }),
+            None => Some(Point { place: Place(0), cleared }),
             Some(cursor) => ground.cursors.read(cursor, binding(ground, feed)),
         };
         match point {
@@ -204,10 +220,10 @@ fn write(plans: &[Plan<'_>], new_feeds: &[FeedName], ground: Ground<'_>) -> Vec<
             if index > 0 {
                 out.push(b',');
             }
-            out.extend_from_slice(if row.deleted {
-                b"{\"op\":\"tombstone\",\"record\":"
-            } else {
-                b"{\"op\":\"put\",\"record\":"
+            out.extend_from_slice(match row.kind {
+                RowKind::Put => b"{\"op\":\"put\",\"record\":",
+                RowKind::Tombstone => b"{\"op\":\"tombstone\",\"record\":",
+                RowKind::Remove => b"{\"op\":\"remove\",\"removed\":",
             });
             out.extend_from_slice(row.json.as_bytes());
             out.push(b'}');

@@ -4,12 +4,14 @@
 
 use crate::merge::{Rules, RulesError};
 use crate::push;
+use crate::telemetry;
 use fieldsync_schemas::conflict::{CONFLICT_FEED, CONFLICT_TYPE};
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{FeedName, TypeName};
 use fieldsync_schemas::registry::{
     FieldRule, FieldRuleKind, MergePolicy, MergeRules, OnDelete, Profile, Registry, TypeClass, TypeEntry,
 };
+use fieldsync_schemas::telemetry::{TELEMETRY_FEED, TELEMETRY_TYPE};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a domain cannot be served.
@@ -19,7 +21,7 @@ pub enum DomainError {
     #[error("type {0} stands twice in the domain; give each type one entry")]
     TypeTwice(TypeName),
     /// The built-in type's name is taken.
-    #[error("the name {0} is taken by the conflict log; choose another")]
+    #[error("the name {0} is taken by a type that every data set has; choose another")]
     NameTaken(String),
     /// Two types share a feed.
     #[error("types {first} and {second} share the feed {feed}; a feed carries one type")]
@@ -104,6 +106,18 @@ pub enum DomainError {
         /// The member.
         pointer: String,
     },
+    /// A type names a location, and nothing is one.
+    #[error("type {name} names the location of its records; say under `locations` which type the places are of")]
+    Location {
+        /// The type.
+        name: TypeName,
+    },
+    /// The type of the places is not one of the server's own.
+    #[error("the places are to be of the type {name}, which is not a reference type of the domain without a location")]
+    Places {
+        /// The type.
+        name: TypeName,
+    },
     /// A seed names a type that is no reference type.
     #[error("record {id} begins the type {name}, which is not a reference type of the domain")]
     Seed {
@@ -122,6 +136,7 @@ pub fn conflict_entry() -> TypeEntry {
         feed: Some(FeedName::new(CONFLICT_FEED).expect("a constant that is a feed name")),
         partition: None,
         parents: Vec::new(),
+        location: None,
         merge: MergeRules { policy: MergePolicy::AppendOnly, deletes: None, fields: BTreeMap::new(), on_stale: None },
         on_delete: OnDelete::Reject,
         tombstone_days: None,
@@ -130,16 +145,20 @@ pub fn conflict_entry() -> TypeEntry {
     }
 }
 
-/// Checks a domain and makes its registry: its types, and the conflict log last.
+/// Checks a domain and makes its registry: its types, then the conflict log, then the telemetry.
 pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
     let mut seen = BTreeSet::new();
     let mut feeds: BTreeMap<FeedName, TypeName> = BTreeMap::new();
     for entry in &domain.types {
-        if entry.name.as_str() == CONFLICT_TYPE {
-            return Err(DomainError::NameTaken(CONFLICT_TYPE.to_owned()));
+        if let Some(taken) = [CONFLICT_TYPE, TELEMETRY_TYPE].iter().find(|taken| entry.name.as_str() == **taken) {
+            return Err(DomainError::NameTaken((*taken).to_owned()));
         }
-        if entry.feed_name().as_str() == CONFLICT_FEED {
-            return Err(DomainError::NameTaken(CONFLICT_FEED.to_owned()));
+        if let Some(taken) = [CONFLICT_FEED, TELEMETRY_FEED].iter().find(|taken| entry.feed_name().as_str() == **taken)
+        {
+            return Err(DomainError::NameTaken((*taken).to_owned()));
+        }
+        if entry.location.is_some() && domain.locations.is_none() {
+            return Err(DomainError::Location { name: entry.name.clone() });
         }
         if let Some(first) = feeds.insert(entry.feed_name(), entry.name.clone()) {
             let second = entry.name.clone();
@@ -185,9 +204,15 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
             return Err(DomainError::Seed { name: seed.type_name.clone(), id: seed.id.to_string() });
         }
     }
+    if let Some(locations) = &domain.locations {
+        let places = domain.types.iter().find(|entry| entry.name == locations.type_name);
+        if places.is_none_or(|entry| entry.class != TypeClass::Reference || entry.location.is_some()) {
+            return Err(DomainError::Places { name: locations.type_name.clone() });
+        }
+    }
     let mut types = domain.types.clone();
-    types.push(conflict_entry());
-    Ok(Registry { types, cycles: domain.cycles.clone() })
+    types.extend([conflict_entry(), telemetry::telemetry_entry()]);
+    Ok(Registry { types, cycles: domain.cycles.clone(), locations: domain.locations.clone() })
 }
 
 /// Why a type cannot stand where it does.

@@ -5,8 +5,10 @@
 //! [`Snapshot`].
 
 use crate::attachment::RecordFiles;
+use crate::cursor::Point;
 use crate::digest::Buckets;
 use crate::epoch::Epochs;
+use crate::scope::{Label, Scope, Sight};
 use async_trait::async_trait;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{
@@ -14,8 +16,9 @@ use fieldsync_schemas::id::{
 };
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::{AttachmentState, Record};
-use fieldsync_schemas::session::Role;
+use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -54,6 +57,10 @@ pub struct State {
     pub content: Hash,
     /// The whole record as it is published, JSON.
     pub json: Arc<str>,
+    /// Who sees it, other than everybody.
+    pub label: Option<Label>,
+    /// The record that it is about, where it is an entry of the conflict log and records have places.
+    pub about: Option<RecordRef>,
 }
 
 impl State {
@@ -89,6 +96,8 @@ impl State {
             accepted_at: record.accepted_at,
             replica: record.replica,
             deleted: record.deleted,
+            label: None,
+            about: None,
         }
     }
 }
@@ -188,6 +197,8 @@ pub struct Loaded {
     pub decided: HashMap<MutationId, Decided>,
     /// The files that are there and open to the principal.
     pub open: HashSet<AttachmentId>,
+    /// What the principal may write.
+    pub scope: Scope,
     /// How the records stand that are referred to.
     pub parents: HashMap<RecordRef, Standing>,
     /// The live children of the heads of families, and of those that they take along.
@@ -259,10 +270,41 @@ pub struct Commit {
 pub struct Row {
     /// Its place.
     pub place: Place,
-    /// Whether it is a tombstone.
-    pub deleted: bool,
-    /// The record as it is published, JSON.
+    /// What it says of the record.
+    pub kind: RowKind,
+    /// The record as it is published, JSON; of one that left the scope, its type and id.
     pub json: Arc<str>,
+}
+
+/// What a row says of its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// It is as given.
+    Put,
+    /// It was deleted.
+    Tombstone,
+    /// It left the scope of the one who asks.
+    Remove,
+}
+
+/// What an administrator gave a principal besides the role.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Assignment {
+    /// The places at and below which the principal sees records; none for everything.
+    pub places: Option<Vec<RecordId>>,
+    /// What the principal's devices are to pull once more.
+    pub refetch: Vec<RefetchOrder>,
+}
+
+/// A scope as it is from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rescope {
+    /// Whose it is.
+    pub user: String,
+    /// The places as they were given; none for everything.
+    pub places: Option<Vec<RecordId>>,
+    /// These and all below them.
+    pub seen: BTreeSet<RecordId>,
 }
 
 /// Where a feed stands.
@@ -331,8 +373,8 @@ pub trait Store: Send + Sync {
     /// the machine.
     async fn commit(&self, commits: Vec<Commit>) -> Result<(), StoreError>;
 
-    /// A view of a data set in which nothing moves.
-    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError>;
+    /// A view of a data set in which nothing moves, for this principal.
+    async fn snapshot(&self, data_set: &DataSetName, principal: &Principal) -> Result<Box<dyn Snapshot>, StoreError>;
 
     /// Purges the tombstones of this feed that were accepted before `before`, and with them earlier states and the
     /// outcomes of the feed's mutations decided before it. The greatest purged place becomes the feed's horizon.
@@ -370,6 +412,20 @@ pub trait Store: Send + Sync {
     /// Gives users their roles in data sets, all together.
     async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError>;
 
+    /// What a user was given besides the role.
+    async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError>;
+
+    /// The users who do not see everything, with their places as they were given.
+    async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError>;
+
+    /// Stores these states of reference records, then these scopes, in one transaction. What a scope gains and loses
+    /// takes places in the feeds. Not to be called between a load and its commit.
+    async fn rescope(&self, data_set: &DataSetName, states: Vec<State>, scopes: Vec<Rescope>)
+    -> Result<(), StoreError>;
+
+    /// Orders the devices of a user to pull once more.
+    async fn put_refetch(&self, data_set: &DataSetName, user: &str, order: &RefetchOrder) -> Result<(), StoreError>;
+
     /// The secret of this name, made at its first use and kept for good.
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError>;
 }
@@ -377,22 +433,27 @@ pub trait Store: Send + Sync {
 /// A view of one data set in which nothing moves.
 #[async_trait]
 pub trait Snapshot: Send {
-    /// Where every feed stands.
+    /// Whether the principal does not see everything, or did not once.
+    fn is_scoped(&self) -> bool;
+
+    /// Where every feed stands. For a principal with a scope the last place is one that nothing seen stands behind.
     async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError>;
 
-    /// What the live records of a feed come to.
-    async fn digest(&mut self, feed: &FeedName) -> Result<Buckets, StoreError>;
+    /// What the live records of a feed come to, of those that are seen.
+    async fn digest(&mut self, feed: &FeedName, sight: Sight) -> Result<Buckets, StoreError>;
 
     /// The live records of a bucket of a feed after this id, in the order of their ids, at most `limit`, as they are
-    /// published, JSON.
+    /// published, JSON; of those, what is seen.
     async fn bucket(
         &mut self,
         feed: &FeedName,
+        sight: Sight,
         bucket: u8,
         after: Option<&RecordId>,
         limit: u64,
     ) -> Result<Vec<Arc<str>>, StoreError>;
 
-    /// The next rows of a feed after this place, in the order of their places, at most `limit`.
-    async fn page(&mut self, feed: &FeedName, after: Place, limit: u64) -> Result<Vec<Row>, StoreError>;
+    /// The next rows of a feed after this point, in the order of their places, at most `limit`; of those, what is seen.
+    /// That a record left the scope is not told where the point is cleared of it.
+    async fn page(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError>;
 }

@@ -5,7 +5,7 @@ use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::epoch::Epochs;
 use fieldsync_core::policy::PolicyTable;
 use fieldsync_core::session;
-use fieldsync_core::store::{DataSetName, DataSetRow, State};
+use fieldsync_core::store::{Assignment, DataSetName, DataSetRow, State};
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{Capability, Principal, Rev, SessionTag};
 use fieldsync_schemas::pull::RecordRef;
@@ -24,8 +24,11 @@ const CAPABILITIES: &[&str] = &[
     "parents",
     "groups",
     "horizon",
+    "scopes",
+    "refetch",
     "restore",
     "derived-fields",
+    "telemetry",
     "digest",
     "attachments-proxied",
 ];
@@ -68,8 +71,8 @@ pub(crate) struct DataSet {
     backed_up_seq: AtomicU64,
     clock: Arc<dyn Clock>,
     clock_offset_ms: AtomicI64,
-    /// A session's tag depends on nothing but these two and what seldom changes here, when they are forgotten.
-    tags: Mutex<HashMap<(Principal, Role), SessionTag>>,
+    /// A session's tag depends on nothing but these and what seldom changes here, when they are forgotten.
+    tags: Mutex<HashMap<(Principal, Role), (Assignment, SessionTag)>>,
 }
 
 impl DataSet {
@@ -135,7 +138,7 @@ impl DataSet {
         &self.hosted.domain.profile
     }
 
-    pub(crate) fn session(&self, principal: &Principal, role: &Role) -> Session {
+    pub(crate) fn session(&self, principal: &Principal, role: &Role, assignment: &Assignment) -> Session {
         let capabilities: Vec<Capability> =
             CAPABILITIES.iter().map(|name| Capability::new(*name).expect("a constant that is a capability")).collect();
         session::session(
@@ -147,19 +150,22 @@ impl DataSet {
             self.hosted.limits,
             &self.hosted.registry,
             Some(self.backed_up_seq.load(Ordering::Relaxed)),
+            assignment,
             self.now(),
         )
     }
 
-    pub(crate) fn session_tag(&self, principal: &Principal, role: &Role) -> SessionTag {
+    pub(crate) fn session_tag(&self, principal: &Principal, role: &Role, assignment: &Assignment) -> SessionTag {
         let key = (principal.clone(), role.clone());
-        if let Some(tag) = self.tags.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some((of, tag)) = self.tags.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
+            && of == assignment
+        {
             return tag.clone();
         }
         // Made under the lock, so that what is forgotten meanwhile is not kept.
         let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        let tag = self.session(principal, role).tag;
-        tags.insert(key, tag.clone());
+        let tag = self.session(principal, role, assignment).tag;
+        tags.insert(key, (assignment.clone(), tag.clone()));
         tag
     }
 

@@ -116,7 +116,7 @@ mod tests {
         let registry = registry(&domain, &PolicyTable::standard()).unwrap();
         let names: Vec<&str> = registry.types.iter().map(|entry| entry.name.as_str()).collect();
         let of_domain: Vec<&str> = domain.types.iter().map(|entry| entry.name.as_str()).collect();
-        assert_eq!(names, [of_domain.as_slice(), &["conflict"]].concat());
+        assert_eq!(names, [of_domain.as_slice(), &["conflict", "telemetry"]].concat());
     }
 
     #[test]

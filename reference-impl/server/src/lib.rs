@@ -18,6 +18,7 @@ mod listen;
 mod machine;
 mod purge;
 mod rules;
+mod scope;
 mod server;
 pub mod sqlite;
 mod writer;

@@ -65,8 +65,10 @@ mod tests {
     use crate::data_set::Hosted;
     use crate::machine::MachineClock;
     use crate::{SqliteStore, domain_from_yaml};
+    use fieldsync_core::cursor::Point;
     use fieldsync_core::data::content_hash;
     use fieldsync_core::policy::PolicyTable;
+    use fieldsync_core::scope::Sight;
     use fieldsync_core::store::{DataSetName, DataSetRow, Place, State};
     use fieldsync_schemas::id::{Epoch, FeedName};
     use fieldsync_schemas::record::Record;
@@ -87,8 +89,9 @@ mod tests {
 
     async fn ids(store: &SqliteStore, name: &DataSetName, feed: &str) -> (Vec<String>, Place) {
         let feed = FeedName::new(feed).unwrap();
-        let mut snapshot = store.snapshot(name).await.unwrap();
-        let rows = snapshot.page(&feed, Place(0), 100).await.unwrap();
+        let mut snapshot = store.snapshot(name, &"amina".parse().unwrap()).await.unwrap();
+        let rows =
+            snapshot.page(&feed, Sight::Everything, Point { place: Place(0), cleared: Place(0) }, 100).await.unwrap();
         let id = |json: &str| serde_json::from_str::<Record>(json).unwrap().id.to_string();
         let horizon = snapshot.heads().await.unwrap()[&feed].horizon;
         (rows.iter().map(|row| id(&row.json)).collect(), horizon)

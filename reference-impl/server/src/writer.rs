@@ -10,7 +10,7 @@ use fieldsync_core::clock::Ids;
 use fieldsync_core::policy::PolicyTable;
 use fieldsync_core::problem::Trouble;
 use fieldsync_core::push::{Batch, Decision, Ground};
-use fieldsync_core::store::{Commit, DataSetName, Loaded, Store, StoreError, Touched};
+use fieldsync_core::store::{Assignment, Commit, DataSetName, Loaded, Store, StoreError, Touched};
 use fieldsync_schemas::id::{AttachmentId, Principal};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::session::Role;
@@ -30,6 +30,7 @@ pub(crate) struct Submission {
     pub(crate) data_set: Arc<DataSet>,
     pub(crate) principal: Principal,
     pub(crate) role: Role,
+    pub(crate) assignment: Assignment,
     pub(crate) batch: Batch,
 }
 
@@ -224,8 +225,8 @@ impl Task {
 
     /// A batch that the rules fail on must not end the task, which serves all the others.
     fn decide(&self, submission: &Submission, loaded: Loaded) -> Result<Decision, Trouble> {
-        let Submission { data_set, principal, role, batch } = submission;
-        let (epochs, session) = (data_set.epochs(), data_set.session_tag(principal, role));
+        let Submission { data_set, principal, role, assignment, batch } = submission;
+        let (epochs, session) = (data_set.epochs(), data_set.session_tag(principal, role, assignment));
         let ground = Ground {
             data_set: &data_set.name,
             epochs: &epochs,

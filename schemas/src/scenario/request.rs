@@ -57,7 +57,7 @@ pub struct ExpectedAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless: Option<u16>,
     /// Members that the JSON body must have. An object may have more; an array has exactly these items, or, where it is
-    /// written as `{$some: ...}`, one such item at least. `$any`, `$absent`, `$string`, `$time` and `${name}` stand for
+    /// written as `{$some: ...}`, one such item at least. `{$not: ...}` is anything else; `$any`, `$absent`, `$string`, `$time` and `${name}` stand for
     /// values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,

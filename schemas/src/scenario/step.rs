@@ -1,7 +1,8 @@
 //! One step: an actor and what happens, and the rule that a failed expectation breaks.
 
 use super::{DeviceName, DeviceStep, NetworkStep, RequestStep};
-use crate::id::RuleId;
+use crate::id::{RecordId, RuleId, TypeName};
+use crate::record::Data;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -62,6 +63,46 @@ pub struct ServerStep {
     /// Empties the data set on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wipe: Option<bool>,
+    /// Gives accounts their scopes: `scope: {other: [north]}`, or `scope: {other: all}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<BTreeMap<String, ScopeStep>>,
+    /// Changes a reference record: `reference: {type: place, id: hill, data: {within: north}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ReferenceStep>,
+    /// Orders the devices of accounts to pull these types once more; all where there are none: `refetch: {other: []}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refetch: Option<BTreeMap<String, Vec<TypeName>>>,
+}
+
+/// What an account sees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum ScopeStep {
+    /// Everything.
+    All(AllWord),
+    /// The records at and below these places.
+    Places(Vec<RecordId>),
+}
+
+/// The word `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AllWord {
+    /// Everything.
+    All,
+}
+
+/// A reference record as it is from now on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReferenceStep {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub type_name: TypeName,
+    /// Its id, as it is.
+    pub id: RecordId,
+    /// What it says.
+    pub data: Data,
 }
 
 impl<'de> Deserialize<'de> for Step {

@@ -17,9 +17,12 @@ mod merging;
 mod parents;
 mod pull;
 mod records;
+mod refetch;
 mod registry;
+mod scopes;
 mod session;
 mod status;
+mod telemetry;
 mod transport;
 
 use crate::Mutant;
@@ -37,6 +40,8 @@ pub const MUTANTS: &[&[Mutant]] = &[
     epoch::MUTANTS,
     digest::MUTANTS,
     deletes::MUTANTS,
+    scopes::MUTANTS,
+    refetch::MUTANTS,
     parents::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
@@ -45,5 +50,6 @@ pub const MUTANTS: &[&[Mutant]] = &[
     cycles_trouble::MUTANTS,
     attachments::MUTANTS,
     merging::MUTANTS,
+    telemetry::MUTANTS,
     errors::MUTANTS,
 ];

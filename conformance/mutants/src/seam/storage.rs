@@ -1,13 +1,16 @@
 //! The storage trait: what is loaded, committed and paged, changed on its way.
 
 use async_trait::async_trait;
+use fieldsync_core::cursor::Point;
 use fieldsync_core::digest::Buckets;
+use fieldsync_core::scope::Sight;
 use fieldsync_core::store::{
-    Commit, DataSetName, DataSetRow, Grant, Head, Loaded, Place, Row, Snapshot, State, Store, StoreError, Touched,
+    Assignment, Commit, DataSetName, DataSetRow, Grant, Head, Loaded, Place, Rescope, Row, Snapshot, State, Store,
+    StoreError, Touched,
 };
-use fieldsync_schemas::id::{Epoch, FeedName, RecordId};
+use fieldsync_schemas::id::{Epoch, FeedName, Principal, RecordId};
 use fieldsync_schemas::problem::EpochCause;
-use fieldsync_schemas::session::Role;
+use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
 use std::collections::HashMap;
@@ -35,6 +38,12 @@ pub trait StorageFault: Send + Sync + 'static {
     fn begins(&self, _data_set: &DataSetName, _cause: &EpochCause) {}
     /// After the role of a user was looked up.
     fn grant(&self, _role: &mut Option<Role>) {}
+    /// After what a user was given was looked up.
+    fn assignment(&self, _assignment: &mut Assignment) {}
+    /// Before a scope is stored.
+    fn rescope(&self, _scopes: &mut Vec<Rescope>) {}
+    /// How much of a feed is seen.
+    fn sight(&self, _feed: &FeedName, _sight: &mut Sight) {}
     /// Whether purges are carried out.
     fn forgets(&self) -> bool {
         true
@@ -75,9 +84,9 @@ impl<F: StorageFault> Store for Faulty<F> {
         self.inner.commit(commits).await
     }
 
-    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError> {
+    async fn snapshot(&self, data_set: &DataSetName, principal: &Principal) -> Result<Box<dyn Snapshot>, StoreError> {
         self.catch_up().await?;
-        let inner = self.inner.snapshot(data_set).await?;
+        let inner = self.inner.snapshot(data_set, principal).await?;
         Ok(Box::new(FaultySnapshot { inner, fault: self.fault.clone() }))
     }
 
@@ -134,6 +143,30 @@ impl<F: StorageFault> Store for Faulty<F> {
         self.inner.put_grants(grants).await
     }
 
+    async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError> {
+        let mut assignment = self.inner.assignment(data_set, user).await?;
+        self.fault.assignment(&mut assignment);
+        Ok(assignment)
+    }
+
+    async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError> {
+        self.inner.scopes(data_set).await
+    }
+
+    async fn rescope(
+        &self,
+        data_set: &DataSetName,
+        states: Vec<State>,
+        mut scopes: Vec<Rescope>,
+    ) -> Result<(), StoreError> {
+        self.fault.rescope(&mut scopes);
+        self.inner.rescope(data_set, states, scopes).await
+    }
+
+    async fn put_refetch(&self, data_set: &DataSetName, user: &str, order: &RefetchOrder) -> Result<(), StoreError> {
+        self.inner.put_refetch(data_set, user, order).await
+    }
+
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
         self.inner.secret(name).await
     }
@@ -146,30 +179,36 @@ struct FaultySnapshot<F> {
 
 #[async_trait]
 impl<F: StorageFault> Snapshot for FaultySnapshot<F> {
+    fn is_scoped(&self) -> bool {
+        self.inner.is_scoped()
+    }
+
     async fn heads(&mut self) -> Result<HashMap<FeedName, Head>, StoreError> {
         let mut heads = self.inner.heads().await?;
         self.fault.heads(&mut heads);
         Ok(heads)
     }
 
-    async fn digest(&mut self, feed: &FeedName) -> Result<Buckets, StoreError> {
-        self.inner.digest(feed).await
+    async fn digest(&mut self, feed: &FeedName, sight: Sight) -> Result<Buckets, StoreError> {
+        self.inner.digest(feed, sight).await
     }
 
     async fn bucket(
         &mut self,
         feed: &FeedName,
+        sight: Sight,
         bucket: u8,
         after: Option<&RecordId>,
         limit: u64,
     ) -> Result<Vec<Arc<str>>, StoreError> {
-        self.inner.bucket(feed, bucket, after, limit).await
+        self.inner.bucket(feed, sight, bucket, after, limit).await
     }
 
-    async fn page(&mut self, feed: &FeedName, after: Place, limit: u64) -> Result<Vec<Row>, StoreError> {
-        let (mut after, mut limit) = (after, limit);
-        self.fault.page(feed, &mut after, &mut limit);
-        let mut rows = self.inner.page(feed, after, limit).await?;
+    async fn page(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError> {
+        let (mut after, mut limit, mut sight) = (after, limit, sight);
+        self.fault.page(feed, &mut after.place, &mut limit);
+        self.fault.sight(feed, &mut sight);
+        let mut rows = self.inner.page(feed, sight, after, limit).await?;
         self.fault.rows(feed, &mut rows);
         Ok(rows)
     }

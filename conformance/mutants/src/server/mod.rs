@@ -14,11 +14,15 @@ mod levels;
 mod merge;
 mod parents;
 mod pull;
+mod pull_cursors;
 mod push;
 mod records;
+mod refetch;
 mod registry;
+mod scopes;
 mod security;
 mod session;
+mod telemetry;
 mod transport;
 
 use crate::Mutant;
@@ -38,11 +42,14 @@ pub const MUTANTS: &[&[Mutant]] = &[
     merge::MUTANTS,
     fields::MUTANTS,
     deletes::MUTANTS,
+    scopes::MUTANTS,
+    refetch::MUTANTS,
     parents::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
     attachments::MUTANTS,
+    telemetry::MUTANTS,
     errors::MUTANTS,
     security::MUTANTS,
 ];

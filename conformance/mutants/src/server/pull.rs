@@ -1,5 +1,6 @@
 //! Faults against the chapter `pull`.
 
+use super::pull_cursors::{page_number, wall_clock};
 use crate::Mutant;
 use crate::seam::effects::around_pull;
 use crate::seam::storage::{StorageFault, faulty};
@@ -15,6 +16,7 @@ use fieldsync_server::{Parts, PullRule};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
@@ -23,6 +25,24 @@ pub const MUTANTS: &[Mutant] = &[
         "pull.cursor.gap-free",
         "Of the changes of a page that were accepted in one millisecond only the last is given.",
         |parts| faulty(parts, TimeIsKey),
+    ),
+    Mutant::server(
+        "a-cursor-is-a-page-number",
+        "pull.cursor.gap-free",
+        "A cursor counts the rows that were given; a row that moves to the end draws all others one place forward.",
+        page_number,
+    ),
+    Mutant::server(
+        "a-cursor-is-a-time",
+        "pull.cursor.gap-free",
+        "A cursor is the time of the answer, and gives what was accepted later.",
+        |parts| wall_clock(parts, Duration::ZERO),
+    ),
+    Mutant::server(
+        "a-cursor-is-a-time-with-a-guard",
+        "pull.cursor.gap-free",
+        "A cursor is the time of the answer less ten seconds, and gives what was accepted later.",
+        |parts| wall_clock(parts, Duration::from_secs(10)),
     ),
     Mutant::server(
         "cursor-gives-its-changes-once",

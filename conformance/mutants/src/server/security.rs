@@ -3,7 +3,7 @@
 use crate::Mutant;
 use crate::seam::storage::{self, StorageFault};
 use crate::seam::wire;
-use fieldsync_core::store::{Commit, Row};
+use fieldsync_core::store::{Commit, Row, RowKind};
 use fieldsync_schemas::id::FeedName;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ impl StorageFault for OneFeedForAll {
         let Some(place) = rows.last().map(|row| row.place) else { return };
         for json in self.0.lock().expect("nobody panics with it").get(feed).into_iter().flatten() {
             if rows.iter().all(|row| row.json != *json) {
-                rows.push(Row { place, deleted: false, json: json.clone() });
+                rows.push(Row { place, kind: RowKind::Put, json: json.clone() });
             }
         }
     }

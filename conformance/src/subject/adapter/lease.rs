@@ -49,6 +49,7 @@ impl Devices for Lease {
             batch: setup.batch,
             replica: setup.replica,
             triggers: setup.triggers,
+            telemetry: setup.telemetry,
         };
         self.0.open(open).await?;
         Ok(Arc::new(AdapterDevice::new(self.0.clone(), device)))

@@ -188,6 +188,7 @@ impl Adapter {
             seed: rand::random(),
             keeping: open.store.map_or(Keeping::Memory, |path| Keeping::Folder(path.into())),
             triggers: open.triggers,
+            telemetry: open.telemetry,
         };
         let device = self.devices.open(setup).await?;
         self.open_devices().insert(open.device, device);

@@ -97,6 +97,7 @@ impl Walk {
             seed: 0,
             keeping: Keeping::Durable,
             triggers: None,
+            telemetry: false,
         };
         let opened = devices.open(setup).await.map_err(Missing::from);
         self.note("open", &format!("a device, {name}, is opened on an empty store"), opened)

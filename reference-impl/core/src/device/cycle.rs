@@ -7,6 +7,7 @@ use super::attachments::FilesRun;
 use super::call::{self, Answer, Call, Reading, Transfer};
 use super::digest::Comparison;
 use super::store::LastFailure;
+use super::telemetry::{Tally, Telling};
 use super::{DeviceError, Next, Step};
 use crate::merge::Rules;
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
@@ -15,6 +16,7 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::session::Session;
+use fieldsync_schemas::telemetry::TELEMETRY_TYPE;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -46,17 +48,25 @@ pub enum Phase {
     Compare,
     /// Files go up and come down.
     Attachments,
+    /// What the sync was like is told.
+    Tell,
 }
 
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
         Profile::VersionWins | Profile::EntityQueue => {
-            Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare, Phase::Attachments])
+            Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare, Phase::Attachments, Phase::Tell])
         }
-        Profile::FieldMerge => {
-            Some(&[Phase::Settle, Phase::Pull, Phase::Push, Phase::PullResults, Phase::Compare, Phase::Attachments])
-        }
+        Profile::FieldMerge => Some(&[
+            Phase::Settle,
+            Phase::Pull,
+            Phase::Push,
+            Phase::PullResults,
+            Phase::Compare,
+            Phase::Attachments,
+            Phase::Tell,
+        ]),
         Profile::Other(_) => None,
     }
 }
@@ -142,7 +152,7 @@ pub(super) struct Run {
     sent: Option<CallKind>,
     /// Failures of the server since its last message.
     pub(super) sends: u32,
-    waits: u32,
+    pub(super) waits: u32,
     /// A new token was asked for since the server's last message.
     pub(super) logged_in_again: bool,
     pub(super) session_is_old: bool,
@@ -181,6 +191,17 @@ pub(super) struct Run {
     pub(super) counts: Counts,
     /// The device compares in this sync.
     pub(super) comparison: Option<Comparison>,
+    /// What was done, as it is told.
+    pub(super) tally: Tally,
+    pub(super) telling: Telling,
+}
+
+impl Run {
+    /// How the sync will end, once all phases are over.
+    pub(super) fn failure_at_the_end(&self) -> Option<Failure> {
+        let suspicious = || Failure::new(FailureCause::Server, "the server fails over every change that waits");
+        self.refusal.clone().or_else(|| (!self.suspects.is_empty()).then(suspicious))
+    }
 }
 
 impl Step<'_> {
@@ -190,6 +211,7 @@ impl Step<'_> {
         }
         let comparison = std::mem::take(&mut self.machine.compares_next).then(Comparison::default);
         self.machine.run = Some(Run { session_is_old: self.is_another_login(), comparison, ..Run::default() });
+        self.note_begin();
         self.go_on()
     }
 
@@ -224,6 +246,7 @@ impl Step<'_> {
                     self.compare()
                 }
                 Some(Phase::Attachments) => self.attachments()?,
+                Some(Phase::Tell) => self.tell(),
             };
             match flow {
                 Flow::Do(next) => return Ok(next),
@@ -241,6 +264,10 @@ impl Step<'_> {
 
     pub(super) fn answered(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
         let Some(kind) = self.machine.run.as_mut().and_then(|run| run.sent.take()) else { return Ok(Next::Idle) };
+        self.run().tally.bytes_received += answer.body.len() as u64;
+        if self.is_telling() {
+            return self.on_told(Some(answer));
+        }
         match kind {
             CallKind::Login | CallKind::Refresh => self.on_tokens(kind, answer),
             CallKind::Session => self.on_session(answer),
@@ -256,11 +283,14 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn lost(&mut self, reason: String) -> Next {
+    pub(super) fn lost(&mut self, reason: String) -> Result<Next, DeviceError> {
         if self.machine.run.is_none() {
-            return Next::Idle;
+            return Ok(Next::Idle);
         }
-        self.fail(Failure::new(FailureCause::Network, reason))
+        if self.is_telling() {
+            return self.on_told(None);
+        }
+        Ok(self.fail(Failure::new(FailureCause::Network, reason)))
     }
 
     /// The session, which is there in every phase.
@@ -272,6 +302,8 @@ impl Step<'_> {
         let run = self.run();
         run.sent = Some(kind);
         run.counts.requests += 1;
+        run.tally.requests += 1;
+        run.tally.bytes_sent += body.as_ref().map_or(0, |body| body.len() as u64);
         let token = match kind {
             CallKind::Login | CallKind::Refresh => None,
             _ => self.machine.credentials.token.clone(),
@@ -377,18 +409,19 @@ impl Step<'_> {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) -> Next {
+        if let Some(next) = self.tell_of(&failure) {
+            return next;
+        }
         let up_to = self.machine.state.outbox.iter().last().map_or(0, |entry| entry.place);
         let last = LastFailure { cause: failure.cause, up_to };
         self.end(SyncOutcome::Failed(failure), Some(last))
     }
 
     fn finish(&mut self) -> Next {
-        if let Some(failure) = self.run().refusal.take() {
+        if let Some(failure) = self.run().failure_at_the_end() {
             return self.fail(failure);
         }
-        if !self.run().suspects.is_empty() {
-            return self.lead_nowhere("the server fails over every change that waits");
-        }
+        self.note_end(None);
         self.end(SyncOutcome::Ok, None)
     }
 
@@ -417,6 +450,10 @@ impl Step<'_> {
                     TypeClass::Append => *policy == MergePolicy::AppendOnly,
                     TypeClass::Other(_) => false,
                 };
+                // It tells by itself, and nobody else's telemetry is any of its business.
+                if entry.name.as_str() == TELEMETRY_TYPE {
+                    return false;
+                }
                 let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
                 !is_known || !rules_are_known || !entry.requires.iter().all(|capability| known.contains(capability))
             })

@@ -79,6 +79,7 @@ impl Step<'_> {
             Err(next) => return Ok(next),
         };
         let before = self.machine.state.session.as_ref();
+        let has_nothing = before.is_none();
         if before.is_some_and(|before| before.principal != session.principal) {
             let detail = format!("this store belongs to another principal than {}", session.principal);
             return Ok(self.fail(Failure::new(FailureCause::Credentials, detail)));
@@ -93,6 +94,9 @@ impl Step<'_> {
         let feeds = self.feeds();
         if feeds.iter().any(|feed| !self.machine.state.cursors.contains_key(feed)) {
             self.run().pulled_all = false;
+        }
+        if let Err(next) = self.take_orders(has_nothing) {
+            return Ok(next);
         }
         self.go_on()
     }

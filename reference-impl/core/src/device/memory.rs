@@ -5,6 +5,7 @@ use super::outbox::Entry;
 use super::store::{
     DeviceStore, FrozenBatch, Kept, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Upload, Write,
 };
+use super::telemetry::Diary;
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
@@ -33,6 +34,7 @@ struct Content {
     kept: BTreeMap<u64, Kept>,
     records: BTreeMap<RecordRef, StoredRecord>,
     conflicts: BTreeMap<RecordId, Box<RawValue>>,
+    diary: Diary,
 }
 
 impl MemoryStore {
@@ -69,6 +71,8 @@ impl Content {
             Write::OwnGone(record) => self.change(record, |stored| stored.own = None),
             Write::Quarantine(one) => drop(self.quarantine.insert(one.record(), *one)),
             Write::QuarantineGone(record) => drop(self.quarantine.remove(&record)),
+            Write::ConflictGone(id) => drop(self.conflicts.remove(&id)),
+            Write::Diary(diary) => self.diary = *diary,
             Write::Conflict(id, data) => drop(self.conflicts.entry(id).or_insert(data)),
             Write::Upload(upload) => drop(self.uploads.insert(upload.key(), *upload)),
             Write::UploadGone(key) => drop(self.uploads.remove(&key)),
@@ -112,6 +116,7 @@ impl DeviceStore for MemoryStore {
             quarantine: content.quarantine.values().cloned().collect(),
             uploads: content.uploads.values().cloned().collect(),
             wanted: content.wanted.values().cloned().collect(),
+            diary: content.diary.clone(),
             kept: content.kept.values().cloned().collect(),
         })
     }

@@ -18,8 +18,10 @@ mod pull;
 mod push;
 mod queue;
 mod rebase;
+mod refetch;
 mod settle;
 pub mod store;
+pub mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -52,6 +54,10 @@ pub struct Settings {
     pub metered: bool,
     /// What it knows besides the core. Types that require anything else are left out.
     pub capabilities: BTreeSet<Capability>,
+    /// The app and its version, for the telemetry.
+    pub app: Option<String>,
+    /// The device and its system, for the telemetry.
+    pub device: Option<String>,
 }
 
 /// How a device proves who it is. Kept in memory only.
@@ -222,6 +228,7 @@ impl Machine {
         let next = match event {
             Event::Open { replica } => {
                 step.open(replica);
+                step.close_killed();
                 Next::Idle
             }
             Event::LogIn(credentials) => {
@@ -238,7 +245,7 @@ impl Machine {
                 Next::Idle
             }
             Event::Answered(answer) => step.answered(&answer)?,
-            Event::Lost(reason) => step.lost(reason),
+            Event::Lost(reason) => step.lost(reason)?,
             Event::FileMissing => step.file_is_missing()?,
             Event::Metered(metered) => {
                 step.machine.settings.metered = metered;

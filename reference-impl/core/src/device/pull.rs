@@ -15,6 +15,7 @@ use fieldsync_schemas::pull::{ChangeOp, Page, PullAnswer, PullRequest, RecordRef
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
+use fieldsync_schemas::telemetry::{TELEMETRY_FEED, TELEMETRY_TYPE};
 use std::collections::BTreeSet;
 
 /// A change, read.
@@ -74,7 +75,8 @@ impl Step<'_> {
         let Some(session) = &self.machine.state.session else { return BTreeSet::new() };
         let left_out = self.left_out();
         let mut feeds = BTreeSet::new();
-        for entry in session.registry.types.iter().filter(|entry| !left_out.contains(&entry.name)) {
+        let is_pulled = |name: &TypeName| !left_out.contains(name) && name.as_str() != TELEMETRY_TYPE;
+        for entry in session.registry.types.iter().filter(|entry| is_pulled(&entry.name)) {
             let feed = entry.feed_name();
             let is_partition = |other: &&FeedName| {
                 other.as_str().strip_prefix(feed.as_str()).is_some_and(|rest| rest.starts_with('/'))
@@ -97,6 +99,9 @@ impl Step<'_> {
     fn is_left_out(&self, feed: &FeedName) -> bool {
         let left_out = self.left_out();
         let base = feed.as_str().split('/').next().unwrap_or_default();
+        if base == TELEMETRY_FEED {
+            return true;
+        }
         left_out.iter().any(|type_name| self.feed_of(type_name).as_str() == base)
     }
 
@@ -159,6 +164,11 @@ impl Step<'_> {
         let mark = self.machine.state.marks.mark;
         for change in seen {
             self.run().counts.pulled += 1;
+            let type_name = match &change {
+                Seen::State(record) => record.type_name.clone(),
+                Seen::Left(record) => record.type_name.clone(),
+            };
+            *self.run().tally.pulled.entry(type_name).or_default() += 1;
             match change {
                 Seen::State(record) => {
                     if record.type_name.as_str() == CONFLICT_TYPE
@@ -174,6 +184,9 @@ impl Step<'_> {
                 }
                 Seen::Left(record) => {
                     self.gone(&record);
+                    if record.type_name.as_str() == CONFLICT_TYPE {
+                        self.write(Write::ConflictGone(record.id.clone()));
+                    }
                     self.write(Write::ServerGone(record));
                 }
             }

@@ -78,7 +78,7 @@ impl Step<'_> {
     /// The mutation is the record's state now; the edit that waits was made on it.
     pub(super) fn accepted(&mut self, entry: Entry, accepted: Record) -> Result<(), StoreError> {
         let record = entry.record();
-        self.run().counts.settled += 1;
+        self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
         self.keep(entry.clone());
         let Some(waiting) = self.first(&record) else {
@@ -105,7 +105,7 @@ impl Step<'_> {
     /// Another state won. The edit that waits keeps its base, so that the policy ranks it, too.
     fn superseded(&mut self, entry: Entry, winner: Record) -> Result<(), StoreError> {
         let record = entry.record();
-        self.run().counts.settled += 1;
+        self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
         self.keep(entry.clone());
         match self.first(&record) {
@@ -190,6 +190,7 @@ impl Step<'_> {
     /// server's state is shown again.
     pub(super) fn quarantine(&mut self, entry: Entry, reason: Reason) {
         self.run().counts.given_up += 1;
+        self.run().tally.given_up += 1;
         let keeps_copy = entry.mutation.op == MutationOp::Create || reason == Reason::Gone;
         self.write(Write::EntryGone(entry.place));
         if !keeps_copy {
@@ -231,7 +232,7 @@ impl Step<'_> {
                     self.accepted(entry, server.record)?;
                 }
                 None if entry.mutation.op == MutationOp::Delete => {
-                    self.run().counts.settled += 1;
+                    self.count_settled(&entry);
                     self.write(Write::EntryGone(entry.place));
                     self.show_own(&entry.record());
                 }
@@ -239,6 +240,12 @@ impl Step<'_> {
             }
         }
         Ok(())
+    }
+
+    fn count_settled(&mut self, entry: &Entry) {
+        let run = self.run();
+        run.counts.settled += 1;
+        *run.tally.pushed.entry(entry.mutation.type_name.clone()).or_default() += 1;
     }
 
     /// The server's state of a record that this device holds, where that is not older than this one.

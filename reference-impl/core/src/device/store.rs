@@ -5,9 +5,11 @@
 
 use super::attachments::Key;
 use super::outbox::{Entry, Outbox};
+use super::telemetry::Diary;
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{
-    AttachmentId, BatchToken, Cursor, Epoch, FeedName, MutationId, RecordId, ReplicaId, Seq, TypeName, UploadId,
+    AttachmentId, BatchToken, Cursor, Epoch, FeedName, MutationId, RecordId, RefetchId, ReplicaId, Seq, TypeName,
+    UploadId,
 };
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
@@ -96,6 +98,9 @@ pub struct Marks {
     pub forgotten: BTreeSet<MutationId>,
     /// How the last sync failed; none where it ended well.
     pub last_failure: Option<LastFailure>,
+    /// The refetch orders that were carried out, or at least begun: what was begun goes on by itself.
+    #[serde(default)]
+    pub refetched: BTreeSet<RefetchId>,
     /// A print of the credentials with which the session was got: with others it is fetched again before anything else.
     #[serde(default)]
     pub login: Option<String>,
@@ -287,6 +292,10 @@ pub enum Write {
     Wanted(Box<Attachment>),
     /// It came, or is not wanted any more.
     WantedGone(AttachmentId),
+    /// An entry of the conflict log is no longer shown.
+    ConflictGone(RecordId),
+    /// What the device tells of its syncs.
+    Diary(Box<Diary>),
     /// The server's state of each record of this feed that carries a lower mark goes.
     Sweep {
         /// The feed.
@@ -321,6 +330,8 @@ pub struct Saved {
     pub uploads: Vec<Upload>,
     /// The files that are to come down.
     pub wanted: Vec<Attachment>,
+    /// What it tells of its syncs.
+    pub diary: Diary,
     /// The acknowledged mutations that no backup has yet.
     pub kept: Vec<Kept>,
 }
@@ -349,6 +360,8 @@ pub struct State {
     pub uploads: BTreeMap<Key, Upload>,
     /// The files that are to come down.
     pub wanted: BTreeMap<AttachmentId, Attachment>,
+    /// What it tells of its syncs.
+    pub diary: Diary,
     /// The acknowledged mutations that no backup has yet.
     pub kept: BTreeMap<u64, Kept>,
 }
@@ -367,6 +380,7 @@ impl State {
             quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
             uploads: saved.uploads.into_iter().map(|one| (one.key(), one)).collect(),
             wanted: saved.wanted.into_iter().map(|one| (one.id.clone(), one)).collect(),
+            diary: saved.diary,
             kept: saved.kept.into_iter().map(|kept| (kept.number, kept)).collect(),
         }
     }
@@ -424,6 +438,7 @@ impl State {
             Write::WantedGone(id) => {
                 self.wanted.remove(id);
             }
+            Write::Diary(diary) => self.diary = (**diary).clone(),
             Write::Kept(kept) => {
                 self.kept.insert(kept.number, (**kept).clone());
             }
@@ -431,6 +446,7 @@ impl State {
                 self.kept.remove(number);
             }
             Write::Server(_)
+            | Write::ConflictGone(_)
             | Write::ServerGone(_)
             | Write::Own(..)
             | Write::OwnGone(_)

@@ -9,6 +9,7 @@ use crate::conflict::{self, Side};
 use crate::data;
 use crate::policy::{Claim, Contest, Ruling};
 use crate::problem::Trouble;
+use crate::scope::{self, Known};
 use crate::store::{Commit, Decided, Loaded, ReplicaRow, State};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, Writer};
 use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Version};
@@ -37,6 +38,7 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         ground,
         replica: &batch.replica,
         limits: &batch.limits,
+        known: scope::known(&loaded.states),
         loaded,
         kin,
         states: Vec::new(),
@@ -47,7 +49,8 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         replaced: None,
     };
     let outcomes = court.hear_all(&batch.mutations);
-    let Court { states, decided, files, kin, .. } = court;
+    let Court { mut states, decided, files, kin, known, .. } = court;
+    scope::place(&mut states, known, ground.registry, ground.principal);
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
     let answer = PushAnswer::<Box<RawValue>> {
         token: token.clone(),
@@ -77,6 +80,8 @@ pub(super) struct Court<'a> {
     replica: &'a ReplicaId,
     limits: &'a Limits,
     loaded: Loaded,
+    /// Where the touched records are.
+    known: Known,
     kin: Kin,
     states: Vec<State>,
     decided: Vec<Decided>,
@@ -223,6 +228,7 @@ impl<'a> Court<'a> {
         let policy =
             self.ground.policies.get(&entry.merge.policy).expect("the domain was checked against the policies");
         let current = self.loaded.states.get(&asked.record).cloned();
+        scope::admits(&self.loaded.scope, &asked.op, &asked.record, current.as_ref())?;
         let base_is_current = match &current {
             None => asked.base.is_none(),
             Some(state) => asked.base.as_ref() == Some(&state.rev),
@@ -251,7 +257,7 @@ impl<'a> Court<'a> {
             return Err(refuse(code, format!("records of type {} are not changed this way", entry.name)));
         }
         if current.is_none() && asked.op != MutationOp::Create {
-            return Err(refuse(ProblemCode::UnknownRecord, format!("the server never had {}", asked.record)));
+            return Err(scope::unknown(&asked.record));
         }
         let replaces_its_base = base_is_current && matches!(ruling, Ruling::Apply(_));
         check_version(asked, current.as_ref(), replaces_its_base)?;
@@ -269,10 +275,11 @@ impl<'a> Court<'a> {
         match (ruling, current) {
             (Ruling::Apply(version), current) => {
                 let modified_at = contest.pushed.modified_at;
-                let mut conflicts: Vec<_> =
-                    along.iter().filter_map(|child| self.take_along(child, modified_at)).collect();
                 let files = attachment::published(&asked.attachments, current.as_ref(), &self.loaded.open);
                 let state = self.state(asked, pushed, entry, version, modified_at, files.clone());
+                scope::admits_state(&self.loaded.scope, &state, entry, &self.known, self.ground.principal)?;
+                let mut conflicts: Vec<_> =
+                    along.iter().filter_map(|child| self.take_along(child, modified_at)).collect();
                 self.carries(entry, &asked.record, files);
                 let overridden = current.as_ref().filter(|before| {
                     !base_is_current && (before.content != state.content || before.deleted != state.deleted)

@@ -20,6 +20,7 @@ use crate::clock::Ids;
 use crate::epoch::Epochs;
 use crate::policy::PolicyTable;
 use crate::store::{Commit, DataSetName, Hash, Touched};
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{
     BatchToken, Epoch, GroupId, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version,
 };
@@ -98,6 +99,16 @@ pub struct Asked {
     pub references: Vec<Reference>,
 }
 
+impl Asked {
+    /// The record that a pushed entry of the conflict log is about.
+    fn about(&self) -> Option<RecordRef> {
+        if self.record.type_name.as_str() != CONFLICT_TYPE {
+            return None;
+        }
+        serde_json::from_str::<ConflictEntry>(self.data.as_ref()?.get()).ok().map(|entry| entry.record)
+    }
+}
+
 /// What a batch is decided with, besides what it touches.
 #[derive(Clone, Copy)]
 pub struct Ground<'a> {
@@ -141,7 +152,7 @@ impl Batch {
             principal: principal.clone(),
             replica: self.replica.clone(),
             mutations: self.mutations.iter().map(|read| read.mutation_id.clone()).collect(),
-            records: asked().map(|asked| asked.record.clone()).collect(),
+            records: asked().flat_map(|asked| asked.about().into_iter().chain([asked.record.clone()])).collect(),
             bases: asked().filter_map(|asked| asked.base.clone()).collect(),
             attachments: asked().flat_map(|asked| &asked.attachments).map(|one| one.id.clone()).collect(),
             parents: asked().flat_map(|asked| &asked.references).map(|one| one.parent.clone()).collect(),
@@ -154,7 +165,8 @@ impl Batch {
         asked.filter(|asked| asked.op == MutationOp::Delete)
     }
 }
-fn refuse(code: ProblemCode, mut detail: String) -> Refusal {
+/// A refusal, for people as long as fits.
+pub(crate) fn refuse(code: ProblemCode, mut detail: String) -> Refusal {
     // What cannot be read is quoted, and may be as long as the body.
     detail.truncate(detail.floor_char_boundary(500));
     Refusal { code, detail, pointer: None, cause: None }

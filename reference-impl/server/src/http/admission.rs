@@ -12,6 +12,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use fieldsync_core::problem::Trouble;
+use fieldsync_core::store::Assignment;
 use fieldsync_schemas::id::{Principal, SessionTag};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::session::Role;
@@ -23,11 +24,12 @@ pub(super) struct Caller {
     pub(super) data_set: Arc<DataSet>,
     pub(super) principal: Principal,
     pub(super) role: Role,
+    pub(super) assignment: Assignment,
 }
 
 impl Caller {
     pub(super) fn session_tag(&self) -> SessionTag {
-        self.data_set.session_tag(&self.principal, &self.role)
+        self.data_set.session_tag(&self.principal, &self.role, &self.assignment)
     }
 }
 
@@ -93,7 +95,8 @@ pub(super) async fn known_caller(app: &App, name: &str, parts: &Parts, needs: Ne
             format!("the role {role} of {principal} does not allow to push"),
         ));
     }
-    Ok(Caller { data_set, principal, role })
+    let assignment = app.parts.store.assignment(&data_set.name, principal.as_str()).await?;
+    Ok(Caller { data_set, principal, role, assignment })
 }
 
 /// Lets a logged-in principal in and reads what they bring.

@@ -6,16 +6,19 @@ use super::fault::Fault;
 use super::{App, body};
 use crate::data_set::{DataSet, Hosted};
 use crate::purge::{self, CollectError};
+use crate::scope;
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use fieldsync_core::store::{DataSetName, DataSetRow, Grant, StoreError};
 use fieldsync_schemas::control::{
-    Accounts, ClockShift, ControlDescription, DataSetRef, Done, NewDataSet, NewDataSetAnswer, Reach, Verb,
-    VerbDescription,
+    Accounts, ClockShift, ControlDescription, DataSetRef, Done, NewDataSet, NewDataSetAnswer, Reach, ReferenceChange,
+    RefetchRequest, ScopeGrant, Verb, VerbDescription,
 };
-use fieldsync_schemas::id::{Epoch, Principal};
+use fieldsync_schemas::id::{Epoch, Principal, RefetchId, Rev};
 use fieldsync_schemas::problem::ProblemCode;
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::session::RefetchOrder;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,6 +69,28 @@ pub(super) async fn verb(
         Verb::ReleaseCommit => {
             let data_set = named(&app, read::<DataSetRef>(request).await?.data_set)?;
             app.writer.release(data_set.name.clone()).await?;
+            done()
+        }
+        Verb::Scope => {
+            let asked: ScopeGrant = read(request).await?;
+            let data_set = named(&app, asked.data_set)?;
+            scope::give(&app.parts.store, &data_set, asked.user, asked.places).await?;
+            done()
+        }
+        Verb::Reference => {
+            let asked: ReferenceChange = read(request).await?;
+            let data_set = named(&app, asked.data_set)?;
+            let record = RecordRef { type_name: asked.type_name, id: asked.id };
+            let rev = Rev::new(app.parts.ids.unique()).expect("ids are visible ASCII");
+            scope::change(&app.parts.store, &data_set, record, rev, asked.data).await?;
+            done()
+        }
+        Verb::Refetch => {
+            let asked: RefetchRequest = read(request).await?;
+            let data_set = named(&app, asked.data_set)?;
+            let id = RefetchId::new(app.parts.ids.unique()).expect("ids have the form of an order's id");
+            let order = RefetchOrder { id, types: asked.types };
+            app.parts.store.put_refetch(&data_set.name, &asked.user, &order).await?;
             done()
         }
         Verb::Backup => backup(&app, read(request).await?).await,
@@ -140,6 +165,7 @@ async fn restore(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
     let data_set = named(app, asked.data_set)?;
     let _gate = data_set.gate.write().await;
     data_set.begin_epoch(&app.parts.store.restore(&data_set.name, &new_epoch(app)).await?);
+    scope::work_out(&app.parts.store, &data_set).await?;
     done()
 }
 
@@ -148,6 +174,7 @@ async fn wipe(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
     let _gate = data_set.gate.write().await;
     let seeds = data_set.hosted.seeds(&*app.parts.ids, data_set.now());
     data_set.begin_epoch(&app.parts.store.wipe(&data_set.name, &new_epoch(app), seeds).await?);
+    scope::work_out(&app.parts.store, &data_set).await?;
     done()
 }
 

@@ -66,7 +66,7 @@ impl<T: DeserializeOwned> Asked<T> {
             .map_err(|error| Fault::new(ProblemCode::Malformed, format!("the body does not fit the path: {error}")))?;
         let gate = caller.data_set.gate.read().await;
         let (epochs, session) = (caller.data_set.epochs(), caller.session_tag());
-        let snapshot = app.parts.store.snapshot(&caller.data_set.name).await?;
+        let snapshot = app.parts.store.snapshot(&caller.data_set.name, &caller.principal).await?;
         drop(gate);
         Ok(Self { body, view: View { of: Of { caller, epochs, session }, snapshot } })
     }
@@ -79,6 +79,7 @@ impl Of {
             data_set: &data_set.name,
             epochs: &self.epochs,
             principal: &self.caller.principal,
+            role: &self.caller.role,
             session: &self.session,
             registry: &data_set.hosted.registry,
             profile: data_set.profile(),

@@ -2,6 +2,7 @@
 
 use super::body;
 use crate::auth::AuthError;
+use crate::scope::ChangeError;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -49,6 +50,15 @@ impl From<PullError> for Fault {
         match error {
             PullError::Trouble(trouble) => trouble.into(),
             PullError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for Fault {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Trouble(trouble) => (*trouble).into(),
+            ChangeError::Store(error) => error.into(),
         }
     }
 }

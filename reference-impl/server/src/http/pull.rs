@@ -22,12 +22,13 @@ pub(super) async fn pull(
     // No other epoch begins between the look at the present one and the view of its data.
     let gate = data_set.gate.read().await;
     let (epochs, session) = (data_set.epochs(), caller.session_tag());
-    let mut snapshot = app.parts.store.snapshot(&data_set.name).await?;
+    let mut snapshot = app.parts.store.snapshot(&data_set.name, &caller.principal).await?;
     drop(gate);
     let ground = Ground {
         data_set: &data_set.name,
         epochs: &epochs,
         principal: &caller.principal,
+        role: &caller.role,
         session: &session,
         registry: &data_set.hosted.registry,
         profile: data_set.profile(),

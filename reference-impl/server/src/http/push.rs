@@ -20,7 +20,13 @@ pub(super) async fn push(
     let (caller, body) = admission::caller_with_body(&app, &data_set, request, Needs::Write).await?;
     let hosted = &caller.data_set.hosted;
     let batch = (app.parts.rules.read_push)(&body, &hosted.limits, &hosted.registry)?;
-    let submission = Submission { data_set: caller.data_set, principal: caller.principal, role: caller.role, batch };
+    let submission = Submission {
+        data_set: caller.data_set,
+        principal: caller.principal,
+        role: caller.role,
+        assignment: caller.assignment,
+        batch,
+    };
     let answer = app.writer.submit(submission).await?;
     let body = Bytes::copy_from_slice(answer.as_bytes());
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())

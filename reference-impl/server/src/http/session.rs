@@ -19,7 +19,7 @@ pub(super) async fn session(
 ) -> Result<Response, Fault> {
     let (parts, _) = request.into_parts();
     let caller = admission::caller(&app, &data_set, &parts, Needs::Read).await?;
-    let session = caller.data_set.session(&caller.principal, &caller.role);
+    let session = caller.data_set.session(&caller.principal, &caller.role, &caller.assignment);
     let tag = format!("\"{}\"", session.tag);
     let headers = [(ETAG, tag.clone()), (CACHE_CONTROL, "private, no-cache".to_owned())];
     if knows(&parts.headers, &tag) {

@@ -135,7 +135,7 @@ impl AttachmentStore for SqliteStore {
     }
 }
 
-/// The file, where it is there and open to the principal.
+/// The file, where it is there and open to the principal: who uploaded it, or sees a record that refers to it.
 pub(super) fn open_to(
     connection: &Connection,
     data_set: i64,
@@ -146,7 +146,10 @@ pub(super) fn open_to(
         .prepare_cached(
             "SELECT bytes, media_type FROM blobs b WHERE data_set = ?1 AND id = ?2 AND (\
              EXISTS (SELECT 1 FROM owners o WHERE o.data_set = ?1 AND o.id = ?2 AND o.principal = ?3) OR \
-             EXISTS (SELECT 1 FROM file_links l WHERE l.data_set = ?1 AND l.id = ?2 AND l.stored = 1))",
+             EXISTS (SELECT 1 FROM file_links l JOIN rows r USING (data_set, type) \
+                     WHERE l.data_set = ?1 AND l.id = ?2 AND l.stored = 1 AND r.id = l.record AND (r.label IS NULL OR \
+                     NOT EXISTS (SELECT 1 FROM scopes WHERE data_set = ?1 AND user = ?3 AND places IS NOT NULL) OR \
+                     EXISTS (SELECT 1 FROM seen WHERE data_set = ?1 AND user = ?3 AND label = r.label))))",
         )?
         .query_row((data_set, id.as_str(), principal.as_str()), |row| {
             Ok(Blob { bytes: row.get(0)?, media_type: row.get(1)? })

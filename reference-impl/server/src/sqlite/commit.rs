@@ -1,7 +1,8 @@
 //! Stores what was decided: states at new places, outcomes, and the replica's answer, in one transaction.
 
-use super::{Failure, attachments, links, rows};
-use fieldsync_core::store::{Commit, DataSetRow, Decided, State};
+use super::{Failure, attachments, links, rows, scope};
+use fieldsync_core::scope::Label;
+use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Decided, Rescope, State};
 use fieldsync_schemas::id::{FeedName, ReplicaId};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
@@ -62,9 +63,27 @@ pub(super) fn put_seeds(connection: &Connection, data_set: i64, seeds: &[State])
     places.lay_down(connection)
 }
 
+/// Stores these states of reference records, and then these scopes.
+pub(super) fn rescope(
+    connection: &Connection,
+    data_set: &DataSetName,
+    states: &[State],
+    scopes: &[Rescope],
+) -> Result<(), Failure> {
+    let data_set = rows::data_set(connection, data_set)?;
+    let mut places = Places::take_up(connection)?;
+    let mut feeds = Feeds { connection, data_set, known: HashMap::new() };
+    put_states(connection, data_set, &mut feeds, &mut places, states)?;
+    feeds.move_heads()?;
+    for change in scopes {
+        scope::rescope(connection, data_set, change, &mut places)?;
+    }
+    places.lay_down(connection)
+}
+
 /// The row of places: counted up, and never given twice, even where the row at the last one is gone.
 pub(super) struct Places {
-    last: i64,
+    pub(super) last: i64,
 }
 
 impl Places {
@@ -118,22 +137,28 @@ fn put_states(
     places: &mut Places,
     states: &[State],
 ) -> Result<(), Failure> {
-    let mut insert = connection
-        .prepare_cached("INSERT OR IGNORE INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?;
+    let mut insert = connection.prepare_cached(
+        "INSERT OR IGNORE INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?;
     let mut keep = connection.prepare_cached(
         "INSERT OR REPLACE INTO history SELECT data_set, feed, type, id, rev, version, modified_at, accepted_at, \
-         replica, deleted, content, json FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3",
+         replica, deleted, content, json, label FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3",
     )?;
+    let mut label_before =
+        connection.prepare_cached("SELECT label FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?;
     let mut delete = connection.prepare_cached("DELETE FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?;
     for state in states {
         let place = places.next();
         let (feed, last) = feeds.entry(&state.feed)?;
         *last = Some(place);
+        let feed = *feed;
         let record = (data_set, state.record.type_name.as_str(), state.record.id.as_str());
+        let label = state.label.as_ref().map(Label::to_text);
+        let subject = state.about.as_ref().map(rows::subject);
         let row = (
             place,
             record.0,
-            *feed,
+            feed,
             record.1,
             record.2,
             state.rev.as_str(),
@@ -144,13 +169,25 @@ fn put_states(
             state.deleted,
             state.content,
             &*state.json,
+            label.as_deref(),
+            subject.as_deref(),
         );
         if insert.execute(row)? == 0 {
             // The record has a state already, which is kept by its rev.
+            let before: Option<String> = match label {
+                None => None,
+                Some(_) => label_before.query_row(record, |row| row.get(0))?,
+            };
             keep.execute(record)?;
             delete.execute(record)?;
             if insert.execute(row)? == 0 {
                 return Err(format!("the state of {} does not fit the table", state.record).into());
+            }
+            if let (Some(from), Some(to)) = (before, label.as_deref())
+                && from != to
+            {
+                let record = &state.record;
+                scope::moves(connection, &scope::Move { data_set, feed, record, from: &from, to }, places)?;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Loads what a batch touches.
 
 use super::rows::{self, STATE};
-use super::{Failure, attachments, links};
+use super::{Failure, attachments, links, scope};
 use fieldsync_core::store::{Decided, Loaded, ReplicaRow, Touched};
 use fieldsync_schemas::id::{BatchToken, Seq};
 use rusqlite::Connection;
@@ -14,7 +14,11 @@ pub(super) fn load(connection: &Connection, touched: &[Touched]) -> Result<Vec<L
 fn load_one(connection: &Connection, touched: &Touched) -> Result<Loaded, Failure> {
     let data_set = rows::data_set(connection, &touched.data_set)?;
     let principal = touched.principal.as_str();
-    let mut loaded = Loaded { replica: replica(connection, data_set, touched)?, ..Loaded::default() };
+    let mut loaded = Loaded {
+        replica: replica(connection, data_set, touched)?,
+        scope: scope::scope(connection, data_set, &touched.principal)?,
+        ..Loaded::default()
+    };
     let mut states = connection.prepare_cached(&format!(
         "SELECT {STATE} FROM rows s JOIN feeds ON feeds.id = s.feed WHERE s.data_set = ?1 AND s.type = ?2 AND s.id = ?3"
     ))?;

@@ -13,15 +13,17 @@ mod links;
 mod load;
 mod readers;
 mod rows;
+mod scope;
+mod seen;
 mod snapshot;
 mod writer;
 
 use async_trait::async_trait;
 use fieldsync_core::store::{
-    Commit, DataSetName, DataSetRow, Grant, Loaded, Snapshot, State, Store, StoreError, Touched,
+    Assignment, Commit, DataSetName, DataSetRow, Grant, Loaded, Rescope, Snapshot, State, Store, StoreError, Touched,
 };
-use fieldsync_schemas::id::{Epoch, FeedName};
-use fieldsync_schemas::session::Role;
+use fieldsync_schemas::id::{Epoch, FeedName, Principal, RecordId};
+use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
 use readers::{FEW, Readers};
 use rusqlite::Connection;
@@ -165,8 +167,8 @@ impl Store for SqliteStore {
         self.writer.run("commit batches", move |connection| commit::commit(connection, &commits)).await
     }
 
-    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError> {
-        let snapshot = snapshot::SqliteSnapshot::begin(&self.readers, data_set.clone()).await?;
+    async fn snapshot(&self, data_set: &DataSetName, principal: &Principal) -> Result<Box<dyn Snapshot>, StoreError> {
+        let snapshot = snapshot::SqliteSnapshot::begin(&self.readers, data_set, principal).await?;
         Ok(Box::new(snapshot))
     }
 
@@ -226,6 +228,34 @@ impl Store for SqliteStore {
 
     async fn put_grants(&self, grants: Vec<Grant>) -> Result<(), StoreError> {
         self.writer.run("store grants", move |connection| account::put_grants(connection, &grants)).await
+    }
+
+    async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError> {
+        self.readers.few("read an assignment", |connection| scope::assignment(connection, data_set, user)).await
+    }
+
+    async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError> {
+        let data_set = data_set.clone();
+        self.readers.many("list the scopes", move |connection| scope::scopes(connection, &data_set)).await
+    }
+
+    async fn rescope(
+        &self,
+        data_set: &DataSetName,
+        states: Vec<State>,
+        scopes: Vec<Rescope>,
+    ) -> Result<(), StoreError> {
+        let data_set = data_set.clone();
+        self.writer
+            .run("store scopes", move |connection| commit::rescope(connection, &data_set, &states, &scopes))
+            .await
+    }
+
+    async fn put_refetch(&self, data_set: &DataSetName, user: &str, order: &RefetchOrder) -> Result<(), StoreError> {
+        let (data_set, user, order) = (data_set.clone(), user.to_owned(), order.clone());
+        self.writer
+            .run("store a refetch order", move |connection| scope::put_refetch(connection, &data_set, &user, &order))
+            .await
     }
 
     async fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {

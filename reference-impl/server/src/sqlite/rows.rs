@@ -2,6 +2,7 @@
 
 use super::Failure;
 use fieldsync_core::epoch::{Begun, Epochs};
+use fieldsync_core::scope::Label;
 use fieldsync_core::store::{DataSetName, DataSetRow, State};
 use fieldsync_schemas::id::{Epoch, FeedName, ReplicaId, Rev, TypeName, Version};
 use fieldsync_schemas::problem::EpochCause;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 /// The columns that [`state`] reads, of `rows` or `history` joined with `feeds`.
 pub(super) const STATE: &str = "feeds.name, s.type, s.id, s.rev, s.version, s.modified_at, s.accepted_at, s.replica, \
-     s.deleted, s.content, s.json";
+     s.deleted, s.content, s.json, s.label";
 
 pub(super) fn state(row: &Row<'_>) -> Result<State, Failure> {
     Ok(State {
@@ -29,11 +30,24 @@ pub(super) fn state(row: &Row<'_>) -> Result<State, Failure> {
         deleted: row.get(8)?,
         content: row.get(9)?,
         json: text(row, 10)?,
+        label: label(row, 11)?,
+        about: None,
     })
 }
 
 pub(super) fn text(row: &Row<'_>, column: usize) -> Result<Arc<str>, Failure> {
     Ok(Arc::from(row.get_ref(column)?.as_str()?))
+}
+
+/// A label that the server wrote.
+pub(super) fn label(row: &Row<'_>, column: usize) -> Result<Option<Label>, Failure> {
+    let Some(text) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
+    Label::from_text(text).map(Some).ok_or_else(|| format!("{text:?} is no label").into())
+}
+
+/// How the subject of an entry of the conflict log stands in its row.
+pub(super) fn subject(record: &RecordRef) -> String {
+    format!("{}/{}", record.type_name, record.id)
 }
 
 /// The key of a data set.

@@ -45,10 +45,16 @@ CREATE TABLE rows (
     replica TEXT,
     deleted INTEGER NOT NULL,
     content BLOB NOT NULL,
-    json TEXT NOT NULL
+    json TEXT NOT NULL,
+    -- Who sees it: a place, nobody who does not see everything (empty), or a principal (~name); null for everybody.
+    label TEXT,
+    -- The record that an entry of the conflict log is about, as type/id.
+    about TEXT
 );
 CREATE UNIQUE INDEX rows_by_record ON rows (data_set, type, id);
 CREATE INDEX rows_by_feed ON rows (feed, place);
+CREATE INDEX rows_by_label ON rows (feed, label, place) WHERE label IS NOT NULL;
+CREATE INDEX rows_by_subject ON rows (data_set, about) WHERE about IS NOT NULL;
 CREATE INDEX tombstones ON rows (feed, accepted_at) WHERE deleted = 1;
 
 -- Earlier states, by their rev: the bases of pushes that come late.
@@ -64,7 +70,8 @@ CREATE TABLE history (
     replica TEXT,
     deleted INTEGER NOT NULL,
     content BLOB NOT NULL,
-    json TEXT NOT NULL
+    json TEXT NOT NULL,
+    label TEXT
 );
 CREATE UNIQUE INDEX history_by_rev ON history (data_set, rev);
 CREATE INDEX history_by_age ON history (feed, accepted_at);
@@ -115,6 +122,41 @@ CREATE TABLE grants (
     role TEXT NOT NULL,
     PRIMARY KEY (data_set, user)
 ) WITHOUT ROWID;
+
+-- The places that a user was given, as JSON; null for one who sees everything again. Who is not here always did.
+CREATE TABLE scopes (
+    data_set INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    places TEXT,
+    PRIMARY KEY (data_set, user)
+) WITHOUT ROWID;
+-- These places and all below them, by user and by place.
+CREATE TABLE seen (
+    data_set INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    label TEXT NOT NULL,
+    PRIMARY KEY (data_set, user, label)
+) WITHOUT ROWID;
+CREATE INDEX seen_by_label ON seen (data_set, label, user);
+-- What came into a user's view or left it without a change of its own; the last time of each record.
+CREATE TABLE shifts (
+    place INTEGER PRIMARY KEY,
+    data_set INTEGER NOT NULL,
+    feed INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    leaves INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX shifts_by_record ON shifts (data_set, user, type, id);
+CREATE INDEX shifts_by_feed ON shifts (feed, user, place);
+CREATE TABLE refetches (
+    number INTEGER PRIMARY KEY,
+    data_set INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    refetch TEXT NOT NULL
+);
+CREATE INDEX refetches_by_user ON refetches (data_set, user);
 CREATE TABLE secrets (
     name TEXT PRIMARY KEY,
     secret BLOB NOT NULL

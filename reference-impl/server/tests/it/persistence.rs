@@ -3,10 +3,10 @@
 use crate::subject::{create, start, start_with};
 use async_trait::async_trait;
 use fieldsync_core::store::{
-    Commit, DataSetName, DataSetRow, Grant, Loaded, Snapshot, State, Store, StoreError, Touched,
+    Assignment, Commit, DataSetName, DataSetRow, Grant, Loaded, Rescope, Snapshot, State, Store, StoreError, Touched,
 };
-use fieldsync_schemas::id::{Epoch, FeedName};
-use fieldsync_schemas::session::Role;
+use fieldsync_schemas::id::{Epoch, FeedName, Principal, RecordId};
+use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
 use serde_json::json;
@@ -76,11 +76,31 @@ impl Store for FullDisk {
         }
         self.inner.commit(commits).await
     }
-    async fn snapshot(&self, data_set: &DataSetName) -> Result<Box<dyn Snapshot>, StoreError> {
-        self.inner.snapshot(data_set).await
+    async fn snapshot(&self, data_set: &DataSetName, principal: &Principal) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.inner.snapshot(data_set, principal).await
+    }
+    async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError> {
+        self.inner.assignment(data_set, user).await
+    }
+    async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError> {
+        self.inner.scopes(data_set).await
+    }
+    async fn rescope(
+        &self,
+        data_set: &DataSetName,
+        states: Vec<State>,
+        scopes: Vec<Rescope>,
+    ) -> Result<(), StoreError> {
+        self.inner.rescope(data_set, states, scopes).await
+    }
+    async fn put_refetch(&self, data_set: &DataSetName, user: &str, order: &RefetchOrder) -> Result<(), StoreError> {
+        self.inner.put_refetch(data_set, user, order).await
     }
     async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError> {
         self.inner.forget(data_set, feed, before).await
+    }
+    async fn backed_up(&self) -> Result<Vec<(DataSetName, Epoch, u64)>, StoreError> {
+        self.inner.backed_up().await
     }
     async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError> {
         self.inner.back_up(data_set).await

@@ -1,7 +1,9 @@
 use super::super::SqliteStore;
 use super::*;
 use crate::domain::domain_from_yaml;
+use fieldsync_core::cursor::Point;
 use fieldsync_core::data::content_hash;
+use fieldsync_core::scope::Sight;
 use fieldsync_core::store::{Place, Store};
 use fieldsync_schemas::record::Record;
 use serde_json::json;
@@ -20,8 +22,9 @@ fn state(id: &str) -> State {
 }
 
 async fn ids(store: &SqliteStore, name: &DataSetName) -> Vec<String> {
-    let mut snapshot = store.snapshot(name).await.unwrap();
-    let rows = snapshot.page(&FeedName::new("observation").unwrap(), Place(0), 100).await.unwrap();
+    let mut snapshot = store.snapshot(name, &"amina".parse().unwrap()).await.unwrap();
+    let begin = Point { place: Place(0), cleared: Place(0) };
+    let rows = snapshot.page(&FeedName::new("observation").unwrap(), Sight::Everything, begin, 100).await.unwrap();
     rows.iter().map(|row| serde_json::from_str::<Record>(&row.json).unwrap().rev.to_string()).collect()
 }
 
