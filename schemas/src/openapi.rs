@@ -28,6 +28,8 @@ struct Operation {
     login: bool,
     body: Option<&'static str>,
     answer: Option<&'static str>,
+    /// Whether the answer is a file, whose id stands in the path.
+    file: bool,
     problems: Vec<ProblemCode>,
 }
 
@@ -45,6 +47,7 @@ impl Operation {
             login: false,
             body: None,
             answer: None,
+            file: false,
             problems: vec![NotFound, RateLimited, Internal, Unavailable],
         }
     }
@@ -73,6 +76,11 @@ impl Operation {
     fn gives(mut self, message: &'static str) -> Self {
         self.answer = Some(message);
         self
+    }
+
+    fn gives_file(mut self) -> Self {
+        self.file = true;
+        self.fails(&[ProblemCode::RangeNotSatisfiable])
     }
 
     fn fails(mut self, codes: &[ProblemCode]) -> Self {
@@ -150,6 +158,9 @@ fn operations() -> Vec<Operation> {
             .takes("complete-request")
             .gives("complete-answer")
             .fails(&[ProblemCode::UploadGone, ProblemCode::UploadIncomplete, ProblemCode::AttachmentMismatch]),
+        Operation::new("get", "/attachments/{id}", "download", "attachments", "The bytes of a file")
+            .login()
+            .gives_file(),
         Operation::new("get", "/control", "control", "control", "The control verbs that this server offers")
             .told("A server that runs for tests may offer control, without a login and at a URL of its own choice.")
             .gives("control-description"),
@@ -210,6 +221,7 @@ fn status(code: &ProblemCode) -> (u16, &'static str) {
         ProblemCode::CursorExpired => (410, "a tombstone after a cursor was purged"),
         ProblemCode::UploadIncomplete => (409, "the upload lacks bytes"),
         ProblemCode::UploadGone => (410, "there is no such upload, or it has expired"),
+        ProblemCode::RangeNotSatisfiable => (416, "the range begins behind the end of the file"),
         ProblemCode::UnknownType => (422, "there is no such type"),
         ProblemCode::AttachmentRefused => (422, "the type's records do not carry such a file"),
         ProblemCode::AttachmentMismatch => (422, "the bytes that came are not those of the attachment id"),
@@ -293,6 +305,19 @@ pub fn document() -> Value {
                     "description": "The coding of the body: one that the discovery lists in `encodings`.",
                     "schema": {"type": "string"},
                 },
+                "id": {
+                    "name": "id",
+                    "in": "path",
+                    "required": true,
+                    "description": "The file's id.",
+                    "schema": {"type": "string"},
+                },
+                "Range": {
+                    "name": "Range",
+                    "in": "header",
+                    "description": "The bytes that are wanted, such as `bytes=17-`; all without it.",
+                    "schema": {"type": "string"},
+                },
                 "If-None-Match": {
                     "name": "If-None-Match",
                     "in": "header",
@@ -362,6 +387,8 @@ impl Writer {
             ("Fieldsync-Version", operation.versioned),
             ("Content-Encoding", operation.body.is_some()),
             ("If-None-Match", is_session),
+            ("id", operation.file),
+            ("Range", operation.file),
         ]
         .into_iter()
         .filter(|(_, named)| *named)
@@ -390,6 +417,13 @@ impl Writer {
             if is_session {
                 let unchanged = json!({"description": "The session is the known one", "headers": headers(true)});
                 responses.insert("304".to_owned(), unchanged);
+            }
+        }
+        if operation.file {
+            let content = json!({"*/*": {"schema": {"type": "string", "format": "binary"}}});
+            for (status, description) in [("200", "The file"), ("206", "The bytes that were asked for")] {
+                let answer = json!({"description": description, "headers": headers(false), "content": content});
+                responses.insert(status.to_owned(), answer);
             }
         }
         let mut by_status: BTreeMap<u16, BTreeSet<&ProblemCode>> = BTreeMap::new();

@@ -18,6 +18,7 @@ use fieldsync_conformance::subject::server::{Server, account_roles};
 use fieldsync_core::session::session;
 use fieldsync_core::store::Assignment;
 use fieldsync_schemas::control::{Reach, Verb};
+use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::{Actor, Event, Verdict};
 use fieldsync_schemas::id::Capability;
 use fieldsync_schemas::registry::Profile;
@@ -122,7 +123,7 @@ pub async fn verdicts(
 struct NullServer {
     null: Null,
     base: Url,
-    session: Session,
+    sessions: Vec<Session>,
     verbs: BTreeMap<Verb, Reach>,
     task: JoinHandle<()>,
 }
@@ -142,7 +143,7 @@ impl NullServer {
             }),
         };
         let verbs = Verb::KNOWN.iter().map(|verb| (verb.clone(), Reach::DataSet)).collect();
-        Ok(Self { null, base, session: made_up_session(), verbs, task })
+        Ok(Self { null, base, sessions: domains().iter().map(made_up_session).collect(), verbs, task })
     }
 }
 
@@ -207,9 +208,8 @@ fn bomb() -> Bytes {
     BOMB.clone()
 }
 
-fn made_up_session() -> Session {
-    let domain = domains().remove(0);
-    let registry = fieldsync_core::registry::registry(&domain).expect("the suite's own domain is sound");
+fn made_up_session(domain: &Domain) -> Session {
+    let registry = fieldsync_core::registry::registry(domain).expect("the suite's own domain is sound");
     let capabilities: Vec<Capability> = fieldsync_conformance::spec::CAPABILITIES
         .iter()
         .map(|name| Capability::new(*name).expect("a constant that is a capability"))
@@ -218,7 +218,7 @@ fn made_up_session() -> Session {
         &"nobody".parse().expect("a constant that is a principal"),
         &Role::ReadWrite,
         &"e-0".parse().expect("a constant that is an epoch"),
-        &Profile::VersionWins,
+        &domain.profile,
         &capabilities,
         domain.limits.unwrap_or_default(),
         &registry,
@@ -235,11 +235,11 @@ impl Server for NullServer {
     }
 
     fn profiles(&self) -> Vec<Profile> {
-        vec![Profile::VersionWins]
+        self.sessions.iter().map(|session| session.profile.clone()).collect()
     }
 
     fn capabilities(&self) -> &[Capability] {
-        &self.session.capabilities
+        &self.sessions[0].capabilities
     }
 
     fn verbs(&self) -> &BTreeMap<Verb, Reach> {
@@ -250,17 +250,18 @@ impl Server for NullServer {
         account_roles().into_iter().map(|(name, _)| name.to_owned()).collect()
     }
 
-    async fn stage(&self, _: &Profile) -> Result<Stage, String> {
+    async fn stage(&self, profile: &Profile) -> Result<Stage, String> {
         let account = |name: &str| AccountAccess {
             user: name.to_owned(),
             password: Some("none".to_owned()),
             token: "none".to_owned(),
         };
+        let session = self.sessions.iter().find(|session| session.profile == *profile);
         Ok(Stage {
             base: self.base.clone(),
             data_set: None,
             accounts: self.account_names().iter().map(|name| (name.clone(), account(name))).collect(),
-            session: self.session.clone(),
+            session: session.ok_or("a profile without a domain")?.clone(),
             control: None,
             restart: None,
         })

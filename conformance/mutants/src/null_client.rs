@@ -4,10 +4,12 @@
 
 use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::Case;
-use fieldsync_conformance::spec::Spec;
+use fieldsync_conformance::spec::{CLIENT_CAPABILITIES, Spec};
 use fieldsync_conformance::subject::adapter::AdapterClient;
 use fieldsync_conformance::subject::reference::EmbeddedServer;
 use fieldsync_schemas::event::{Actor, Event, ScenarioEnded};
+use fieldsync_schemas::registry::Profile;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,10 +92,17 @@ while read -r line; do
   id=${line##*'"id":'}; id=${id%%[!0-9]*}
   verb=${line#*'"verb":"'}; verb=${verb%%'"'*}
   if [ "$verb" = hello ]; then
-    say '"ok":{"name":"null","version":"0","profiles":["version-wins"],"capabilities":["concurrent","password-login","token-refresh","triggers"]}'
+    say "$hello"
     continue
   fi
 "#;
+
+/// It claims everything, so that no scenario is left out.
+fn hello() -> String {
+    let claims =
+        json!({"name": "null", "version": "0", "profiles": Profile::KNOWN, "capabilities": CLIENT_CAPABILITIES});
+    format!("\"ok\":{claims}")
+}
 
 /// How each scenario ends against such a client, when it may take this long; and the processes that the client left
 /// behind, which must all be gone.
@@ -105,7 +114,7 @@ pub async fn run(
 ) -> std::io::Result<(Vec<ScenarioEnded>, Vec<u32>)> {
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("client.sh");
-    std::fs::write(&script, format!("{SAYS_HELLO}\n{}\ndone\n", null.body()))?;
+    std::fs::write(&script, format!("hello='{}'\n{SAYS_HELLO}\n{}\ndone\n", hello(), null.body()))?;
     let command = format!("sh '{}'", script.display());
     let client = AdapterClient::start(&command, timeout.mul_f64(0.5)).await.map_err(std::io::Error::other)?;
     let embedded = EmbeddedServer::start().await.map_err(std::io::Error::other)?;

@@ -127,7 +127,7 @@ impl Names {
         while let Some((before, after)) = rest.split_once("${") {
             let Some((name, tail)) = after.split_once('}') else { break };
             filled.push_str(before);
-            let made = long_text(name).or_else(|| self.hash_of(name));
+            let made = self.hash_of(name).or_else(|| long_text(name));
             match made.map_or_else(|| self.value(name), Value::String) {
                 Value::String(value) => filled.push_str(&value),
                 other => filled.push_str(&other.to_string()),

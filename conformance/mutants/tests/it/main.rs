@@ -1,6 +1,6 @@
 //! The suite proves itself: nothing passes a subject that implements nothing.
 
-use fieldsync_conformance::scenario;
+use fieldsync_conformance::scenario::{self, Case};
 use fieldsync_conformance::spec::Spec;
 use fieldsync_mutants::null::{Null, passes, verdicts};
 use fieldsync_mutants::null_client::{self, NullClient};
@@ -35,7 +35,9 @@ async fn a_run_survives_a_server_that_does_harm() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_scenario_passes_a_client_that_implements_nothing() {
-    let cases = scenario::embedded().cases;
+    // A part of them; the matrix runs them all.
+    let can_run = |case: &Case| case.scenario.needs.unclaimed.is_empty();
+    let cases: Vec<_> = scenario::embedded().cases.into_iter().filter(can_run).step_by(7).collect();
     let spec = Arc::new(Spec::embedded().unwrap());
     for null in NullClient::IDLE {
         let (ended, _) = null_client::run(null, &cases, &spec, Duration::from_secs(10)).await.unwrap();
