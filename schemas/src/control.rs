@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct ControlDescription {
     /// The verbs.
     pub verbs: Vec<VerbDescription>,
+    /// The profiles of which `new_data_set` makes data sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<Profile>,
 }
 
 /// One verb, and what it reaches.

@@ -238,8 +238,9 @@ impl Server for NullServer {
         self.sessions.iter().map(|session| session.profile.clone()).collect()
     }
 
-    fn capabilities(&self) -> &[Capability] {
-        &self.sessions[0].capabilities
+    fn capabilities(&self, profile: &Profile) -> &[Capability] {
+        let session = self.sessions.iter().find(|session| session.profile == *profile);
+        session.map(|session| &*session.capabilities).unwrap_or_default()
     }
 
     fn verbs(&self) -> &BTreeMap<Verb, Reach> {

@@ -83,14 +83,15 @@ struct Claims {
 }
 
 impl Claims {
-    /// A scenario speaks of a capability where it covers a rule of it. One that only lacks a control verb is no proof
-    /// against the claim: it is counted as not tested.
+    /// A scenario speaks of a capability where it covers a rule of it, and its profile is hosted. One that only lacks a
+    /// control verb is no proof against the claim: it is counted as not tested.
     fn of(run: &Run<'_>, spec: &Spec) -> Self {
         let mut claims = Self::default();
         for capability in &run.header.subject.capabilities {
             let verdicts: Vec<Verdict> = run
                 .scenarios
                 .iter()
+                .filter(|scenario| run.header.subject.profiles.contains(&scenario.profile))
                 .filter(|scenario| {
                     scenario.needs.contains(capability)
                         || scenario.covers.iter().any(|rule| belongs_to(spec, rule, capability))
@@ -120,6 +121,7 @@ mod tests {
     use super::*;
     use crate::report::test_runs as runs;
     use fieldsync_schemas::event::Event;
+    use fieldsync_schemas::registry::Profile;
 
     fn judged(events: &[Event]) -> Judgement {
         judge(&Run::of(events).unwrap(), &runs::spec())
@@ -185,5 +187,14 @@ mod tests {
         assert_eq!(judged(&with(Verdict::Unsupported)).empty_claims, ["roles"]);
         assert_eq!(status(&with(Verdict::Unsupported)), ExitStatus::NotConformant);
         assert_eq!(status(&with(Verdict::NotTested)), ExitStatus::Conformant);
+        let mut elsewhere = with(Verdict::Unsupported);
+        for event in &mut elsewhere {
+            if let Event::Scenario(one) = event
+                && one.verdict == Verdict::Unsupported
+            {
+                one.profile = Profile::FieldMerge;
+            }
+        }
+        assert!(judged(&elsewhere).empty_claims.is_empty(), "a profile that is not hosted says nothing of the claim");
     }
 }

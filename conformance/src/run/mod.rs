@@ -21,7 +21,7 @@ use crate::subject::cast::Roles;
 use crate::subject::client::Client;
 use crate::subject::server::Server;
 use fieldsync_schemas::event::{Actor, Blocked, Cleanup, Event, Footer, Header, SubjectDescription};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -164,7 +164,13 @@ fn description(server: &dyn Server, client: &dyn Client, options: &Options) -> S
         capabilities: if judges_client {
             client.capabilities().iter().map(ToString::to_string).collect()
         } else {
-            server.capabilities().iter().map(ToString::to_string).collect()
+            let all: BTreeSet<String> = server
+                .profiles()
+                .iter()
+                .flat_map(|profile| server.capabilities(profile))
+                .map(ToString::to_string)
+                .collect();
+            all.into_iter().collect()
         },
         control: server.verbs().keys().map(ToString::to_string).collect(),
         profiles: if judges_client { client.profiles() } else { server.profiles() },

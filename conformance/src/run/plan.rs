@@ -78,11 +78,11 @@ fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Opt
     let of_rules = case.scenario.covers.iter().filter_map(|rule| spec.rule(rule.as_str())?.capability.clone());
     let of_rules = of_rules.filter(|capability| !is_of_clients(capability.as_str()));
     for capability in case.scenario.needs.capabilities.iter().cloned().chain(of_rules) {
-        if !server.capabilities().contains(&capability) {
+        if !server.capabilities(profile).contains(&capability) {
             return Some((Verdict::Unsupported, format!("the capability {capability} is not claimed")));
         }
     }
-    if let Some(claimed) = case.scenario.needs.unclaimed.iter().find(|one| server.capabilities().contains(one)) {
+    if let Some(claimed) = case.scenario.needs.unclaimed.iter().find(|one| server.capabilities(profile).contains(one)) {
         return Some((Verdict::Unsupported, format!("the capability {claimed} is claimed")));
     }
     let missing: Vec<String> =

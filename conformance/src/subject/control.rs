@@ -27,6 +27,7 @@ pub struct Control {
     url: Url,
     http: reqwest::Client,
     verbs: BTreeMap<Verb, Reach>,
+    profiles: Vec<Profile>,
 }
 
 impl Control {
@@ -42,7 +43,12 @@ impl Control {
         let description: ControlDescription = serde_json::from_slice(&body)
             .map_err(|error| failed(format!("{url} did not describe its verbs: {error}")))?;
         let verbs = description.verbs.into_iter().map(|verb| (verb.verb, verb.reach)).collect();
-        Ok(Self { url, http, verbs })
+        Ok(Self { url, http, verbs, profiles: description.profiles })
+    }
+
+    /// The profiles of which the server makes data sets.
+    pub fn profiles(&self) -> &[Profile] {
+        &self.profiles
     }
 
     /// What each verb that the server offers reaches.

@@ -35,8 +35,8 @@ pub trait Server: Send + Sync {
     fn name(&self) -> String;
     /// The profiles that it hosts.
     fn profiles(&self) -> Vec<Profile>;
-    /// The capabilities that it claims.
-    fn capabilities(&self) -> &[Capability];
+    /// The capabilities that it claims for its data sets of a profile.
+    fn capabilities(&self, profile: &Profile) -> &[Capability];
     /// The control verbs that can be used, each with its reach.
     fn verbs(&self) -> &BTreeMap<Verb, Reach>;
     /// The accounts that scenarios can use.
@@ -102,7 +102,6 @@ impl ServerAddress {
 pub struct HttpServer {
     name: String,
     data_sets: BTreeMap<Profile, Hosted>,
-    capabilities: Vec<Capability>,
     control: Option<Control>,
     verbs: BTreeMap<Verb, Reach>,
     accounts: BTreeMap<String, AccountAccess>,
@@ -137,10 +136,15 @@ impl HttpServer {
                 let reason = format!("{base} speaks {:?}; this suite judges {PROTOCOL_VERSION}", discovery.versions);
                 return Err(blocked("agree on a protocol version", reason, false));
             }
-            profiles.insert(discovery.profile, base.clone());
+            profiles.insert(discovery.profile, Some(base.clone()));
         }
-        let accounts = match &control {
-            Some(control) if control.offers(&Verb::Accounts) && control.offers(&Verb::NewDataSet) => {
+        // What it can make data sets of it hosts, whatever stands under the URLs that were named.
+        let makes = control.as_ref().filter(|control| control.offers(&Verb::NewDataSet));
+        for profile in makes.map(Control::profiles).unwrap_or_default() {
+            profiles.entry(profile.clone()).or_insert(None);
+        }
+        let accounts = match makes {
+            Some(control) if control.offers(&Verb::Accounts) => {
                 let profile = profiles.keys().next().expect("a server has at least one base URL");
                 made_accounts(control, profile, &ask).await?
             }
@@ -152,18 +156,15 @@ impl HttpServer {
         })?;
         let mut data_sets = BTreeMap::new();
         for (profile, base) in profiles {
-            let base = match &control {
-                Some(control) if control.offers(&Verb::NewDataSet) => {
-                    new_data_set(control, &profile, &accounts).await?.0
-                }
-                _ => base,
+            let base = match (makes, base) {
+                (Some(control), _) => new_data_set(control, &profile, &accounts).await?.0,
+                (None, Some(base)) => base,
+                (None, None) => continue,
             };
             let session: Session = ask.get("fetch the session", below(&base, "session"), Some(&worker.token)).await?;
             same_registry(&profile, &session, &address.domains)?;
             data_sets.insert(profile, Hosted { base, session });
         }
-        let capabilities =
-            data_sets.values().next().map(|hosted| hosted.session.capabilities.clone()).unwrap_or_default();
         let mut verbs = control.as_ref().map(|control| control.verbs().clone()).unwrap_or_default();
         if address.restart.is_some() {
             verbs.insert(Verb::Kill, Reach::Server);
@@ -171,7 +172,7 @@ impl HttpServer {
             // A server that was ended and that nobody starts again is of no use to the next scenario.
             verbs.remove(&Verb::Kill);
         }
-        Ok(Self { name: address.name, data_sets, capabilities, control, verbs, accounts, restart: address.restart })
+        Ok(Self { name: address.name, data_sets, control, verbs, accounts, restart: address.restart })
     }
 }
 
@@ -185,8 +186,8 @@ impl Server for HttpServer {
         self.data_sets.keys().cloned().collect()
     }
 
-    fn capabilities(&self) -> &[Capability] {
-        &self.capabilities
+    fn capabilities(&self, profile: &Profile) -> &[Capability] {
+        self.data_sets.get(profile).map(|hosted| &*hosted.session.capabilities).unwrap_or_default()
     }
 
     fn verbs(&self) -> &BTreeMap<Verb, Reach> {

@@ -42,12 +42,16 @@ impl Control {
     }
 }
 
-pub(super) async fn describe() -> Json<ControlDescription> {
+pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<ControlDescription> {
     let describe = |verb: &Verb| VerbDescription {
         verb: verb.clone(),
         reach: if *verb == Verb::Kill { Reach::Server } else { Reach::DataSet },
     };
-    Json(ControlDescription { verbs: Verb::KNOWN.iter().map(describe).collect() })
+    let hosted = app.control.iter().flat_map(|control| &control.hosted);
+    Json(ControlDescription {
+        verbs: Verb::KNOWN.iter().map(describe).collect(),
+        profiles: hosted.map(|hosted| hosted.domain.profile.clone()).collect(),
+    })
 }
 
 pub(super) async fn verb(
