@@ -14,7 +14,7 @@ from typing import Any, Callable
 from fieldsync_device import Credentials, Device, Limits
 from fieldsync_device.device import machine_clock
 
-DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0", "profiles": ["version-wins"],
+DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0", "profiles": ["version-wins", "entity-queue"],
                "capabilities": ["concurrent", "password-login", "token-refresh", "triggers"]}
 
 

@@ -19,7 +19,8 @@ from .store import Store
 from .transport import Answer, NoAnswer, Transport
 
 CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore"})
-POLICIES = {"reference": "server-only", "transactional": "version-wins", "append": "append-only"}
+# The policies of transactional types, by profile. What these two policies decide, the server decides.
+PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,10 @@ class Session:
                 self.left_out.add(entry["name"])
                 self.left_out_feeds.add(feed)
 
-    @staticmethod
-    def _can_sync(entry: dict[str, Any]) -> bool:
+    def _can_sync(self, entry: dict[str, Any]) -> bool:
         """A type that asks for what this device does not know is left out, and all others are synced."""
-        return POLICIES.get(entry["class"]) == entry["merge"]["policy"] and not entry.get("partition") \
+        policies = {"reference": {"server-only"}, "append": {"append-only"}, "transactional": PROFILES[self.profile]}
+        return entry["merge"]["policy"] in policies.get(entry["class"], ()) and not entry.get("partition") \
             and CAPABILITIES.issuperset(entry.get("requires") or ())
 
     def rank(self, kind: str) -> int:
@@ -141,9 +142,9 @@ class Line:
         owner = (self._store.meta("session") or message)["principal"]
         if message["principal"] != owner:
             raise SyncFailed("credentials", f"this store is {owner}'s, and {message['principal']} is logged in")
+        if message["profile"] not in PROFILES:
+            raise SyncFailed("server", f"this device cannot sync the profile {message['profile']}")
         session = Session(message)
-        if session.profile != "version-wins":
-            raise SyncFailed("server", f"this device cannot sync the profile {session.profile}")
         self._store.set_meta(session=message, credentials=self._fingerprint())
         self._session = session
         epoch.heed(self._store, message)
