@@ -307,6 +307,8 @@ open_enum! {
         TokenRefresh = "token-refresh",
         /// Its records carry files, which it uploads and downloads.
         AttachmentsProxied = "attachments-proxied",
+        /// It uploads files straight into an object storage, where the server says so.
+        AttachmentsDirect = "attachments-direct",
         /// Its user makes records that go together or not at all.
         Groups = "groups",
         /// It is used while a sync runs: verbs other than `sync` are answered meanwhile.

@@ -1,6 +1,7 @@
 //! `fieldsync check`: run the scenarios against a subject and report.
 
 use crate::command_error::CommandError;
+use crate::object_storage::ObjectStorageOptions;
 use crate::report_files::{ReportFiles, TextOptions, tell_run, write_file};
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand};
@@ -15,7 +16,9 @@ use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
 use fieldsync_conformance::subject::reference::{self, EmbeddedServer, ReferenceDevices};
 use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAddress};
 use fieldsync_conformance::subject::spawned::Spawned;
+use fieldsync_conformance::tap::StorageTap;
 use fieldsync_schemas::event::{Actor, Blocked, Event, Verdict};
+use fieldsync_server::Bucket;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -117,6 +120,9 @@ pub struct RunOptions {
     /// What was not tested makes the run red.
     #[arg(long, global = true)]
     pub require_all: bool,
+    /// Where files are. A server that is started gets, in the place of `{storage}`, the address to sign for.
+    #[command(flatten)]
+    pub files: ObjectStorageOptions,
 }
 
 /// What is told of a run.
@@ -217,6 +223,8 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
     if let Some(jobs) = args.run.jobs {
         options.jobs = jobs as usize;
     }
+    let bucket = args.run.files.bucket()?;
+    let start = || EmbeddedServer::start_on(bucket.clone(), Arc::new(|parts| parts));
     let spec = Arc::new(suite.spec.clone());
     let devices = Arc::new(ReferenceDevices::default());
     let mut progress = Progress::on_stderr(cases.len() as u64);
@@ -227,7 +235,7 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
     };
     let events = match &args.subject {
         None => {
-            let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
+            let embedded = start().await.map_err(CommandError::suite)?;
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
             run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await
         }
@@ -236,7 +244,7 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
             options.each_role = true;
             // Each scenario has a process of the client to itself, and some are slow to start.
             options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
-            let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
+            let embedded = start().await.map_err(CommandError::suite)?;
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
             let Some(command) = &client.command else {
                 let events = run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await;
@@ -259,7 +267,7 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
             options.ca_cert.clone_from(&server.ca_cert);
             options.pace = server.rate.map(Pace::new);
             options.cleanup = server.cleanup;
-            let (mut address, _process) = address(server).await?;
+            let (mut address, _process) = address(server, bucket.as_ref()).await?;
             address.pace.clone_from(&options.pace);
             match HttpServer::connect(address).await {
                 Ok(server) => run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await,
@@ -276,7 +284,10 @@ fn subject_name(server: &ServerArgs) -> String {
 }
 
 /// Where the server is; one that is to be started is started.
-async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned>>), CommandError> {
+async fn address(
+    args: &ServerArgs,
+    bucket: Option<&Bucket>,
+) -> Result<(ServerAddress, Option<Arc<Spawned>>), CommandError> {
     let url =
         |text: &str| Url::parse(text).map_err(|error| CommandError::usage(format!("{text:?} is no URL: {error}")));
     let mut headers = http::HeaderMap::new();
@@ -307,12 +318,22 @@ async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned
         headers,
         ca_cert,
         pace: None,
+        storage: None,
     };
     let Some(command) = &args.serve else {
+        if bucket.is_some() {
+            return Err(CommandError::usage("--object-storage is for a server that is started by --serve"));
+        }
         address.control = args.control.as_deref().map(url).transpose()?;
         return Ok((address, None));
     };
-    let process = Spawned::start(command).await.map_err(CommandError::usage)?;
+    let mut command = command.clone();
+    if let Some(bucket) = bucket {
+        let tap = StorageTap::start(&url(&bucket.endpoint)?).map_err(CommandError::suite)?;
+        command = command.replace("{storage}", &tap.address());
+        address.storage = Some(tap);
+    }
+    let process = Spawned::start(&command).await.map_err(CommandError::usage)?;
     address.bases.push(process.default_base().await.map_err(CommandError::usage)?);
     address.restart = Some(process.clone());
     address.control = args
@@ -357,6 +378,7 @@ fn again(args: &CheckArgs) -> String {
         words.extend(server.rate.map(|rate| format!("--rate {rate}")));
         words.extend(server.cleanup.then(|| "--cleanup".to_owned()));
     }
+    words.extend(args.run.files.object_storage.iter().map(|url| option("object-storage", url)));
     words.extend(args.suite.fixtures.iter().map(|folder| path("fixtures", folder)));
     words.extend(args.suite.spec.iter().map(|folder| path("spec", folder)));
     words.push("--scenario".to_owned());

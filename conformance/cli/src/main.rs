@@ -11,6 +11,7 @@ mod explain;
 mod list;
 mod mutants;
 mod new;
+mod object_storage;
 mod output;
 mod report;
 mod report_files;

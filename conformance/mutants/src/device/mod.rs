@@ -7,6 +7,7 @@ mod cycles_order;
 mod cycles_trouble;
 mod deletes;
 mod digest;
+mod direct;
 mod epoch;
 mod errors;
 mod groups;
@@ -49,6 +50,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     cycles::MUTANTS,
     cycles_trouble::MUTANTS,
     attachments::MUTANTS,
+    direct::MUTANTS,
     merging::MUTANTS,
     telemetry::MUTANTS,
     errors::MUTANTS,
