@@ -30,7 +30,9 @@ pub const MUTANTS: &[Mutant] = &[
         "A device has nothing to push where a file was added and nothing else.",
         |parts| {
             effects::around_events(parts, |machine, event, context, rules| match &event {
-                Event::Local(LocalChange::Attach { record, .. }) if machine.state().outbox.of(record).next().is_none() => {
+                Event::Local(LocalChange::Attach { record, .. })
+                    if machine.state().outbox.of(record).next().is_none() =>
+                {
                     Ok(Reaction { writes: Vec::new(), next: Next::Idle })
                 }
                 _ => rules.handle(machine, event, context),

@@ -7,8 +7,8 @@ use super::call::{Answer, Transfer};
 use super::cycle::{ATTEMPTS, Failure, Flow};
 use super::local::LocalError;
 use super::store::{FileTrouble, OwnCopy, Progress, StoredRecord, Upload};
-use crate::attachment;
 use super::{DeviceError, Machine, Next, Step, Write};
+use crate::attachment;
 use crate::device::store::StoreError;
 use fieldsync_schemas::attachment::{CompleteAnswer, CompleteRequest, SlotAnswer, SlotRequest};
 use fieldsync_schemas::id::AttachmentId;
@@ -126,8 +126,9 @@ impl Step<'_> {
             let key = upload.key();
             let stored = self.context.store.record(&upload.record)?.unwrap_or_default();
             let is_refused = matches!(upload.trouble, Some(FileTrouble::Refused(_)));
-            let is_wanted = upload.is_left || matches!(stored.shown(), Some(OwnCopy::Data(_)))
-                && self.machine.state.files_of(&upload.record, &stored).iter().any(|file| file.id == key.1);
+            let is_wanted = upload.is_left
+                || matches!(stored.shown(), Some(OwnCopy::Data(_)))
+                    && self.machine.state.files_of(&upload.record, &stored).iter().any(|file| file.id == key.1);
             // The record goes first.
             let record_went = self.machine.state.outbox.of(&upload.record).next().is_none()
                 && !self.machine.state.quarantine.contains_key(&upload.record);
@@ -167,7 +168,11 @@ impl Step<'_> {
             Progress::Uploading { url, upload: id } => match offset {
                 None => self.send_transfer(CallKind::Offset, url.clone(), Transfer::Ask),
                 Some(offset) if offset < file.bytes => {
-                    let append = Transfer::Append { id: file.id.clone(), offset, most: self.machine.settings.piece.unwrap_or(PIECE) };
+                    let append = Transfer::Append {
+                        id: file.id.clone(),
+                        offset,
+                        most: self.machine.settings.piece.unwrap_or(PIECE),
+                    };
                     self.send_transfer(CallKind::Upload, url.clone(), append)
                 }
                 Some(_) => {

@@ -134,7 +134,8 @@ impl Step<'_> {
             },
             _ => (self.context.merge)(base.as_ref(), local(&entry.mutation), server.clone(), &rules),
         };
-        let files = if is_late { entry.mutation.attachments.clone() } else { merged_files(&entry, current, data.as_ref()) };
+        let files =
+            if is_late { entry.mutation.attachments.clone() } else { merged_files(&entry, current, data.as_ref()) };
         let is_done = is_same(data.as_ref(), server.as_ref()) && merge::same_files(&files, &current.attachments);
         let mutation = if is_late {
             Mutation { data: data.as_ref().map(raw), ..entry.mutation.clone() }
