@@ -3,7 +3,6 @@
 use crate::files::Files;
 use crate::transport::FileBytes;
 use crate::transport::{NetworkFailure, Transport};
-use fieldsync_core::device::attachments::PIECE;
 use fieldsync_core::device::store::StoreError;
 use fieldsync_core::device::{Answer, Call, Transfer};
 use fieldsync_schemas::id::AttachmentId;
@@ -42,6 +41,7 @@ impl From<StoreError> for CarryError {
 pub(crate) async fn carry(
     transport: &dyn Transport,
     files: &Arc<dyn Files>,
+    piece: u64,
     mut call: Call,
 ) -> Result<Carried, CarryError> {
     match call.transfer.clone() {
@@ -53,7 +53,7 @@ pub(crate) async fn carry(
             if !is_whole {
                 return Ok(Carried::FileMissing);
             }
-            Ok(Carried::Answered(transport.send_file(call, pieces(files.clone(), id)).await?))
+            Ok(Carried::Answered(transport.send_file(call, pieces(files.clone(), id, piece)).await?))
         }
         Some(Transfer::Append { id, offset, most }) => {
             match files.read(&id, offset, most)? {
@@ -63,15 +63,15 @@ pub(crate) async fn carry(
             }
             Ok(Carried::Answered(transport.send(call).await?))
         }
-        Some(Transfer::Fetch(file)) => fetch(transport, &**files, &call, &file).await.map(Carried::Answered),
+        Some(Transfer::Fetch(file)) => fetch(transport, &**files, piece, &call, &file).await.map(Carried::Answered),
         _ => Ok(Carried::Answered(transport.send(call).await?)),
     }
 }
 
 /// A file, piece by piece.
-fn pieces(files: Arc<dyn Files>, id: AttachmentId) -> FileBytes {
+fn pieces(files: Arc<dyn Files>, id: AttachmentId, most: u64) -> FileBytes {
     stream::try_unfold(0, move |offset| {
-        let piece = files.read(&id, offset, PIECE).map_err(io::Error::other);
+        let piece = files.read(&id, offset, most).map_err(io::Error::other);
         async move {
             let piece = piece?.ok_or(io::ErrorKind::NotFound)?;
             let next = offset + piece.len() as u64;
@@ -85,6 +85,7 @@ fn pieces(files: Arc<dyn Files>, id: AttachmentId) -> FileBytes {
 async fn fetch(
     transport: &dyn Transport,
     files: &dyn Files,
+    piece: u64,
     call: &Call,
     file: &Attachment,
 ) -> Result<Answer, CarryError> {
@@ -97,7 +98,7 @@ async fn fetch(
         if first >= file.bytes {
             return Ok(whole(files.finish(&file.id)?));
         }
-        let part = Transfer::Part { first, last: (first + PIECE).min(file.bytes) - 1 };
+        let part = Transfer::Part { first, last: (first + piece).min(file.bytes) - 1 };
         let answer = transport.send(Call { transfer: Some(part), ..call.clone() }).await?;
         let begins_right = match answer.status {
             206 => answer.range_start == Some(first),
