@@ -1,6 +1,7 @@
 //! `fieldsync check`: run the scenarios against a subject and report.
 
 use crate::command_error::CommandError;
+use crate::headers::{header, header_map};
 use crate::report_files::{ReportFiles, TextOptions, tell_run, write_file};
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand};
@@ -131,13 +132,6 @@ pub struct ReportOptions {
     /// The text.
     #[command(flatten)]
     pub text: TextOptions,
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        _ => Err("a header is `Name: value`".to_owned()),
-    }
 }
 
 /// Judges the subject.
@@ -279,11 +273,7 @@ fn subject_name(server: &ServerArgs) -> String {
 async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned>>), CommandError> {
     let url =
         |text: &str| Url::parse(text).map_err(|error| CommandError::usage(format!("{text:?} is no URL: {error}")));
-    let mut headers = http::HeaderMap::new();
-    for (name, value) in &args.header {
-        let wrong = || CommandError::usage(format!("{name:?}: {value:?} is no header"));
-        headers.insert(name.parse::<http::HeaderName>().map_err(|_| wrong())?, value.parse().map_err(|_| wrong())?);
-    }
+    let headers = header_map(&args.header)?;
     let ca_cert = match &args.ca_cert {
         None => None,
         Some(path) => {

@@ -7,7 +7,10 @@ mod backup;
 mod check;
 mod command_error;
 mod doc;
+mod doctor;
 mod explain;
+mod headers;
+mod judge;
 mod list;
 mod mutants;
 mod new;
@@ -47,6 +50,8 @@ struct Program {
 enum Command {
     /// Judge a server or a client; without more, the reference in this program.
     Check(Box<check::CheckArgs>),
+    /// Judge recorded traffic of a real deployment, as far as traffic alone shows something.
+    Judge(judge::JudgeArgs),
     /// Tell a stored run anew, or put several beside one another.
     Report(Box<report::ReportArgs>),
     /// List scenarios, rules, chapters, capabilities or mutants.
@@ -73,6 +78,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Look after the accounts of the reference server.
     User(user::UserArgs),
+    /// Tell what is in the way between here and a server.
+    Doctor(doctor::DoctorArgs),
     /// Show what devices tell of their syncs, by user.
     Telemetry(telemetry::TelemetryArgs),
 }
@@ -81,6 +88,7 @@ impl Command {
     fn run(self) -> Result<ExitStatus, CommandError> {
         match self {
             Command::Check(args) => check::run(*args),
+            Command::Judge(args) => judge::run(args),
             Command::Report(args) => report::run(*args),
             Command::List(args) => list::run(args),
             Command::Show(args) => show::run(args),
@@ -94,6 +102,7 @@ impl Command {
             Command::Serve(args) => serve::run(args),
             Command::Backup(args) => backup::run(&args),
             Command::User(args) => user::run(args),
+            Command::Doctor(args) => doctor::run(args),
             Command::Telemetry(args) => telemetry::run(args),
         }
     }
@@ -140,6 +149,9 @@ mod tests {
             "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
             "fieldsync user add anna --data d --grant visits=read-write",
             "fieldsync telemetry --url http://a/visits --token-env TOKEN",
+            "fieldsync doctor http://a/visits",
+            "fieldsync doctor https://a/visits --user anna --password-env PASSWORD --control http://a/control",
+            "fieldsync judge traffic.har --base http://a/visits --judge server --html page.html",
             "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all",
         ] {
             assert!(parses(line), "{line}");
@@ -154,6 +166,10 @@ mod tests {
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",
             "fieldsync telemetry --url http://a/visits",
+            "fieldsync doctor",
+            "fieldsync doctor http://a/visits --user anna",
+            "fieldsync judge",
+            "fieldsync judge traffic.har --judge tablet",
             "fieldsync telemetry --url http://a/visits --user root",
         ] {
             assert!(!parses(line), "{line}");

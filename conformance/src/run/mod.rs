@@ -3,10 +3,12 @@
 mod footer;
 mod plan;
 mod prepared;
+mod recorded;
 mod runner;
 mod story;
 
 pub use prepared::{Prepared, PreparedScenario};
+pub use recorded::judge_recorded;
 
 use self::footer::footer;
 use self::plan::{Planned, plan};
