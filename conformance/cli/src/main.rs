@@ -6,12 +6,14 @@ mod adapter;
 mod backup;
 mod check;
 mod command_error;
+mod completions;
 mod doc;
 mod doctor;
 mod explain;
 mod headers;
 mod judge;
 mod list;
+mod man;
 mod mutants;
 mod new;
 mod output;
@@ -82,6 +84,10 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Show what devices tell of their syncs, by user.
     Telemetry(telemetry::TelemetryArgs),
+    /// Print what a shell needs to complete commands and options.
+    Completions(completions::CompletionsArgs),
+    /// Write a manual page for each command.
+    Man(man::ManArgs),
 }
 
 impl Command {
@@ -104,6 +110,8 @@ impl Command {
             Command::User(args) => user::run(args),
             Command::Doctor(args) => doctor::run(args),
             Command::Telemetry(args) => telemetry::run(args),
+            Command::Completions(args) => completions::run(args),
+            Command::Man(args) => man::run(args),
         }
     }
 }

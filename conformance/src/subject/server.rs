@@ -2,6 +2,7 @@
 
 use crate::pace::Pace;
 use crate::replay::{AccountAccess, Restart, Stage};
+use crate::subject::command::line;
 use crate::subject::control::Control;
 use async_trait::async_trait;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
@@ -339,8 +340,7 @@ async fn taken_accounts(
 }
 
 async fn printed(command: &str) -> Result<String, String> {
-    let output = tokio::process::Command::new("sh")
-        .args(["-c", command])
+    let output = line(command)
         .stdin(std::process::Stdio::null())
         .output()
         .await
