@@ -15,8 +15,10 @@ mod judge;
 mod list;
 mod man;
 mod mutants;
+mod matrix;
 mod new;
 mod output;
+mod pair;
 mod report;
 mod report_files;
 mod schemas;
@@ -52,6 +54,8 @@ struct Program {
 enum Command {
     /// Judge a server or a client; without more, the reference in this program.
     Check(Box<check::CheckArgs>),
+    /// Judge every client against every server.
+    Matrix(matrix::MatrixArgs),
     /// Judge recorded traffic of a real deployment, as far as traffic alone shows something.
     Judge(judge::JudgeArgs),
     /// Tell a stored run anew, or put several beside one another.
@@ -94,6 +98,7 @@ impl Command {
     fn run(self) -> Result<ExitStatus, CommandError> {
         match self {
             Command::Check(args) => check::run(*args),
+            Command::Matrix(args) => matrix::run(args),
             Command::Judge(args) => judge::run(args),
             Command::Report(args) => report::run(*args),
             Command::List(args) => list::run(args),
@@ -158,6 +163,10 @@ mod tests {
             "fieldsync user add anna --data d --grant visits=read-write",
             "fieldsync telemetry --url http://a/visits --token-env TOKEN",
             "fieldsync doctor http://a/visits",
+            "fieldsync check pair --url http://a --command run --scenario push/x",
+            "fieldsync matrix clients.toml servers.toml --out cells --chapter push",
+            "fieldsync completions zsh",
+            "fieldsync man --out man",
             "fieldsync doctor https://a/visits --user anna --password-env PASSWORD --control http://a/control",
             "fieldsync judge traffic.har --base http://a/visits --judge server --html page.html",
             "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all",
@@ -177,6 +186,10 @@ mod tests {
             "fieldsync doctor",
             "fieldsync doctor http://a/visits --user anna",
             "fieldsync judge",
+            "fieldsync check pair --url http://a",
+            "fieldsync check pair --command run",
+            "fieldsync matrix clients.toml",
+            "fieldsync completions csh",
             "fieldsync judge traffic.har --judge tablet",
             "fieldsync telemetry --url http://a/visits --user root",
         ] {

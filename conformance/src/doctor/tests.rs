@@ -135,7 +135,7 @@ async fn versions_and_clocks_that_differ_are_named() {
 }
 
 /// A server whose certificate is for `localhost`, by an authority of the tests.
-async fn with_tls() -> u16 {
+async fn with_tls(listen: &str) -> u16 {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("../tap/tests/tls/server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../tap/tests/tls/server.key")).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -145,7 +145,7 @@ async fn with_tls() -> u16 {
         .with_single_cert(vec![certificate], key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(listen).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -166,16 +166,18 @@ async fn with_tls() -> u16 {
 
 #[tokio::test]
 async fn a_certificate_is_told_from_a_server() {
-    let port = with_tls().await;
+    let port = with_tls("127.0.0.1:0").await;
     let untrusted = visit(&format!("https://localhost:{port}/visits"));
     let (part_of, words) = problem_of(&untrusted).await;
     assert!(part_of == Part::Tls && words.contains("nobody whom this machine trusts"), "{words}");
     let trusting = Visit { ca_cert: Some(include_bytes!("../tap/tests/tls/ca.pem").to_vec()), ..untrusted };
     let found = examine(&trusting).await;
     assert_eq!((part(&found, Part::Tls).state, problem(&found).part), (State::Good, Part::Server), "{found:#?}");
-    let other_name = Visit { url: Url::parse(&format!("https://127.0.0.1:{port}/visits")).unwrap(), ..trusting };
+    // All of 127.0.0.0/8 is this machine, and the certificate names the first alone.
+    let port = with_tls("127.0.0.2:0").await;
+    let other_name = Visit { url: Url::parse(&format!("https://127.0.0.2:{port}/visits")).unwrap(), ..trusting };
     let (part_of, words) = problem_of(&other_name).await;
-    assert!(part_of == Part::Tls && words.contains("is not for 127.0.0.1"), "{words}");
+    assert!(part_of == Part::Tls && words.contains("is not for 127.0.0.2"), "{words}");
     let plain = says(message("200 OK", "", "")).await.replace("http://", "https://");
     let (part_of, words) = problem_of(&visit(&plain)).await;
     assert!(part_of == Part::Tls && words.contains("does not speak TLS"), "{words}");

@@ -1,6 +1,6 @@
 //! Recorded traffic as a run: a rule that traffic can show takes the place of a scenario.
 
-use super::{Options, footer, header};
+use super::{Options, footer, header, millis};
 use crate::har::Traffic;
 use crate::judge::passive::{self, Looked};
 use crate::judge::verdict::{binds, verdict};
@@ -33,12 +33,13 @@ pub fn judge_recorded(name: &str, traffic: &[Traffic], spec: &Spec, judged: &[Ac
     let subject = SubjectDescription {
         judged: judged.to_vec(),
         name: name.to_owned(),
+        client: None,
         profiles,
         capabilities: Vec::new(),
         control: Vec::new(),
     };
     let mut events = vec![Event::Header(header(subject, &options, ended.len() as u64))];
-    let footer = footer(ended.iter(), spec, &options, started);
+    let footer = footer(ended.iter(), spec, judged, millis(started));
     events.extend(ended.into_iter().map(|one| Event::Scenario(Box::new(one))));
     events.push(Event::Footer(footer));
     events.iter_mut().for_each(bounds::bound);
@@ -83,6 +84,8 @@ fn ended(rule: &str, of: &[(&[SeenExchange], &Looked)], profile: Option<&Profile
         covers: vec![known.id.clone()],
         needs: Vec::new(),
         verdict: if shows_nothing { Verdict::NotTested } else { verdict(&failures, spec) },
+        known: None,
+        blame: None,
         reason: shows_nothing.then(|| "nothing in this traffic shows it".to_owned()),
         failures,
         steps: Vec::new(),
