@@ -50,7 +50,7 @@ struct Log {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
-    started_date_time: Timestamp,
+    started_date_time: String,
     /// In milliseconds; below 0 where it is not known.
     #[serde(default)]
     time: f64,
@@ -101,21 +101,30 @@ pub struct Traffic {
 
 /// Reads a recording: the exchanges with the data sets at these base URLs, or at those that its requests show.
 pub fn read(text: &[u8], bases: &[Url]) -> Result<Vec<Traffic>, HarError> {
-    let mut entries = serde_json::from_slice::<Har>(text)?.log.entries;
-    entries.sort_by_key(|entry| entry.started_date_time);
+    let entries = serde_json::from_slice::<Har>(text)?.log.entries;
     let bases = if bases.is_empty() { found_bases(&entries) } else { bases.to_vec() };
     if bases.is_empty() {
         return Err(HarError::NoBase);
     }
-    let began = Instant::now();
-    let first = entries.first().map(|entry| entry.started_date_time);
+    let mut timed = Vec::new();
+    for (index, entry) in entries.into_iter().enumerate() {
+        let began = entry.started_date_time.parse::<Timestamp>().map_err(|error| HarError::Entry {
+            index,
+            url: entry.request.url.clone(),
+            reason: format!("startedDateTime is no time: {error}"),
+        })?;
+        timed.push((began, index, entry));
+    }
+    timed.sort_by_key(|(began, index, _)| (*began, *index));
+    let started = Instant::now();
+    let first = timed.first().map(|(began, ..)| *began);
     let mut senders = Senders::default();
     let mut traffic: Vec<Traffic> = bases.into_iter().map(|base| Traffic { base, exchanges: Vec::new() }).collect();
-    for (index, entry) in entries.into_iter().enumerate() {
+    for (began, index, entry) in timed {
         let url = entry.request.url.clone();
         let wrong = |reason: String| HarError::Entry { index, url: url.clone(), reason };
-        let since = first.and_then(|first| Duration::try_from(entry.started_date_time.duration_since(first)).ok());
-        let recorded = recorded(entry, began + since.unwrap_or_default(), &mut senders).map_err(wrong)?;
+        let since = first.and_then(|first| Duration::try_from(began.duration_since(first)).ok());
+        let recorded = recorded(entry, started + since.unwrap_or_default(), &mut senders).map_err(wrong)?;
         // The longest base is meant where one lies below another.
         let of = traffic.iter_mut().filter(|of| is_below(&of.base, &recorded.url));
         if let Some(of) = of.max_by_key(|of| of.base.path().len()) {

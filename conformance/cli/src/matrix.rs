@@ -121,7 +121,8 @@ pub fn run(args: MatrixArgs) -> Result<ExitStatus, CommandError> {
     distinct(&args.servers, servers.iter().map(|one| one.name.as_str()))?;
     for one in &servers {
         if one.url.is_empty() == one.serve.is_none() {
-            let words = format!("{}: the server {:?} has `url` or `serve`, one of them", args.servers.display(), one.name);
+            let words =
+                format!("{}: the server {:?} has `url` or `serve`, one of them", args.servers.display(), one.name);
             return Err(CommandError::usage(words));
         }
     }
@@ -144,8 +145,10 @@ pub fn run(args: MatrixArgs) -> Result<ExitStatus, CommandError> {
         let mut row = Vec::new();
         for server in &servers {
             eprintln!("{} with {}", client.name, server.name);
-            let judging = judge_pair(&cases, &spec, &server.arguments(), &client.command, &options, &mut |_| {});
-            let events = runtime.block_on(judging)?;
+            let arguments = server.arguments();
+            let events = runtime.block_on(async {
+                judge_pair(&cases, &spec, &arguments, &client.command, &options, &mut |_| {}).await
+            })?;
             let file = format!("{}--{}", file_name(&client.name), file_name(&server.name));
             keep(&args.out, &file, &events, &background)?;
             row.push(cell(file, &events, &suite.spec)?);

@@ -38,7 +38,8 @@ pub async fn run_pair(
     }
     let again: Vec<&Case> = cases.iter().copied().filter(|case| failed.contains(&case.id)).collect();
     let alone = Options { pair: false, repeat: 1, cleanup: false, ..options };
-    let of_client = Options { judged: vec![Actor::Device], headers: Vec::new(), ca_cert: None, pace: None, ..alone.clone() };
+    let of_client =
+        Options { judged: vec![Actor::Device], headers: Vec::new(), ca_cert: None, pace: None, ..alone.clone() };
     let of_client = failures(&run(&again, spec, reference, pair.client.clone(), &of_client, &mut |_| {}).await);
     let of_server = Options { judged: vec![Actor::Server], each_role: false, ..alone };
     let devices = Arc::new(ReferenceDevices::default());

@@ -170,8 +170,11 @@ impl Runner {
         match self.judged[..] {
             [Actor::Device] => of_client.iter().map(ToString::to_string).collect(),
             _ if self.pair => {
-                let all: BTreeSet<String> =
-                    of_client.iter().map(ToString::to_string).chain(of_server.iter().map(ToString::to_string)).collect();
+                let all: BTreeSet<String> = of_client
+                    .iter()
+                    .map(ToString::to_string)
+                    .chain(of_server.iter().map(ToString::to_string))
+                    .collect();
                 all.into_iter().collect()
             }
             _ => of_server.iter().map(ToString::to_string).collect(),
