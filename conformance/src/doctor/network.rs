@@ -54,7 +54,11 @@ async fn look_up(host: &str, port: u16, found: &mut Findings) -> Step<Vec<Socket
                 return Err(found.problem(Part::Name, format!("{host} has no address"), advice));
             }
             let is_address = name.parse::<std::net::IpAddr>().is_ok();
-            let words = if is_address { "none: the URL has the address itself" } else { &format!("{host} is {}", ips.join(", ")) };
+            let words = if is_address {
+                "none: the URL has the address itself"
+            } else {
+                &format!("{host} is {}", ips.join(", "))
+            };
             found.good(Part::Name, words);
             Ok(addresses)
         }

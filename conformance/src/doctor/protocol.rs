@@ -210,7 +210,8 @@ pub(super) fn look_at_session(session: &Session, discovery: &Discovery, found: &
     }
     if session.profile != discovery.profile {
         let words = format!("the session says {}, and the discovery {}", session.profile, discovery.profile);
-        return drop(found.problem(Part::Types, words, "a data set has one profile"));
+        _ = found.problem(Part::Types, words, "a data set has one profile");
+        return;
     }
     match same_registry(&session.profile, session, &reference::domains()) {
         Ok(()) => found.good(Part::Types, "the types that the suite judges are hosted"),
@@ -231,7 +232,7 @@ pub(super) async fn control(asker: &Asker, url: &Url, found: &mut Findings) {
         }
         Err(error) => {
             let advice = "start the server with its control verbs, on the loopback interface";
-            drop(found.problem(Part::Control, error.to_string(), advice));
+            _ = found.problem(Part::Control, error.to_string(), advice);
         }
     }
 }

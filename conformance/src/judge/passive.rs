@@ -39,7 +39,7 @@ const RULES: [(&str, Look); 23] = [
     ("transport.version.answered", Look::Wire(|seen| seen.upstream.is_some())),
     ("transport.version.sent", Look::Wire(|seen| seen.kind != CallKind::Discovery)),
     ("errors.request-id.named", Look::Wire(|seen| seen.upstream.is_some())),
-    ("errors.problem.form", Look::Wire(|seen| is_error(seen))),
+    ("errors.problem.form", Look::Wire(is_error)),
     ("registry.types.in-order", Look::Wire(|seen| seen.kind == CallKind::Session && is_success(seen))),
     ("cycles.freeze.byte-for-byte", Look::Conduct(|seen| seen.kind == CallKind::Push && !is_success(seen))),
     ("cycles.batch.record-once", Look::Conduct(|seen| seen.kind == CallKind::Push)),
@@ -67,14 +67,17 @@ enum Look {
     /// By what the requests of one device show together; it says which of them show something.
     Conduct(fn(&SeenExchange) -> bool),
     /// Exchange by exchange: nothing where it shows nothing, else whether it is as it should be.
-    Each(fn(&SeenExchange) -> Option<Result<(), Breach>>),
+    Each(fn(&SeenExchange) -> Option<Seen>),
     /// Batch by batch, with its answer.
-    Push(fn(&PushRequest, &PushAnswer) -> Vec<Result<(), Breach>>),
+    Push(fn(&PushRequest, &PushAnswer) -> Vec<Seen>),
     /// Pull by pull, with its answer.
-    Pull(fn(&PullRequest, &PullAnswer) -> Vec<Result<(), Breach>>),
+    Pull(fn(&PullRequest, &PullAnswer) -> Vec<Seen>),
     /// All of it together: each look with its exchange.
-    All(fn(&[SeenExchange]) -> Vec<(usize, Result<(), Breach>)>),
+    All(fn(&[SeenExchange]) -> Vec<(usize, Seen)>),
 }
+
+/// One look: as it should be, or not.
+type Seen = Result<(), Breach>;
 
 /// What was expected and not seen.
 struct Breach {
@@ -83,7 +86,7 @@ struct Breach {
     got: Value,
 }
 
-fn expect(holds: bool, what: impl Into<String>, expected: Value, got: Value) -> Result<(), Breach> {
+fn expect(holds: bool, what: impl Into<String>, expected: Value, got: Value) -> Seen {
     if holds { Ok(()) } else { Err(Breach { what: what.into(), expected, got }) }
 }
 
@@ -114,7 +117,7 @@ fn looked(
         got: breach.got,
         exchange: Some(index as u64),
     };
-    let tried: Vec<(usize, Result<(), Breach>)> = match look {
+    let tried: Vec<(usize, Seen)> = match look {
         Look::Wire(shows) => {
             let found = on_the_wire.iter().filter(|one| one.rule.as_str() == rule).map(|one| {
                 let what = format!("a message on the wire, at {:?}", one.pointer);
@@ -185,7 +188,7 @@ fn pulls(exchanges: &[SeenExchange]) -> impl Iterator<Item = (usize, PullRequest
     })
 }
 
-fn no_store(seen: &SeenExchange) -> Option<Result<(), Breach>> {
+fn no_store(seen: &SeenExchange) -> Option<Seen> {
     let named = matches!(seen.kind, CallKind::Push | CallKind::Pull | CallKind::Login | CallKind::Refresh);
     let answer = seen.upstream.as_ref()?;
     let is_problem = is_error(seen) && serde_json::from_slice::<Problem>(&answer.body.bytes).is_ok();
@@ -197,7 +200,7 @@ fn no_store(seen: &SeenExchange) -> Option<Result<(), Breach>> {
     Some(expect(holds, "the header Cache-Control", json!("no-store"), json!(got)))
 }
 
-fn each_its_own(request: &PushRequest, answer: &PushAnswer) -> Vec<Result<(), Breach>> {
+fn each_its_own(request: &PushRequest, answer: &PushAnswer) -> Vec<Seen> {
     let ids = |ids: Vec<&str>| {
         let mut ids = ids;
         ids.sort_unstable();
@@ -208,7 +211,7 @@ fn each_its_own(request: &PushRequest, answer: &PushAnswer) -> Vec<Result<(), Br
     vec![expect(asked == told, "the mutations that have an outcome", asked, told)]
 }
 
-fn names_the_state(_: &PushRequest, answer: &PushAnswer) -> Vec<Result<(), Breach>> {
+fn names_the_state(_: &PushRequest, answer: &PushAnswer) -> Vec<Seen> {
     let states =
         answer.outcomes.iter().filter(|one| matches!(one.outcome, OutcomeKind::Applied | OutcomeKind::Duplicate));
     states
@@ -220,16 +223,16 @@ fn names_the_state(_: &PushRequest, answer: &PushAnswer) -> Vec<Result<(), Breac
         .collect()
 }
 
-fn superseded_brings_winner(request: &PushRequest, answer: &PushAnswer) -> Vec<Result<(), Breach>> {
+fn superseded_brings_winner(request: &PushRequest, answer: &PushAnswer) -> Vec<Seen> {
     brings_its_record(request, answer, &OutcomeKind::Superseded)
 }
 
-fn stale_brings_current(request: &PushRequest, answer: &PushAnswer) -> Vec<Result<(), Breach>> {
+fn stale_brings_current(request: &PushRequest, answer: &PushAnswer) -> Vec<Seen> {
     brings_its_record(request, answer, &OutcomeKind::Stale)
 }
 
 /// Whether each outcome of this kind brings the record that its mutation is of.
-fn brings_its_record(request: &PushRequest, answer: &PushAnswer, kind: &OutcomeKind) -> Vec<Result<(), Breach>> {
+fn brings_its_record(request: &PushRequest, answer: &PushAnswer, kind: &OutcomeKind) -> Vec<Seen> {
     let of: HashMap<&str, &Mutation> =
         request.mutations.iter().map(|mutation| (mutation.mutation_id.as_str(), mutation)).collect();
     let outcomes = answer.outcomes.iter().filter(|one| one.outcome == *kind);
@@ -246,7 +249,7 @@ fn brings_its_record(request: &PushRequest, answer: &PushAnswer, kind: &OutcomeK
 }
 
 /// A batch that comes again gets what it got.
-fn same_outcome(exchanges: &[SeenExchange]) -> Vec<(usize, Result<(), Breach>)> {
+fn same_outcome(exchanges: &[SeenExchange]) -> Vec<(usize, Seen)> {
     let mut last: HashMap<ReplicaId, (Value, Value)> = HashMap::new();
     let mut tried = Vec::new();
     for (index, request, answer) in pushes(exchanges) {
@@ -263,7 +266,7 @@ fn same_outcome(exchanges: &[SeenExchange]) -> Vec<(usize, Result<(), Breach>)> 
     tried
 }
 
-fn echoes_from(request: &PullRequest, answer: &PullAnswer) -> Vec<Result<(), Breach>> {
+fn echoes_from(request: &PullRequest, answer: &PullAnswer) -> Vec<Seen> {
     let pages = answer.feeds.iter().filter_map(|page| Some((page, request.feeds.get(&page.feed)?)));
     pages
         .map(|(page, asked)| {
@@ -273,7 +276,7 @@ fn echoes_from(request: &PullRequest, answer: &PullAnswer) -> Vec<Result<(), Bre
         .collect()
 }
 
-fn one_change_a_record(_: &PullRequest, answer: &PullAnswer) -> Vec<Result<(), Breach>> {
+fn one_change_a_record(_: &PullRequest, answer: &PullAnswer) -> Vec<Seen> {
     let pages = answer.feeds.iter().filter(|page| !page.changes.is_empty());
     pages
         .map(|page| {
@@ -297,13 +300,13 @@ fn changed(change: &fieldsync_schemas::pull::Change) -> Option<(String, String)>
     }
 }
 
-fn within_the_limit(request: &PullRequest, answer: &PullAnswer) -> Vec<Result<(), Breach>> {
+fn within_the_limit(request: &PullRequest, answer: &PullAnswer) -> Vec<Seen> {
     let Some(limit) = request.limit else { return Vec::new() };
     let count: usize = answer.feeds.iter().map(|page| page.changes.len()).sum();
     vec![expect(count as u64 <= limit, "the changes of one answer", json!({"at most": limit}), json!(count))]
 }
 
-fn makes_progress(_: &PullRequest, answer: &PullAnswer) -> Vec<Result<(), Breach>> {
+fn makes_progress(_: &PullRequest, answer: &PullAnswer) -> Vec<Seen> {
     if answer.feeds.iter().all(|page| !page.more) {
         return Vec::new();
     }
@@ -313,7 +316,7 @@ fn makes_progress(_: &PullRequest, answer: &PullAnswer) -> Vec<Result<(), Breach
 
 /// A state that was published after another one has no lower version. Two answers that were under way at once may come in
 /// any order.
-fn versions_never_fall(exchanges: &[SeenExchange]) -> Vec<(usize, Result<(), Breach>)> {
+fn versions_never_fall(exchanges: &[SeenExchange]) -> Vec<(usize, Seen)> {
     type Published = Vec<(Instant, Version)>;
     let mut published: BTreeMap<(Epoch, String, String), Published> = BTreeMap::new();
     let mut tried = Vec::new();
