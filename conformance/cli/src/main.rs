@@ -7,6 +7,7 @@ mod backup;
 mod check;
 mod command_error;
 mod completions;
+mod conflicts;
 mod doc;
 mod doctor;
 mod explain;
@@ -19,6 +20,8 @@ mod mutants;
 mod new;
 mod output;
 mod pair;
+mod refetch;
+mod remote;
 mod report;
 mod report_files;
 mod schemas;
@@ -28,6 +31,7 @@ mod suite;
 mod telemetry;
 mod trace;
 mod user;
+mod wipe;
 
 use clap::{Parser, Subcommand};
 use command_error::CommandError;
@@ -82,7 +86,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Make a backup of the reference server's data, also while it serves.
     Backup(backup::BackupArgs),
-    /// Look after the accounts of the reference server.
+    /// Look after the accounts of the reference server, and their scopes.
     User(user::UserArgs),
     /// Tell what is in the way between here and a server.
     Doctor(doctor::DoctorArgs),
@@ -92,6 +96,12 @@ enum Command {
     Completions(completions::CompletionsArgs),
     /// Write a manual page for each command.
     Man(man::ManArgs),
+    /// Order the devices of a user to pull once more, also while the reference server serves.
+    Refetch(refetch::RefetchArgs),
+    /// Empty a data set of the reference server on purpose.
+    Wipe(wipe::WipeArgs),
+    /// Show what was overridden in a data set, by record.
+    Conflicts(conflicts::ConflictsArgs),
 }
 
 impl Command {
@@ -117,6 +127,9 @@ impl Command {
             Command::Telemetry(args) => telemetry::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
+            Command::Refetch(args) => refetch::run(args),
+            Command::Wipe(args) => wipe::run(&args),
+            Command::Conflicts(args) => conflicts::run(args),
         }
     }
 }
@@ -161,6 +174,11 @@ mod tests {
             "fieldsync serve --data d --domain f.yaml --restore b",
             "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
             "fieldsync user add anna --data d --grant visits=read-write",
+            "fieldsync user scope anna --data d --data-set visits --place north --place south",
+            "fieldsync user scope anna --data d --data-set visits --all",
+            "fieldsync refetch anna --data d --data-set visits",
+            "fieldsync refetch anna --data d --data-set visits --type household --type member",
+            "fieldsync wipe --data d --data-set visits",
             "fieldsync telemetry --url http://a/visits --token-env TOKEN",
             "fieldsync doctor http://a/visits",
             "fieldsync check pair --url http://a --command run --scenario push/x",
@@ -170,6 +188,9 @@ mod tests {
             "fieldsync doctor https://a/visits --user anna --password-env PASSWORD --control http://a/control",
             "fieldsync judge traffic.har --base http://a/visits --judge server --html page.html",
             "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all",
+            "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all --expect amina",
+            "fieldsync conflicts --url http://a/visits --token-env TOKEN",
+            "fieldsync conflicts --url http://a/visits --user root --password-env PASSWORD --type household --record hut",
         ] {
             assert!(parses(line), "{line}");
         }
@@ -182,6 +203,10 @@ mod tests {
             "fieldsync check server --url http://a --header nothing",
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",
+            "fieldsync user scope anna --data d --data-set visits",
+            "fieldsync user scope anna --data d --data-set visits --place north --all",
+            "fieldsync refetch anna --data d",
+            "fieldsync wipe --data d",
             "fieldsync telemetry --url http://a/visits",
             "fieldsync doctor",
             "fieldsync doctor http://a/visits --user anna",
@@ -192,6 +217,8 @@ mod tests {
             "fieldsync completions csh",
             "fieldsync judge traffic.har --judge tablet",
             "fieldsync telemetry --url http://a/visits --user root",
+            "fieldsync conflicts --url http://a/visits",
+            "fieldsync conflicts --url http://a/visits --token-env TOKEN --user root --password-env PASSWORD",
         ] {
             assert!(!parses(line), "{line}");
         }
