@@ -322,7 +322,7 @@ impl ReferenceDevice {
             batch_limit: self.setup.batch,
             replica: self.setup.replica.clone(),
             triggers,
-            capabilities: ["attachments-proxied"]
+            capabilities: ["attachments-proxied", "partitions"]
                 .into_iter()
                 .chain(self.setup.telemetry.then_some(TELEMETRY))
                 .map(|name| Capability::new(name).expect("a constant that is a capability"))

@@ -189,7 +189,7 @@ fn covered(connection: &Connection) -> Result<Vec<(DataSetName, u64)>, Failure> 
 }
 
 fn clear(connection: &Connection, data_set: i64) -> Result<(), Failure> {
-    for table in ["rows", "history", "links", "file_links", "replicas", "decided", "shifts", "feeds"] {
+    for table in ["rows", "history", "links", "file_links", "replicas", "decided", "shifts", "moves", "feeds"] {
         connection.execute(&format!("DELETE FROM {table} WHERE data_set = ?1"), [data_set])?;
     }
     Ok(())
