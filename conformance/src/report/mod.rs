@@ -6,6 +6,7 @@
 pub mod badge;
 pub mod bounds;
 pub mod compare;
+pub mod diagram;
 mod diff;
 mod finding_text;
 pub mod findings;

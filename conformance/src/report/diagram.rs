@@ -4,7 +4,7 @@
 //! A request that nothing struck is one arrow from its device to the server. What the tap did is drawn where the tap
 //! stands: an arrow that ends there, or begins there.
 
-use crate::report::text::visible;
+use super::text::visible;
 use fieldsync_schemas::event::{Course, Exchange, ScenarioEnded, StepTaken};
 use std::fmt::Write;
 
@@ -26,21 +26,26 @@ const LANES: usize = 8;
 
 /// A drawing, ready to be written.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Diagram {
+pub struct Diagram {
+    /// Its width, in pixels.
     pub width: usize,
+    /// Its height, in pixels.
     pub height: usize,
     /// In words, for whoever does not see it.
     pub label: String,
     /// Where the lanes of devices and server are, and that of the tap.
     pub lanes: String,
+    /// Where the lane of the tap is.
     pub tap: usize,
+    /// The names of the lanes.
     pub titles: Vec<Title>,
+    /// What happened, from top to bottom.
     pub marks: Vec<Mark>,
 }
 
 impl Diagram {
     /// The bytes that it takes, about.
-    pub(super) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let marks = self.marks.iter().map(|mark| match mark {
             Mark::Step { text, .. } => 110 + text.size(),
             Mark::Arrow { path, text, .. } => 75 + path.len() + text.size(),
@@ -58,36 +63,62 @@ impl Words {
 
 /// The name of a lane.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Title {
+pub struct Title {
+    /// Where the lane is.
     pub x: usize,
+    /// Its name.
     pub name: String,
 }
 
 /// Something on the lanes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Mark {
+pub enum Mark {
     /// A step that somebody takes.
-    Step { x: usize, y: usize, text: Words, failed: bool },
+    Step {
+        /// On whose lane.
+        x: usize,
+        /// How far down.
+        y: usize,
+        /// What is done.
+        text: Words,
+        /// The scenario failed there.
+        failed: bool,
+    },
     /// A line with a head.
-    Arrow { kind: &'static str, path: String, text: Words },
+    Arrow {
+        /// `q` for a request, `a` for an answer, `a w` for one that is bad or did not arrive.
+        kind: &'static str,
+        /// The path, as SVG has it.
+        path: String,
+        /// The words on it.
+        text: Words,
+    },
     /// A word on what the tap did, or on what was seen.
-    Note { text: Words, failed: bool },
+    Note {
+        /// The word.
+        text: Words,
+        /// It says how the scenario failed.
+        failed: bool,
+    },
 }
 
 /// Words at a place.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Words {
+pub struct Words {
+    /// How far right they begin or end.
     pub x: usize,
+    /// How far down their line is.
     pub y: usize,
     /// `e` where they end at the place, empty where they begin there.
     pub anchor: &'static str,
+    /// The words, as far as there is room.
     pub text: String,
     /// All of them, where they had to be cut.
     pub whole: Option<String>,
 }
 
 /// Draws a scenario. Nothing is drawn where nothing is known of what happened.
-pub(super) fn draw(scenario: &ScenarioEnded) -> Option<Diagram> {
+pub fn draw(scenario: &ScenarioEnded) -> Option<Diagram> {
     if scenario.steps.is_empty() && scenario.exchanges.is_empty() {
         return None;
     }
@@ -122,7 +153,7 @@ enum Moment<'a> {
 }
 
 /// The step at which the scenario failed.
-pub(super) fn failed_step(scenario: &ScenarioEnded) -> Option<&StepTaken> {
+pub fn failed_step(scenario: &ScenarioEnded) -> Option<&StepTaken> {
     let line = scenario.failures.iter().map(|failure| failure.line).find(|line| *line > 0)?;
     scenario.steps.iter().rfind(|step| step.line == line)
 }
