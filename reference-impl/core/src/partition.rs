@@ -62,7 +62,8 @@ mod tests {
         let entry: TypeEntry = serde_json::from_value(entry).unwrap();
         let of = |data: Value| feed(&entry, Some(&serde_json::value::to_raw_value(&data).unwrap())).to_string();
         assert_eq!(of(json!({"kind": "anc-1.b:c_D"})), "meeting/anc-1.b:c_D");
-        for other in [json!({}), json!({"kind": ""}), json!({"kind": null}), json!({"kind": 7}), json!({"kind": "a b"})] {
+        for other in [json!({}), json!({"kind": ""}), json!({"kind": null}), json!({"kind": 7}), json!({"kind": "a b"})]
+        {
             assert_eq!(of(other), "meeting");
         }
         assert_eq!(of(json!({"kind": "x".repeat(65)})), "meeting");

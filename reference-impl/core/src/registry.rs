@@ -128,7 +128,9 @@ pub enum DomainError {
         name: TypeName,
     },
     /// The type of the places is not one of the server's own.
-    #[error("the places are to be of the type {name}, which is not a reference type of the domain without a location and a partition")]
+    #[error(
+        "the places are to be of the type {name}, which is not a reference type of the domain without a location and a partition"
+    )]
     Places {
         /// The type.
         name: TypeName,

@@ -29,7 +29,8 @@ pub const MUTANTS: &[Mutant] = &[
         |parts| {
             around_events(parts, |machine, event, context, rules| {
                 let mut reaction = rules.handle(machine, event, context)?;
-                let walked = machine.state().resyncs.iter().filter(|(feed, walk)| is_part(feed.as_str()) && walk.complete);
+                let walked =
+                    machine.state().resyncs.iter().filter(|(feed, walk)| is_part(feed.as_str()) && walk.complete);
                 let sweeps = walked.map(|(feed, walk)| Write::Sweep { feed: feed.clone(), below: walk.mark });
                 reaction.writes.extend(sweeps);
                 Ok(reaction)

@@ -9,6 +9,7 @@ use fieldsync_core::pull::{Ground, PullError};
 use fieldsync_core::store::{Commit, Row, Snapshot, State};
 use fieldsync_schemas::id::{FeedName, TypeName};
 use fieldsync_schemas::pull::PullRequest;
+use fieldsync_schemas::registry::TypeEntry;
 use fieldsync_server::{Parts, PullRule};
 use std::sync::Arc;
 
@@ -77,7 +78,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant::server(
         "parents-are-in-whole-feeds",
         "partitions.parents.all-feeds-first",
-        "Children wait for the parents' feed without a value alone.",
+        "Children do not wait for the partitions of their parents, and come before them.",
         |mut parts: Parts| {
             parts.rules.pull = Arc::new(WholeFeeds(parts.rules.pull));
             parts
@@ -126,6 +127,8 @@ impl PullRule for WholeFeeds {
     ) -> Result<Vec<u8>, PullError> {
         let mut registry = ground.registry.clone();
         let has_parts = |name: &TypeName| ground.registry.entry(name).is_some_and(|entry| entry.partition.is_some());
+        let waits = |entry: &TypeEntry| entry.parents.iter().any(|parent| has_parts(&parent.type_name));
+        registry.types.sort_by_key(|entry| !waits(entry));
         registry.types.iter_mut().for_each(|entry| entry.parents.retain(|parent| !has_parts(&parent.type_name)));
         self.0.answer(request, Ground { registry: &registry, ..ground }, snapshot).await
     }

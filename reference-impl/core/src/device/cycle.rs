@@ -459,7 +459,10 @@ impl Step<'_> {
                 let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
                 // The capability of a type with a partition counts whether the server names it or not.
                 let parts_are_known = entry.partition.is_none() || known.iter().any(|one| one.as_str() == "partitions");
-                !is_known || !rules_are_known || !parts_are_known || !entry.requires.iter().all(|capability| known.contains(capability))
+                !is_known
+                    || !rules_are_known
+                    || !parts_are_known
+                    || !entry.requires.iter().all(|capability| known.contains(capability))
             })
             .map(|entry| entry.name.clone())
             .collect()

@@ -63,8 +63,7 @@ pub(super) fn page(
             continue;
         }
         let to = now.filter(|_| is_seen).map(|name| name.parse()).transpose()?;
-        let record =
-            RecordRef { type_name: row.get::<_, String>(1)?.parse()?, id: row.get::<_, String>(2)?.parse()? };
+        let record = RecordRef { type_name: row.get::<_, String>(1)?.parse()?, id: row.get::<_, String>(2)?.parse()? };
         let json = serde_json::to_string(&record)?.into();
         page.push(Row { place: Place(row.get(0)?), kind: RowKind::Remove, json, to });
     }
