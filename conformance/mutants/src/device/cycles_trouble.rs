@@ -3,10 +3,9 @@
 use crate::Mutant;
 use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
-use fieldsync_core::device::cycle::Counts;
 use fieldsync_core::device::outbox::{Entry, Progress};
 use fieldsync_core::device::store::FrozenBatch;
-use fieldsync_core::device::{Answer, Event, LocalChange, Next, Reaction, SyncOutcome, SyncReport};
+use fieldsync_core::device::{Answer, Event, LocalChange, Next, Reaction};
 use fieldsync_schemas::problem::{Problem, ProblemCode};
 use fieldsync_schemas::push::{MutationOp, OutcomeKind, PushAnswer};
 use fieldsync_schemas::scenario::CallKind;
@@ -46,8 +45,10 @@ pub const MUTANTS: &[Mutant] = &[
                 let mut reaction = rules.handle(machine, event, context)?;
                 let pushes = matches!(&reaction.next, Next::Send(call) if call.kind == CallKind::Push);
                 if pushes && stopped.load(Ordering::Relaxed) {
-                    let (left_out, counts) = (Vec::new(), Counts::default());
-                    reaction.next = Next::Finished(SyncReport { outcome: SyncOutcome::Ok, left_out, counts });
+                    // It goes on as if it were not allowed to push.
+                    let then = rules.handle(machine, Event::Answered(forbidden()), context)?;
+                    reaction.writes.extend(then.writes);
+                    reaction.next = then.next;
                 }
                 Ok(reaction)
             })
@@ -147,6 +148,12 @@ fn retry_instead(parts: DeviceParts, code: &'static str, retry: &'static str) ->
             body["retry"] = json!(retry);
         }
     })
+}
+
+fn forbidden() -> Answer {
+    let problem = json!({"type": "about:blank", "title": "Forbidden", "status": 403, "detail": "no", "code": "forbidden",
+        "retry": "never", "request_id": "none"});
+    Answer::new(403, Some("application/problem+json".to_owned()), problem.to_string().into_bytes())
 }
 
 /// Whether an answer to a push says of a mutation that it was rejected or held.
