@@ -68,7 +68,7 @@ impl Hosted {
             Hosted::Versions(types) => NAMES.iter().take(types).map(|name| (*name, None)).collect(),
             Hosted::Queue => {
                 let names: Vec<&str> = NAMES.iter().copied().filter(|name| !REFERENCE.contains(name)).collect();
-                let parent = |index: usize| if index % 4 == 0 { REFERENCE[0] } else { names[index - 1] };
+                let parent = |index: usize| if index.is_multiple_of(4) { REFERENCE[0] } else { names[index - 1] };
                 names.iter().enumerate().map(|(index, name)| (*name, Some(parent(index)))).collect()
             }
         }

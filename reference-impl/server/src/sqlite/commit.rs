@@ -37,6 +37,9 @@ pub(super) fn put_data_set(connection: &Connection, row: &DataSetRow, seeds: &[S
     if let Some((id, before)) = known {
         if before != domain {
             links::rebuild(connection, id, &row.domain)?;
+            let mut places = Places::take_up(connection)?;
+            moves::feed_anew(connection, id, &serde_json::from_str(&before)?, &row.domain, &mut places)?;
+            places.lay_down(connection)?;
         }
         connection
             .prepare_cached("UPDATE data_sets SET domain = ?2, clock_offset_ms = ?3 WHERE id = ?1")?
