@@ -50,6 +50,8 @@ async fn measure(size: usize) -> Outcome<(Vec<f64>, Vec<f64>)> {
     let name = DataSetName(DATA_SET.to_owned());
     let domain = domain()?;
     store.put_data_set(&DataSetRow::new(name.clone(), domain.clone(), "e-1".parse()?), Vec::new()).await?;
+    let places = (0..size / VILLAGE).map(place).collect::<Outcome<Vec<State>>>()?;
+    store.rescope(&name, places, Vec::new()).await?;
     for from in (0..size).step_by(BATCH) {
         let states = (from..from + BATCH).map(|number| household(number, size / VILLAGE));
         store.rescope(&name, states.collect::<Outcome<Vec<State>>>()?, Vec::new()).await?;
@@ -93,6 +95,13 @@ fn nurse(round: usize) -> String {
 
 fn village(number: usize) -> Outcome<RecordId> {
     Ok(RecordId::new(format!("village-{number}"))?)
+}
+
+fn place(number: usize) -> Outcome<State> {
+    let data = serde_json::value::to_raw_value(&json!({"name": number}))?;
+    let record = RecordRef { type_name: "place".parse()?, id: village(number)? };
+    let now = "2026-11-20T08:00:00Z".parse()?;
+    Ok(State::by_server(record, "place".parse()?, format!("p-{number}").parse()?, data, now))
 }
 
 /// Households of all villages come mixed, as they do in the field.

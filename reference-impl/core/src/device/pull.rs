@@ -175,9 +175,7 @@ impl Step<'_> {
                     }
                     self.meet(&record);
                     self.delete_again(&record);
-                    self.want_files(&record);
-                    let copy = ServerCopy { record: *record, feed: page.feed.clone(), mark };
-                    self.write(Write::Server(Box::new(copy)));
+                    self.put_server(ServerCopy { record: *record, feed: page.feed.clone(), mark })?;
                 }
                 Seen::Moved(record, to) => self.left_feed(&record, &page.feed, to)?,
                 Seen::Left(record) => {
@@ -185,7 +183,7 @@ impl Step<'_> {
                     if record.type_name.as_str() == CONFLICT_TYPE {
                         self.write(Write::ConflictGone(record.id.clone()));
                     }
-                    self.write(Write::ServerGone(record));
+                    self.drop_server(record)?;
                 }
             }
         }
@@ -292,6 +290,7 @@ impl Step<'_> {
                     self.gone(&record);
                 }
             }
+            self.loosen_swept(&feed, resync.mark)?;
             self.write(Write::Sweep { feed: feed.clone(), below: resync.mark });
             if feed == self.feed_of(&TypeName::new(CONFLICT_TYPE).expect("a constant that is a type name")) {
                 self.write(Write::SweepConflicts);
