@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import conflicts
 from .merge import least_patch, merge, merge_late
-from .outbox import NEW, Mutation, Outbox, data_of, snapshot_of
+from .outbox import NEW, Mutation, Outbox, data_of, files_of, snapshot_of
 from .records import encode, new_id, same_content
 from .store import ServerState
 
@@ -35,6 +35,7 @@ def merge_in(outbox: Outbox, kind: str, key: str) -> None:
     mutation.base, mutation.base_version, mutation.base_live = state.rev, state.version, not state.deleted
     mutation.snapshot = None if state.data is None else encode(state.data)
     mutation.data = None if merged is None else encode(merged)
+    _merge_files(outbox, mutation, state)
     _rename(mutation)
     _keep(outbox, mutation)
 
@@ -42,6 +43,8 @@ def merge_in(outbox: Outbox, kind: str, key: str) -> None:
 def is_in(outbox: Outbox, mutation: Mutation, state: ServerState) -> bool:
     """Whether the server's state has all that a mutation says."""
     rules = outbox.rules.get(mutation.type)
+    if [file["id"] for file in files_of(mutation)] != [file["id"] for file in state.files]:
+        return False
     if rules is None:
         return same_content(state.data, data_of(mutation))
     merged, overridden = merge(rules, snapshot_of(mutation), data_of(mutation), state.data)
@@ -56,6 +59,15 @@ def _take_late(mutation: Mutation, base: dict, merged: dict | None, state: Serve
     after = None if merged is None else least_patch(state.data or {}, merged)
     if not same_content(before, after):
         _rename(mutation)
+
+
+def _merge_files(outbox: Outbox, mutation: Mutation, state: ServerState) -> None:
+    """The server's files, and behind them those that were added here."""
+    rows = outbox.store.execute("SELECT file FROM added WHERE type = ? AND id = ?", (mutation.type, mutation.id))
+    added = {row[0] for row in rows.fetchall()} - {file["id"] for file in state.files}
+    more = [file for file in files_of(mutation) if file["id"] in added and not mutation.deletes]
+    files = state.files + more
+    mutation.files, mutation.attached = encode(files) if files and not mutation.deletes else None, bool(more)
 
 
 def _rename(mutation: Mutation) -> None:

@@ -25,6 +25,7 @@ EXPIRED = "expired"  # the server forgot its outcome: what is pulled will tell
 REFUSED = "refused"  # in the quarantine
 
 GONE = "gone"
+WAITS_TO_GO_UP = "pending"
 CONFLICT = "conflict"
 FIELD_MERGE = "field-merge"
 
@@ -45,6 +46,8 @@ class Mutation:
     base_version: int = 0
     base_live: bool = False
     snapshot: str | None = None  # of a type that is merged: the live state on which the change was made
+    files: str | None = None     # all files of the record, in their order
+    attached: bool = False       # whether some of them were added to those of the base
     replaces: str | None = None
     grp: str | None = None     # with whom it is taken, or not at all
     state: str = NEW
@@ -72,7 +75,7 @@ class Mutation:
         """Whether there is nothing in it to push: it deletes what is not there, or says what is there already."""
         if self.data is None:
             return not self.base_live
-        return self.snapshot is not None and same_content(json.loads(self.snapshot), json.loads(self.data))
+        return not self.attached and self.snapshot is not None and same_content(json.loads(self.snapshot), json.loads(self.data))
 
     @property
     def shown(self) -> bool:
@@ -90,6 +93,8 @@ class Mutation:
             head["replaces"] = self.replaces
         if self.grp and groups:
             head["group"] = self.grp
+        if self.files:
+            head["attachments"] = json.loads(self.files)
         if self.data is not None and self.snapshot is not None:
             return encode({**head, "patch": least_patch(json.loads(self.snapshot), json.loads(self.data))})
         text = encode(head)
@@ -177,6 +182,11 @@ class Outbox:
         """Writes back what changed in a mutation."""
         self.store.execute(f"UPDATE mutation SET {_SETS} WHERE n = ?", (*_values(mutation), mutation.n))
 
+    def send_file(self, kind: str, key: str, file: dict[str, Any]) -> None:
+        """A record names a file whose bytes are here: it waits to go up, once the server has the record."""
+        self.store.execute("INSERT OR IGNORE INTO added VALUES (?, ?, ?, ?, NULL)",
+                           (kind, key, file["id"], WAITS_TO_GO_UP))
+
     def remove(self, mutation: Mutation) -> None:
         """Forgets a mutation."""
         self.store.execute("DELETE FROM mutation WHERE n = ?", (mutation.n,))
@@ -195,6 +205,7 @@ class Outbox:
             waiting.saves = max(waiting.saves, waiting.version - version)
         elif waiting:
             waiting.snapshot = mutation.data if live and mutation.type in self.rules else None
+            waiting.attached = waiting.files != mutation.files
         if waiting:
             waiting.base, waiting.base_version, waiting.base_live = rev, version, live
             self._keep_or_drop(waiting)
@@ -207,6 +218,7 @@ class Outbox:
             return None
         waiting.base, waiting.base_version = mutation.base, mutation.base_version
         waiting.base_live, waiting.snapshot = mutation.base_live, mutation.snapshot
+        waiting.attached = waiting.attached or mutation.attached
         waiting.saves += mutation.saves
         return waiting
 
@@ -277,6 +289,11 @@ class Outbox:
     def mark_passed(self) -> None:
         """A sync ended well: what still waits is pending again."""
         self.store.execute("UPDATE mutation SET cause = NULL WHERE cause IS NOT NULL")
+
+
+def files_of(mutation: Mutation) -> list[dict[str, Any]]:
+    """The files of the record, as the user left them."""
+    return json.loads(mutation.files) if mutation.files else []
 
 
 def snapshot_of(mutation: Mutation) -> dict[str, Any] | None:
