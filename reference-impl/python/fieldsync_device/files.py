@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 PREFIX = "sha256:"
+NOWHERE = os.devnull  # no file can be in it
 
 
 def file_id(content: bytes) -> str:
@@ -20,16 +21,22 @@ class Files:
     """A folder of files; a temporary one for a device that keeps everything in memory."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._temporary = tempfile.TemporaryDirectory() if folder is None else None
-        self._folder = Path(self._temporary.name) if self._temporary else (folder or Path()) / "files"
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._folder = folder / "files" if folder else None  # none as long as there is no file to keep
 
     def close(self) -> None:
         """Ends what was only temporary."""
         if self._temporary:
             self._temporary.cleanup()
 
+    def _make_folder(self) -> None:
+        if self._folder is None:
+            self._temporary = tempfile.TemporaryDirectory()
+            self._folder = Path(self._temporary.name)
+        self._folder.mkdir(exist_ok=True)
+
     def _path(self, key: str) -> Path:
-        return self._folder / key.removeprefix(PREFIX)
+        return (self._folder or Path(NOWHERE)) / key.removeprefix(PREFIX)
 
     def has(self, key: str) -> bool:
         """Whether the bytes of a file are here."""
@@ -39,7 +46,7 @@ class Files:
         """The bytes of a file; none where they are not here, or are not what they were."""
         try:
             content = self._path(key).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         if file_id(content) != key:
             self.drop(key)
@@ -50,7 +57,7 @@ class Files:
         """Keeps a file, whole or not at all, and gives its id."""
         key = file_id(content)
         if not self.has(key):
-            self._folder.mkdir(exist_ok=True)
+            self._make_folder()
             part = self._path(key).with_suffix(".new")
             with part.open("wb") as stream:
                 stream.write(content)
@@ -72,7 +79,7 @@ class Files:
 
     def open_part(self, key: str, offset: int) -> BinaryIO:
         """Opens a download to write on from this place."""
-        self._folder.mkdir(exist_ok=True)
+        self._make_folder()
         stream = self._path(key).with_suffix(".part").open("ab")
         stream.truncate(offset)
         return stream
@@ -96,7 +103,7 @@ class Files:
     def _settle(self, part: Path, key: str) -> None:
         """Gives a file its name, which no file has that is not whole."""
         part.replace(self._path(key))
-        folder = os.open(self._folder, os.O_RDONLY)
+        folder = os.open(part.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
@@ -104,7 +111,7 @@ class Files:
 
     def keep_only(self, keys: set[str]) -> None:
         """Forgets every file but these: what no record carries any more is not on a phone that is lost."""
-        if self._folder.exists():
+        if self._folder and self._folder.exists():
             names = {key.removeprefix(PREFIX) for key in keys}
             for path in self._folder.iterdir():
                 if path.stem not in names:

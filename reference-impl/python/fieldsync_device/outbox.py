@@ -115,6 +115,7 @@ class Outbox:
         self.store = store
         self._clock = clock
         self.rules: dict[str, dict[str, Any]] = {}  # of each type that devices merge
+        self.restores = False                     # whether the server says that backups are restored
         self.follow(store.meta("session"))
         self.pushing = False  # whether the batch is on its way at this moment
         self.tally = Tally()  # what the sync that is under way has done
@@ -125,6 +126,7 @@ class Outbox:
 
     def follow(self, session: dict[str, Any] | None) -> None:
         """A session came: which types are merged on the device, and how."""
+        self.restores = session is not None and "restore" in (session.get("capabilities") or ())
         types = session["registry"]["types"] if session else ()
         self.rules = {entry["name"]: entry["merge"] for entry in types if entry["merge"]["policy"] == FIELD_MERGE}
 
