@@ -15,9 +15,10 @@ from typing import Any, Callable
 from fieldsync_device import Credentials, Device, Limits, Names
 from fieldsync_device.records import machine_clock
 
-DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0", "profiles": ["version-wins", "entity-queue", "field-merge"],
-               "capabilities": ["attachments-proxied", "concurrent", "digest", "groups", "password-login", "refetch", "telemetry",
-                                "token-refresh", "triggers"]}
+DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0",
+               "profiles": ["version-wins", "entity-queue", "field-merge"],
+               "capabilities": ["attachments-proxied", "concurrent", "digest", "groups", "password-login", "refetch",
+                                "telemetry", "token-refresh", "triggers"]}
 
 
 class Clock:
@@ -56,8 +57,9 @@ class Adapter:
         self._devices: dict[str, tuple[Device, Clock]] = {}
         self._output = threading.Lock()
         self._verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-            "hello": lambda line: DESCRIPTION, "open": self._open, "create": self._create, "edit": self._edit, "attach": self._attach,
-            "delete": self._delete, "sync": self._sync, "read": self._read, "set": self._set, "close": self._close}
+            "hello": lambda line: DESCRIPTION, "open": self._open, "create": self._create, "edit": self._edit,
+            "attach": self._attach, "delete": self._delete, "sync": self._sync, "read": self._read, "set": self._set,
+            "close": self._close}
 
     def run(self) -> None:
         """Answers lines until there are no more."""

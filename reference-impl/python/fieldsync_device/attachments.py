@@ -218,7 +218,8 @@ class Attachments:
                 offset = 0
             headers = {"Range": f"bytes={offset}-"} if offset else {}
             with self._files.open_part(name, offset) as stream:
-                answer = self._line.exchange("GET", f"/attachments/{name}", None, headers, sink=Sink(stream, offset, size))
+                answer = self._line.exchange("GET", f"/attachments/{name}", None, headers,
+                                             sink=Sink(stream, offset, size))
             if answer.status in (429, 503):
                 raise _Enough
             if answer.status in (200, 206) and self._files.finish_part(name):

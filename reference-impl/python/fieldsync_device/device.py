@@ -114,7 +114,7 @@ class Device:
             return attachments.show(self._outbox, self._files, kind, key)
 
     def conflicts(self) -> list[tuple[str, dict[str, Any]]]:
-        """The conflict log: each entry once, by its id, whether it came with an outcome, came by the feed, or was written here."""
+        """The conflict log: each entry once, by its id, from an outcome, from the feed, or written here."""
         return conflicts.log(self._outbox)
 
     def outbox(self) -> list[tuple[str, str]]:

@@ -110,7 +110,7 @@ def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: 
         if state is None:
             outbox.add(kind, key, data, at, replaces=replaces, grp=group)
         elif kind not in outbox.rules or attached or data is None or not same_content(state.data, data):
-            # Where devices merge, to save what the server has takes back what was refused, and there is nothing to push.
+            # Where devices merge, to save what the server has takes back what was refused: nothing is to be pushed.
             outbox.add(kind, key, data, at, base=state.rev, base_version=state.version, base_live=not state.deleted,
                        snapshot=outbox.snapshot(kind, state.data), files=listed, attached=attached, replaces=replaces,
                        grp=group)

@@ -84,7 +84,8 @@ def _merge(rules: dict[str, Any], base: State, local: State, server: State, late
         merged = merging.objects(base, local, server, root, "")
     else:
         edit_wins = rules.get("deletes") == "edit-wins"
-        merged = merging.records(*(ABSENT if state is None else state for state in (base, local, server)), root, edit_wins)
+        sides = (ABSENT if state is None else state for state in (base, local, server))
+        merged = merging.records(*sides, root, edit_wins)
     return None if merged is ABSENT else merged, sorted(merging.overridden, key=lambda one: one.path)
 
 

@@ -1,13 +1,15 @@
 """Merging unsent work with what the server has by now (chapter "Sync cycles", "Merging").
 
-It happens in the transaction that stores the server's state, so that both are there or neither. Work whose outcome is not
-known is left alone: the server may have it.
+It happens in the transaction that stores the server's state, so that both are there or neither. Work whose outcome is
+not known is left alone: the server may have it.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import conflicts
-from .merge import least_patch, merge, merge_late
+from .merge import State, least_patch, merge, merge_late
 from .outbox import NEW, Mutation, Outbox, data_of, files_of, snapshot_of
 from .records import encode, new_id, same_content
 from .store import ServerState
@@ -51,7 +53,7 @@ def is_in(outbox: Outbox, mutation: Mutation, state: ServerState) -> bool:
     return not overridden and same_content(merged, state.data)
 
 
-def _take_late(mutation: Mutation, base: dict, merged: dict | None, state: ServerState) -> None:
+def _take_late(mutation: Mutation, base: dict[str, Any], merged: State, state: ServerState) -> None:
     """The state on which the work stands has got another form. What the user changed stays the same change."""
     before = None if mutation.deletes else least_patch(base, data_of(mutation) or {})
     mutation.snapshot = encode(state.data)

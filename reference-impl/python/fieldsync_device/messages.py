@@ -83,7 +83,8 @@ is_group = _MUTATION_ID
 is_reference = members({"type": _TYPE, "id": _RECORD_ID})
 
 _ATTACHMENT_ID = text(r"sha256:[0-9a-f]{64}")
-_ATTACHMENT = members({"id": _ATTACHMENT_ID, "bytes": whole(0), "media_type": text(longest=255)}, {"state": or_null(text())})
+_ATTACHMENT = members({"id": _ATTACHMENT_ID, "bytes": whole(0), "media_type": text(longest=255)},
+                      {"state": or_null(text())})
 
 is_record = members(
     {"type": _TYPE, "id": _RECORD_ID, "rev": _visible(128), "version": _VERSION, "modified_at": _TIME,

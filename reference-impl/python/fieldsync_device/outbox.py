@@ -75,7 +75,8 @@ class Mutation:
         """Whether there is nothing in it to push: it deletes what is not there, or says what is there already."""
         if self.data is None:
             return not self.base_live
-        return not self.attached and self.snapshot is not None and same_content(json.loads(self.snapshot), json.loads(self.data))
+        return self.snapshot is not None and not self.attached \
+            and same_content(json.loads(self.snapshot), json.loads(self.data))
 
     @property
     def shown(self) -> bool:
@@ -165,8 +166,9 @@ class Outbox:
 
     def sendable(self) -> list[Mutation]:
         """What can go into a batch: the first mutation of each record, and never two of one."""
-        return self._select("state IN ('new', 'deferred', 'sent') AND NOT EXISTS (SELECT 1 FROM mutation AS earlier WHERE"
-                            " earlier.type = mutation.type AND earlier.id = mutation.id AND earlier.n < mutation.n)")
+        return self._select("state IN ('new', 'deferred', 'sent') AND NOT EXISTS"
+                            " (SELECT 1 FROM mutation AS earlier WHERE earlier.type = mutation.type"
+                            " AND earlier.id = mutation.id AND earlier.n < mutation.n)")
 
     def of_group(self, group: str) -> list[Mutation]:
         """The mutations that go together, wherever they stand."""

@@ -20,8 +20,8 @@ from .records import PROTOCOL, encode
 from .store import Store
 from .transport import Answer, NoAnswer, Sink, Transport
 
-CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes", "groups", "refetch",
-                          "digest", "derived-fields", "attachments-proxied"})
+CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes",
+                          "groups", "refetch", "digest", "derived-fields", "attachments-proxied"})
 # The policies of transactional types, by profile.
 PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"},
             FIELD_MERGE: {FIELD_MERGE}}

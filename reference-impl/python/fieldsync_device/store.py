@@ -26,8 +26,8 @@ CREATE TABLE IF NOT EXISTS feed (
 CREATE TABLE IF NOT EXISTS mutation (
     n INTEGER PRIMARY KEY AUTOINCREMENT, mutation_id TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
     data TEXT, modified_at TEXT NOT NULL, saves INTEGER NOT NULL, base TEXT, base_version INTEGER NOT NULL,
-    base_live INTEGER NOT NULL, snapshot TEXT, files TEXT, attached INTEGER NOT NULL, replaces TEXT, grp TEXT, state TEXT NOT NULL, discarded INTEGER NOT NULL, cause TEXT,
-    code TEXT);
+    base_live INTEGER NOT NULL, snapshot TEXT, files TEXT, attached INTEGER NOT NULL, replaces TEXT, grp TEXT,
+    state TEXT NOT NULL, discarded INTEGER NOT NULL, cause TEXT, code TEXT);
 CREATE INDEX IF NOT EXISTS mutation_record ON mutation (type, id, n);
 CREATE TABLE IF NOT EXISTS kept (
     k INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER, awaited TEXT, mutation TEXT NOT NULL);
@@ -167,7 +167,8 @@ class Store:
         with self.transaction():
             if only_newer:
                 held = self.record(message["type"], message["id"])
-                if held is not None and held.version >= message["version"] and not self.is_doubtful(message["type"], message["id"]):
+                if held is not None and held.version >= message["version"] \
+                        and not self.is_doubtful(message["type"], message["id"]):
                     return
             walk = self.execute("SELECT walk FROM feed WHERE name = ?", (feed,)).fetchone()
             self.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

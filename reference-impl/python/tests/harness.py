@@ -150,7 +150,8 @@ class Wire:
                 verdict = wire.before(exchange)
                 if not verdict:
                     upstream = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-                    names = ("Authorization", "Fieldsync-Version", "Content-Type", "Tus-Resumable", "Upload-Offset", "Range")
+                    names = ("Authorization", "Fieldsync-Version", "Content-Type", "Tus-Resumable", "Upload-Offset",
+                             "Range")
                     upstream.request(self.command, self.path, exchange.raw or None,
                                      {name: self.headers[name] for name in names if self.headers[name]})
                     response = upstream.getresponse()

@@ -75,7 +75,8 @@ class Digest(unittest.TestCase):
         self.assertEqual(buckets(found["records"]), found["buckets"])
 
     def test_numbers_as_javascript_writes_them(self) -> None:
-        for number, text in ((0.0, "0"), (-0.0, "0"), (1e21, "1e+21"), (1e20, "100000000000000000000"), (1e-6, "0.000001"),
+        for number, text in ((0.0, "0"), (-0.0, "0"), (1e21, "1e+21"), (1e20, "100000000000000000000"),
+                             (1e-6, "0.000001"),
                              (1.5e-7, "1.5e-7"), (-38.10, "-38.1"), (123456.789, "123456.789"), (5e-324, "5e-324"),
                              (1.7976931348623157e308, "1.7976931348623157e+308"), (True, "true"), (12, "12")):
             self.assertEqual(canonical(number), text)
