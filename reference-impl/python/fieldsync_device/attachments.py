@@ -1,7 +1,7 @@
 """The files of records (chapter "Attachments"): up and down after everything else, and never in its way.
 
-A file that was added here waits in the table `added` until the server has it. What records carry as the server has them
-stands in the table `attachment`, which follows the records.
+A file that was added here stands in the table `added`, for as long as its record carries it: where a server loses it, this
+device has it. What records carry as the server has them stands in the table `attachment`, which follows the records.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import messages
+from .edits import NotPossible
 from .files import Files
 from .outbox import WAITS_TO_GO_UP, Outbox
 from .records import encode
@@ -23,7 +24,7 @@ CAPABILITY = "attachments-proxied"
 CHUNK = 1 << 20  # so much of a file goes up in one request
 TRIES = 4        # so often in one sync an upload begins anew, or looks for where it stands
 
-PENDING, REFUSED, FAILING = WAITS_TO_GO_UP, "refused", "failing"
+PENDING, REFUSED, FAILING, SENT = WAITS_TO_GO_UP, "refused", "failing", "sent"
 TUS = {"Tus-Resumable": "1.0.0"}
 
 
@@ -48,6 +49,15 @@ class _Enough(Exception):
     """The server wants to be left alone: the files wait for the next sync."""
 
 
+def check(session: dict[str, Any] | None, kind: str, media_type: str, size: int) -> None:
+    """Refuses a file that the server would refuse, with everything that was written beside it."""
+    types = session["registry"]["types"] if session else ()
+    policy = next((entry.get("attachments") or {"max_bytes": -1} for entry in types if entry["name"] == kind), {})
+    most, media_types = policy.get("max_bytes"), policy.get("media_types")
+    if most is not None and size > most or media_types and media_type not in media_types:
+        raise NotPossible(f"a {kind} carries no {media_type} of {size} bytes")
+
+
 def show(outbox: Outbox, files: Files, kind: str, key: str) -> list[ShownFile]:
     """The files of a record, as its user sees them, in their order."""
     store = outbox.store
@@ -60,7 +70,7 @@ def show(outbox: Outbox, files: Files, kind: str, key: str) -> list[ShownFile]:
         if server.get(name) == "stored":
             status = "remote" if content is None else "synced"
         elif name in added:
-            status = "missing" if content is None else added[name]
+            status = "missing" if content is None else PENDING if added[name] == SENT else added[name]
         else:
             status = "awaiting"
         shown.append(ShownFile(name, status, content))
@@ -79,21 +89,20 @@ class Attachments:
 
     def run(self) -> None:
         """Sends what waits, then fetches what is not here. Only the network ends it, and with it the sync."""
-        try:
-            self._send_all()
-            if not self._metered:
+        if not self._metered:
+            try:
+                self._send_all()
                 self._fetch_all()
-        except _Enough:
-            pass
+            except _Enough:
+                pass
         self._forget()
 
     def _send_all(self) -> None:
-        rows = self._store.execute("SELECT type, id, file, state, upload FROM added").fetchall()
-        for kind, key, name, state, upload in rows:
-            file = self._file(kind, key, name)
-            if file is None:
-                continue
-            if state != REFUSED:
+        rows = self._store.execute("SELECT type, id, file, state, upload, left_with FROM added").fetchall()
+        for kind, key, name, state, upload, left_with in rows:
+            file = json.loads(left_with) if left_with else self._file(kind, key, name)
+            lost = file is not None and state == SENT and file.get("state") == "awaiting"
+            if file is not None and (lost or state not in (SENT, REFUSED)):
                 try:
                     self._send(kind, key, file, json.loads(upload) if upload else None)
                 except _Trouble as trouble:
@@ -113,7 +122,8 @@ class Attachments:
     def _done(self, kind: str, key: str, name: str) -> None:
         """The server has the file; the next pull says so, too."""
         with self._store.transaction():
-            self._store.execute("DELETE FROM added WHERE type = ? AND id = ? AND file = ?", (kind, key, name))
+            self._store.execute("UPDATE added SET state = ?, upload = NULL, left_with = NULL"
+                                " WHERE type = ? AND id = ? AND file = ?", (SENT, kind, key, name))
             self._store.mark_stored(kind, key, name)
 
     # Up.
@@ -232,7 +242,8 @@ class Attachments:
     def _forget(self) -> None:
         """Drops what waits for records that carry it no longer, and the bytes that no record names."""
         with self._store.transaction():
-            for kind, key, name in self._store.execute("SELECT type, id, file FROM added").fetchall():
+            rows = self._store.execute("SELECT type, id, file FROM added WHERE left_with IS NULL OR state = ?", (REFUSED,))
+            for kind, key, name in rows.fetchall():
                 if not any(file["id"] == name for file in shown_files(self._outbox, kind, key)):
                     self._store.execute("DELETE FROM added WHERE type = ? AND id = ? AND file = ?", (kind, key, name))
             named = {row[0] for row in self._store.execute("SELECT file FROM attachment UNION SELECT file FROM added")}

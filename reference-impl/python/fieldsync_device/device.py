@@ -42,7 +42,6 @@ class Device:
         self._limits = limits
         self._store = Store(folder, replica)
         self._files = Files(folder)
-        self._metered = False
         self._outbox = Outbox(self._store, clock)
         self._transport = Transport(base_url, limits.timeout, limits.answer_bytes)
         self._closing = threading.Event()
@@ -79,6 +78,7 @@ class Device:
     def attach(self, kind: str, key: str, media_type: str, content: bytes) -> str:
         """Adds a file to a record, and gives its id. Its bytes are kept before the record names it."""
         with self._store.transaction():
+            attachments.check(self._store.meta("session"), kind, media_type, len(content))
             file = {"id": self._files.add(content), "bytes": len(content), "media_type": media_type}
             edits.attach(self._outbox, kind, key, file, self._outbox.now())
             self._outbox.send_file(kind, key, file)
@@ -86,8 +86,8 @@ class Device:
         return str(file["id"])
 
     def set_metered(self, metered: bool) -> None:
-        """Says whether the network costs by the byte; files come down only where it does not."""
-        self._metered = metered
+        """Says whether the network costs by the byte; files go and come only where it does not."""
+        self._store.set_meta(metered=metered)
 
     def set_credentials(self, credentials: Credentials) -> None:
         """Somebody else logs in, or the same person anew."""
@@ -177,7 +177,7 @@ class Device:
 
     def _sync_files(self) -> None:
         if attachments.CAPABILITY in self._line.session().capabilities:
-            attachments.Attachments(self._outbox, self._line, self._files, self._metered).run()
+            attachments.Attachments(self._outbox, self._line, self._files, bool(self._store.meta("metered"))).run()
 
     def _changed(self) -> None:
         if self._occasions:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .messages import is_group, is_reference
-from .outbox import BATCH, DEFERRED, GONE, NEW, REFUSED, Mutation, Outbox, data_of, snapshot_of
+from .outbox import BATCH, DEFERRED, GONE, NEW, REFUSED, Mutation, Outbox, data_of, ids_of, snapshot_of
 from .records import encode, new_id, same_content, without_nulls
 from .status import shown, shown_files
 
@@ -73,7 +73,6 @@ def attach(outbox: Outbox, kind: str, key: str, file: dict[str, Any], at: str) -
 
 def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: str, group: str | None = None,
           files: list[dict[str, Any]] | None = None) -> None:
-    attached = files is not None
     files = [] if data is None else files or shown_files(outbox, kind, key)
     listed = encode(files) if files else None
     work = outbox.of(kind, key)
@@ -88,13 +87,13 @@ def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: 
             last.replaces, last.state = last.mutation_id, NEW
         last.mutation_id, last.modified_at, last.saves = new_id("m-"), at, last.saves + 1
         last.data = None if data is None else encode(data)
-        last.files, last.attached = listed, last.attached or attached
-        if kind in outbox.rules and not last.attached and data is not None and _was_so(last, before, data):
+        last.files = listed
+        if kind in outbox.rules and data is not None and _was_so(last, before, data):
             outbox.remove(last)
         else:
             outbox.update(last)
     elif last is not None and last.state != REFUSED:
-        outbox.add(kind, key, data, at, files=listed, attached=attached)
+        outbox.add(kind, key, data, at, files=listed)
     elif last is not None and last.shown:
         # The user goes on from what was refused. What is gone from the server is made again, whole.
         outbox.remove(last)
@@ -109,15 +108,16 @@ def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: 
         state = outbox.store.record(kind, key)
         if state is None:
             outbox.add(kind, key, data, at, replaces=replaces, grp=group)
-        elif kind not in outbox.rules or attached or data is None or not same_content(state.data, data):
+        elif kind not in outbox.rules or data is None or files != state.files or not same_content(state.data, data):
             # Where devices merge, to save what the server has takes back what was refused: nothing is to be pushed.
             outbox.add(kind, key, data, at, base=state.rev, base_version=state.version, base_live=not state.deleted,
-                       snapshot=outbox.snapshot(kind, state.data), files=listed, attached=attached, replaces=replaces,
-                       grp=group)
+                       snapshot=outbox.snapshot(kind, state.data), files=listed, replaces=replaces, grp=group,
+                       snapshot_files=encode(state.files) if state.files else None)
 
 
 def _was_so(last: Mutation, before: Mutation | None, data: dict[str, Any]) -> bool:
     """Whether a change of a type that is merged was taken back before it was pushed."""
     if before is not None:
-        return not (before.discarded or before.deletes) and same_content(data_of(before), data)
-    return same_content(snapshot_of(last), data)
+        return not (before.discarded or before.deletes) and ids_of(before.files) == ids_of(last.files) \
+            and same_content(data_of(before), data)
+    return ids_of(last.snapshot_files) == ids_of(last.files) and same_content(snapshot_of(last), data)

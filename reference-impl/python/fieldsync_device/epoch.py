@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from .outbox import BATCH, EXPIRED, SENT, Mutation, Outbox, files_of
+from .outbox import BATCH, EXPIRED, SENT, Mutation, Outbox
 from .records import encode
 from .store import Store
 
@@ -79,8 +79,6 @@ def enter(outbox: Outbox, changed: EpochChanged) -> None:
             outbox.remove(mutation)
         for mutation in kept:
             mutation.state, mutation.discarded, mutation.cause = SENT, False, None
-            for file in files_of(mutation) if mutation.attached else ():
-                outbox.send_file(mutation.type, mutation.id, file)  # What lost the record lost its files.
         for mutation in kept + waiting:
             mutation.n = None  # behind all that was put before it
             outbox.put(mutation)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import conflicts
-from .merge import State, least_patch, merge, merge_late
+from .merge import State, least_patch, merge, merge_files, merge_late
 from .outbox import NEW, Mutation, Outbox, data_of, files_of, snapshot_of
 from .records import encode, new_id, same_content
 from .store import ServerState
@@ -37,7 +37,7 @@ def merge_in(outbox: Outbox, kind: str, key: str) -> None:
     mutation.base, mutation.base_version, mutation.base_live = state.rev, state.version, not state.deleted
     mutation.snapshot = None if state.data is None else encode(state.data)
     mutation.data = None if merged is None else encode(merged)
-    _merge_files(outbox, mutation, state)
+    _merge_files(mutation, state)
     _rename(mutation)
     _keep(outbox, mutation)
 
@@ -45,7 +45,10 @@ def merge_in(outbox: Outbox, kind: str, key: str) -> None:
 def is_in(outbox: Outbox, mutation: Mutation, state: ServerState) -> bool:
     """Whether the server's state has all that a mutation says."""
     rules = outbox.rules.get(mutation.type)
-    if [file["id"] for file in files_of(mutation)] != [file["id"] for file in state.files]:
+    files = files_of(mutation.files)
+    if rules is not None:
+        files = merge_files(files_of(mutation.snapshot_files), files, state.files)
+    if not mutation.deletes and [file["id"] for file in files] != [file["id"] for file in state.files]:
         return False
     if rules is None:
         return same_content(state.data, data_of(mutation))
@@ -63,13 +66,14 @@ def _take_late(mutation: Mutation, base: dict[str, Any], merged: State, state: S
         _rename(mutation)
 
 
-def _merge_files(outbox: Outbox, mutation: Mutation, state: ServerState) -> None:
-    """The server's files, and behind them those that were added here."""
-    rows = outbox.store.execute("SELECT file FROM added WHERE type = ? AND id = ?", (mutation.type, mutation.id))
-    added = {row[0] for row in rows.fetchall()} - {file["id"] for file in state.files}
-    more = [file for file in files_of(mutation) if file["id"] in added and not mutation.deletes]
-    files = state.files + more
-    mutation.files, mutation.attached = encode(files) if files and not mutation.deletes else None, bool(more)
+def _merge_files(mutation: Mutation, state: ServerState) -> None:
+    base, local = files_of(mutation.snapshot_files), files_of(mutation.files)
+    if mutation.deletes or state.deleted:
+        files = [] if mutation.deletes else local  # Where one side deleted the record, they are the other one's.
+    else:
+        files = merge_files(base, local, state.files)
+    mutation.files = encode(files) if files else None
+    mutation.snapshot_files = encode(state.files) if state.files else None
 
 
 def _rename(mutation: Mutation) -> None:

@@ -47,7 +47,7 @@ class Mutation:
     base_live: bool = False
     snapshot: str | None = None  # of a type that is merged: the live state on which the change was made
     files: str | None = None     # all files of the record, in their order
-    attached: bool = False       # whether some of them were added to those of the base
+    snapshot_files: str | None = None
     replaces: str | None = None
     grp: str | None = None     # with whom it is taken, or not at all
     state: str = NEW
@@ -75,7 +75,7 @@ class Mutation:
         """Whether there is nothing in it to push: it deletes what is not there, or says what is there already."""
         if self.data is None:
             return not self.base_live
-        return self.snapshot is not None and not self.attached \
+        return self.snapshot is not None and ids_of(self.files) == ids_of(self.snapshot_files) \
             and same_content(json.loads(self.snapshot), json.loads(self.data))
 
     @property
@@ -188,7 +188,7 @@ class Outbox:
 
     def send_file(self, kind: str, key: str, file: dict[str, Any]) -> None:
         """A record names a file whose bytes are here: it waits to go up, once the server has the record."""
-        self.store.execute("INSERT OR IGNORE INTO added VALUES (?, ?, ?, ?, NULL)",
+        self.store.execute("INSERT OR REPLACE INTO added VALUES (?, ?, ?, ?, NULL, NULL)",
                            (kind, key, file["id"], WAITS_TO_GO_UP))
 
     def remove(self, mutation: Mutation) -> None:
@@ -209,7 +209,7 @@ class Outbox:
             waiting.saves = max(waiting.saves, waiting.version - version)
         elif waiting:
             waiting.snapshot = mutation.data if live and mutation.type in self.rules else None
-            waiting.attached = waiting.files != mutation.files
+            waiting.snapshot_files = mutation.files
         if waiting:
             waiting.base, waiting.base_version, waiting.base_live = rev, version, live
             self._keep_or_drop(waiting)
@@ -222,7 +222,7 @@ class Outbox:
             return None
         waiting.base, waiting.base_version = mutation.base, mutation.base_version
         waiting.base_live, waiting.snapshot = mutation.base_live, mutation.snapshot
-        waiting.attached = waiting.attached or mutation.attached
+        waiting.snapshot_files = mutation.snapshot_files
         waiting.saves += mutation.saves
         return waiting
 
@@ -295,9 +295,14 @@ class Outbox:
         self.store.execute("UPDATE mutation SET cause = NULL WHERE cause IS NOT NULL")
 
 
-def files_of(mutation: Mutation) -> list[dict[str, Any]]:
-    """The files of the record, as the user left them."""
-    return json.loads(mutation.files) if mutation.files else []
+def files_of(text: str | None) -> list[dict[str, Any]]:
+    """The files of a record, as a mutation keeps them."""
+    return json.loads(text) if text else []
+
+
+def ids_of(text: str | None) -> list[str]:
+    """Their ids."""
+    return [file["id"] for file in files_of(text)]
 
 
 def snapshot_of(mutation: Mutation) -> dict[str, Any] | None:

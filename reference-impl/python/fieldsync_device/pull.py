@@ -119,6 +119,7 @@ class Pull:
             arrived(self._outbox, feed, change["record"])
         elif change.get("removed"):
             self._outbox.tally.came(change["removed"]["type"])
+            self._store.release_files(change["removed"]["type"], change["removed"]["id"])
             self._drop(change["removed"]["type"], change["removed"]["id"])
 
     def _drop(self, kind: str, key: str) -> None:

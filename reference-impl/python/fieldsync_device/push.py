@@ -302,5 +302,5 @@ class Push:
                 held = self._store.record(mutation.type, mutation.id)
                 states = {file["id"]: file.get("state") for file in (held and held.message.get("attachments")) or ()}
                 record["attachments"] = [{**file, "state": states.get(file["id"]) or "awaiting"}
-                                         for file in files_of(mutation)]
+                                         for file in files_of(mutation.files)]
         return record

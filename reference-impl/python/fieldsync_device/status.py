@@ -34,7 +34,7 @@ def shown_files(outbox: Outbox, kind: str, key: str) -> list[dict[str, Any]]:
     """The files of what the user sees."""
     for mutation in reversed(outbox.of(kind, key)):
         if mutation.shown:
-            return files_of(mutation)
+            return files_of(mutation.files)
     state = outbox.store.record(kind, key)
     return [] if state is None else state.files
 

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS feed (
 CREATE TABLE IF NOT EXISTS mutation (
     n INTEGER PRIMARY KEY AUTOINCREMENT, mutation_id TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
     data TEXT, modified_at TEXT NOT NULL, saves INTEGER NOT NULL, base TEXT, base_version INTEGER NOT NULL,
-    base_live INTEGER NOT NULL, snapshot TEXT, files TEXT, attached INTEGER NOT NULL, replaces TEXT, grp TEXT,
+    base_live INTEGER NOT NULL, snapshot TEXT, files TEXT, snapshot_files TEXT, replaces TEXT, grp TEXT,
     state TEXT NOT NULL, discarded INTEGER NOT NULL, cause TEXT, code TEXT);
 CREATE INDEX IF NOT EXISTS mutation_record ON mutation (type, id, n);
 CREATE TABLE IF NOT EXISTS kept (
@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS kept (
 CREATE TABLE IF NOT EXISTS attachment (
     type TEXT, id TEXT, file TEXT, bytes INTEGER NOT NULL, state TEXT, PRIMARY KEY (type, id, file)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS added (
-    type TEXT, id TEXT, file TEXT, state TEXT NOT NULL, upload TEXT, PRIMARY KEY (type, id, file)) WITHOUT ROWID;
+    type TEXT, id TEXT, file TEXT, state TEXT NOT NULL, upload TEXT, left_with TEXT,
+    PRIMARY KEY (type, id, file)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS telling (id TEXT PRIMARY KEY, ended INTEGER NOT NULL, message TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batch (
     one INTEGER PRIMARY KEY CHECK (one = 1), replica TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
@@ -182,6 +183,7 @@ class Store:
         for file in message.get("attachments") or ():
             self.execute("INSERT OR REPLACE INTO attachment VALUES (?, ?, ?, ?, ?)",
                          (*name, file["id"], int(file["bytes"]), file.get("state")))
+            self.execute("UPDATE added SET left_with = NULL WHERE type = ? AND id = ? AND file = ?", (*name, file["id"]))
 
     def mark_stored(self, kind: str, key: str, file: str) -> None:
         """The server has a file of a record."""
@@ -199,6 +201,13 @@ class Store:
         """Whether a walk is under way that has not met the record: what is held of it may be of another epoch."""
         return self.execute("SELECT 1 FROM record JOIN feed ON name = feed WHERE type = ? AND id = ? AND walking"
                             " AND record.walk < feed.walk", (kind, key)).fetchone() is not None
+
+    def release_files(self, kind: str, key: str) -> None:
+        """A record is shown no longer: what was added to it here, and the server has not got, goes up all the same."""
+        state = self.record(kind, key)
+        for file in state.files if state else ():
+            self.execute("UPDATE added SET left_with = ? WHERE type = ? AND id = ? AND file = ? AND state <> 'sent'",
+                         (encode(file), kind, key, file["id"]))
 
     def drop_record(self, kind: str, key: str) -> None:
         """Forgets a record."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from fieldsync_device import Device
+from fieldsync_device import Device, NotPossible
 from fieldsync_device.files import Files, file_id
 
 from .harness import Case, Exchange
@@ -139,6 +140,91 @@ class Up(Attached):
         self.sync(tablet)
         self.assertEqual(self.asked(tablet), ["push", "pull"])
         self.assertFalse(tablet._files.has(file_id(PHOTO + b"10")))
+
+
+    def test_what_the_type_does_not_carry_is_refused_at_once(self) -> None:
+        tablet = self.device()
+        self.sync(tablet)
+        key = tablet.create("scan", {"n": 1})
+        for media_type, content in (("video/mp4", b"x"), (JPEG, bytes(100_001))):
+            with self.assertRaises(NotPossible):
+                tablet.attach("scan", key, media_type, content)
+        self.assertEqual(tablet.files("scan", key), [])
+
+    def test_nothing_goes_up_while_it_costs_also_in_another_process(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            tablet = self.device(folder=Path(folder))
+            key = self.scan(tablet, PHOTO + b"14")
+            tablet.set_metered(True)
+            self.sync(tablet)
+            tablet.close()
+            tablet = self.device(folder=Path(folder))
+            self.sync(tablet)
+            self.assertEqual((self.asked(tablet), self.states(tablet, key)), (["pull"], ["pending"]))
+            tablet.set_metered(False)
+            self.sync(tablet)
+            self.assertEqual(self.states(tablet, key), ["synced"])
+            tablet.close()
+
+    def test_a_file_that_the_server_lost_is_offered_again_by_who_added_it(self) -> None:
+        tablet, phone = self.device(), self.device("ben")
+        key = self.scan(tablet, PHOTO + b"15")
+        self.sync(tablet, phone)
+
+        def lose(exchange: Exchange) -> None:
+            if exchange.kind == "pull":
+                exchange.forge(200, json.loads(exchange.answer.replace(b'"stored"', b'"awaiting"')))
+
+        for device, slots in ((tablet, 1), (phone, 0)):
+            wire = self.wires[device]
+            wire.calm()
+            wire.after = lose
+            device._store.walk_again(["scan"])
+            self.sync(device)
+            mine = [body for body in wire.bodies("attachments") if body["id"] == file_id(PHOTO + b"15")]
+            self.assertEqual(len(mine), slots)
+        self.assertEqual((self.states(tablet, key), self.states(phone, key)), (["synced"], ["awaiting"]))
+
+    def test_a_file_of_a_record_that_is_shown_no_longer_still_goes_up_and_then_its_bytes_go(self) -> None:
+        tablet = self.device()
+        key = self.scan(tablet, PHOTO + b"16")
+        wire = self.wires[tablet]
+        wire.before = lambda exchange: "drop" if exchange.kind == "attachments" else None
+        self.assertEqual(tablet.sync().cause, "network")
+        wire.calm()
+
+        def remove(exchange: Exchange) -> None:
+            if exchange.kind == "pull":
+                message = exchange.json
+                cursor = tablet._store.cursors()["scan"]
+                message["feeds"] = [{"feed": "scan", "from": cursor, "cursor": cursor, "changes": [
+                    {"op": "remove", "removed": {"type": "scan", "id": key}}]}]
+                exchange.forge(200, message)
+
+        wire.after = remove
+        self.sync(tablet)
+        self.assertEqual(self.asked(tablet), ["pull", "attachments", "PATCH", "complete"])
+        self.assertIsNone(tablet.read("scan", key).status)
+        self.assertFalse(tablet._files.has(file_id(PHOTO + b"16")))
+
+
+class Merged(Attached):
+    """Files where devices merge."""
+
+    data_set = "field_merge"
+
+    def test_what_both_added_is_there_the_servers_first(self) -> None:
+        tablet, phone = self.device(), self.device("ben")
+        key = tablet.create("scan", {"n": 1})
+        self.sync(tablet, phone)
+        tablet.attach("scan", key, JPEG, b"of tablet")
+        phone.attach("scan", key, JPEG, b"of phone")
+        self.sync(tablet, phone, tablet)
+        for device in (tablet, phone):
+            self.assertEqual([file.content for file in device.files("scan", key)], [b"of tablet", b"of phone"])
+            self.assertNotIn(key, [entry["record"]["id"] for _, entry in device.conflicts()])
+        (mutation,) = [mutation for mutation in self.wires[phone].bodies("push")[-1]["mutations"]]
+        self.assertEqual((mutation["patch"], len(mutation["attachments"])), ({}, 2))
 
 
 class Down(Attached):

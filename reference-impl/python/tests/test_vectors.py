@@ -9,7 +9,7 @@ from typing import Any
 from fieldsync_device.canonical import canonical
 from fieldsync_device.conflicts import entry_id
 from fieldsync_device.digest import buckets
-from fieldsync_device.merge import least_patch, merge, merge_late
+from fieldsync_device.merge import least_patch, merge, merge_files, merge_late
 from fieldsync_device.records import without_nulls
 
 from .harness import FIXTURES
@@ -53,6 +53,15 @@ class Merge(unittest.TestCase):
         for case in vectors("merge/patch.json"):
             self.assert_same(least_patch(without_nulls(case["base"]), without_nulls(case["changed"])), case["patch"],
                              case["title"])
+
+
+    def test_files(self) -> None:
+        def files(letters: list[str]) -> list[dict[str, Any]]:
+            return [{"id": letter, "bytes": 1} for letter in letters]
+
+        for case in vectors("attachments/files.json"):
+            merged = merge_files(files(case["base"]), files(case["local"]), files(case["server"]))
+            self.assertEqual(merged, files(case["merged"]), case["title"])
 
 
 class Conflicts(unittest.TestCase):
