@@ -1,21 +1,21 @@
 //! `fieldsync check`: run the scenarios against a subject and report.
 
 use crate::command_error::CommandError;
-use crate::report_files::{ReportFiles, TextOptions, tell_run, write_file};
+use crate::report_files::ReportOptions;
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand};
 use fieldsync_conformance::broken;
 use fieldsync_conformance::pace::Pace;
 use fieldsync_conformance::report::progress::Progress;
-use fieldsync_conformance::report::verdict::{ExitStatus, judge};
-use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, quoted};
-use fieldsync_conformance::run::{self, Options};
-use fieldsync_conformance::scenario::Case;
+use fieldsync_conformance::report::verdict::ExitStatus;
+use fieldsync_conformance::report::{Run, quoted};
+use fieldsync_conformance::run::{self, Options, selection};
+use fieldsync_conformance::scenario::{Case, LoadError, id_of};
 use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
 use fieldsync_conformance::subject::reference::{self, EmbeddedServer, ReferenceDevices};
 use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAddress};
 use fieldsync_conformance::subject::spawned::Spawned;
-use fieldsync_schemas::event::{Actor, Blocked, Event, Verdict};
+use fieldsync_schemas::event::{Actor, Blocked, Event, Shard, Verdict};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -117,20 +117,17 @@ pub struct RunOptions {
     /// What was not tested makes the run red.
     #[arg(long, global = true)]
     pub require_all: bool,
+    /// Run one part of several, such as `1/4`; `fieldsync merge` puts the parts' JSON lines together.
+    #[arg(long, value_name = "N/M", global = true, value_parser = shard)]
+    pub shard: Option<Shard>,
 }
 
-/// What is told of a run.
-#[derive(Debug, Args)]
-pub struct ReportOptions {
-    /// Write the events as JSON lines to this file; `fieldsync report` renders them.
-    #[arg(long, value_name = "FILE", global = true)]
-    pub jsonl: Option<PathBuf>,
-    /// The other files.
-    #[command(flatten)]
-    pub files: ReportFiles,
-    /// The text.
-    #[command(flatten)]
-    pub text: TextOptions,
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
+        _ => Err("a shard is one of several, such as 1/4 to 4/4".to_owned()),
+    }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -142,26 +139,16 @@ fn header(text: &str) -> Result<(String, String), String> {
 
 /// Judges the subject.
 pub fn run(args: CheckArgs) -> Result<ExitStatus, CommandError> {
+    let baseline = args.report.prepare()?;
     let suite = args.suite.load()?;
-    let cases = select(&suite, &args)?;
+    let selected = select(&suite, &args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
-    let mut events = runtime.block_on(judge_subject(&suite, &cases, &args))?;
-    if !args.run.last_failed {
-        broken::tell(&mut events, &suite.select_broken(&args.filters));
-    }
+    let mut events = runtime.block_on(judge_subject(&suite, &selected, &args))?;
+    broken::tell(&mut events, &selected.broken);
     runtime.shutdown_background();
-    let background = Background { spec: &suite.spec, cases: case_notes(&suite.cases) };
-    if let Some(path) = &args.report.jsonl {
-        let mut bytes = Vec::new();
-        for event in &events {
-            jsonl::write(&mut bytes, event).map_err(CommandError::suite)?;
-        }
-        write_file(path, &bytes)?;
-    }
-    tell_run(&events, &background, &args.report.files, &args.report.text)?;
-    let run = Run::of(&events).map_err(CommandError::suite)?;
-    remember_failures(&run);
-    Ok(judge(&run, &suite.spec).status)
+    let status = args.report.finish(&mut events, &suite, baseline.as_ref())?;
+    remember_failures(&Run::of(&events).map_err(CommandError::suite)?);
+    Ok(status)
 }
 
 /// Where the names of the scenarios that failed last in this folder are kept: in the user's cache.
@@ -175,7 +162,14 @@ fn last_failed() -> Option<PathBuf> {
     Some(cache.join("fieldsync").join(format!("last-failed{name}")))
 }
 
-fn select<'a>(suite: &'a Suite, args: &CheckArgs) -> Result<Vec<&'a Case>, CommandError> {
+/// What is run, and the name of what it was selected from.
+struct Selected<'a> {
+    cases: Vec<&'a Case>,
+    broken: Vec<&'a LoadError>,
+    digest: String,
+}
+
+fn select<'a>(suite: &'a Suite, args: &CheckArgs) -> Result<Selected<'a>, CommandError> {
     let mut cases = suite.select(&args.filters)?;
     if args.run.last_failed {
         let names = last_failed()
@@ -187,7 +181,17 @@ fn select<'a>(suite: &'a Suite, args: &CheckArgs) -> Result<Vec<&'a Case>, Comma
             return Err(CommandError::usage("nothing failed in the run before; leave out --last-failed"));
         }
     }
-    Ok(cases)
+    let mut broken = if args.run.last_failed { Vec::new() } else { suite.select_broken(&args.filters) };
+    let files_of_broken: Vec<String> = broken.iter().map(|error| id_of(&error.file)).collect();
+    let ids = cases.iter().map(|case| case.id.as_str());
+    let digest = selection::digest(ids.chain(files_of_broken.iter().map(String::as_str)));
+    if let Some(shard) = args.run.shard {
+        let files = cases.iter().map(|case| case.file_id()).chain(files_of_broken.iter().map(String::as_str));
+        let part = selection::part(files, shard);
+        broken.retain(|error| part.contains(id_of(&error.file).as_str()));
+        cases.retain(|case| part.contains(case.file_id()));
+    }
+    Ok(Selected { cases, broken, digest })
 }
 
 /// A folder that cannot be written is no reason to fail: then nothing is remembered.
@@ -204,13 +208,16 @@ fn remember_failures(run: &Run<'_>) {
     }
 }
 
-async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Result<Vec<Event>, CommandError> {
+async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs) -> Result<Vec<Event>, CommandError> {
+    let cases = &selected.cases[..];
     let mut options = Options {
         timeout: Duration::from_secs(args.run.timeout),
         repeat: args.run.repeat,
         seed: args.run.seed,
         again: again(args),
         filtered: is_filtered(args),
+        selection: selected.digest.clone(),
+        shard: args.run.shard,
         require_all: args.run.require_all,
         ..Options::default()
     };

@@ -20,6 +20,11 @@ impl Group {
         Self(child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())))
     }
 
+    /// The first process of the group.
+    pub fn pid(&self) -> Option<u32> {
+        self.0.map(|id| id.as_raw_nonzero().get().cast_unsigned())
+    }
+
     /// Ends every process of the group at once, without a chance to say goodbye.
     pub fn end(&self) {
         if let Some(group) = self.0 {
