@@ -246,7 +246,10 @@ mod tests {
         let two = shard(2, 2, runs::of(vec![runs::passed("push/c"), runs::passed("push/a")]));
         let events = merged(&[("two", &two), ("one", &one)]).unwrap();
         let run = Run::of(&events).unwrap();
-        assert_eq!(run.scenarios.iter().map(|one| &*one.id).collect::<Vec<_>>(), ["push/a", "push/b", "push/c", "push/d"]);
+        assert_eq!(
+            run.scenarios.iter().map(|one| &*one.id).collect::<Vec<_>>(),
+            ["push/a", "push/b", "push/c", "push/d"]
+        );
         assert_eq!((run.header.shard, run.header.selected), (None, 4));
         assert_eq!((run.footer.verdicts.get("pass"), run.footer.verdicts.get("fail")), (Some(&3), Some(&1)));
         assert_eq!(judge(&run, &runs::spec()).status, ExitStatus::NotConformant);
@@ -272,14 +275,8 @@ mod tests {
         let refused = |other: &[Event]| merged(&[("a", &one), ("b", other)]).unwrap_err();
         assert_eq!(refused(&two), "of 3 shards one is missing: 3/3");
         assert_eq!(refused(&one), "a and b are both shard 1/3: give each once");
-        assert_eq!(
-            refused(&shard(2, 4, runs::passing())),
-            "a is one of 3 shards and b one of 4: they are of two runs"
-        );
-        assert_eq!(
-            refused(&runs::passing()),
-            "b is no shard: `fieldsync check --shard 1/4 --jsonl FILE` makes one"
-        );
+        assert_eq!(refused(&shard(2, 4, runs::passing())), "a is one of 3 shards and b one of 4: they are of two runs");
+        assert_eq!(refused(&runs::passing()), "b is no shard: `fieldsync check --shard 1/4 --jsonl FILE` makes one");
         let mut other = shard(2, 2, runs::passing());
         let one = shard(1, 2, runs::passing());
         runs::header(&mut other).seed = 8;

@@ -5,8 +5,8 @@
 //! mistake. The committed files under `json/` are the open form.
 
 use crate::{
-    PROTOCOL_VERSION, adapter, attachment, baseline, config, conflict, control, digest, discovery, domain, event, login, problem, pull,
-    push, record, scenario, session, telemetry,
+    PROTOCOL_VERSION, adapter, attachment, baseline, config, conflict, control, digest, discovery, domain, event,
+    login, problem, pull, push, record, scenario, session, telemetry,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use fieldsync_conformance::baseline::{self, Baseline, Updated, Why};
 use fieldsync_conformance::report::verdict::ExitStatus;
 use fieldsync_schemas::baseline::{Day, KnownEntry};
+use fieldsync_schemas::event::Event;
 use std::path::PathBuf;
 
 /// How a baseline begins.
@@ -71,6 +72,10 @@ pub fn run(args: BaselineArgs) -> Result<ExitStatus, CommandError> {
                 false => Baseline::read(&file.display().to_string(), BEGINNING).map_err(CommandError::suite)?,
             };
             let events = read(&from)?;
+            if events.iter().any(|event| matches!(event, Event::Blocked(_))) {
+                let words = "the run was blocked before any scenario: it says nothing of what fails";
+                return Err(CommandError::usage(format!("{}: {words}", from.display())));
+            }
             let suite = args.suite.load()?;
             let names = baseline::Suite { spec: &suite.spec, cases: &suite.cases };
             let why = Why { reason, issue, expires };

@@ -1,6 +1,8 @@
 //! `fieldsync check`: run the scenarios against a subject and report.
 
 use crate::command_error::CommandError;
+use crate::config::ConfigOptions;
+use crate::hold::{Hold, NO_TIMEOUT};
 use crate::report_files::ReportOptions;
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand};
@@ -14,7 +16,7 @@ use fieldsync_conformance::scenario::{Case, LoadError, id_of};
 use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
 use fieldsync_conformance::subject::reference::{self, EmbeddedServer, ReferenceDevices};
 use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAddress};
-use fieldsync_conformance::subject::spawned::Spawned;
+use fieldsync_conformance::subject::spawned::{SpawnError, Spawned};
 use fieldsync_schemas::event::{Actor, Blocked, Event, Shard, Verdict};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -41,6 +43,9 @@ pub struct CheckArgs {
     /// What is told of the run.
     #[command(flatten)]
     pub report: ReportOptions,
+    /// Where more of this stands.
+    #[command(flatten)]
+    pub config: ConfigOptions,
 }
 
 /// What is judged.
@@ -65,12 +70,12 @@ pub struct ClientArgs {
 #[derive(Debug, Args)]
 pub struct ServerArgs {
     /// The base URL of a data set; once for each profile that the server hosts.
-    #[arg(long, value_name = "URL", required_unless_present = "serve", conflicts_with = "serve")]
+    #[arg(long, value_name = "URL", conflicts_with = "serve")]
     pub url: Vec<String>,
     /// A command that starts the server; `{port}` and `{dir}` stand for a free port and an empty folder.
     #[arg(long, value_name = "COMMAND")]
     pub serve: Option<String>,
-    /// The URL of the control verbs, where the server offers them.
+    /// The URL of the control verbs, where the server offers them; a path is below the server that is named.
     #[arg(long, value_name = "URL")]
     pub control: Option<String>,
     /// What the data set hosts; once for each profile. The suite's own domains where absent.
@@ -102,24 +107,28 @@ pub struct RunOptions {
     /// How many scenarios run at once; what the machine can do where absent.
     #[arg(long, value_name = "NUMBER", global = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub jobs: Option<u32>,
-    /// How long one scenario may take, in seconds.
-    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
-    /// How often each scenario runs.
-    #[arg(long, value_name = "NUMBER", global = true, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub repeat: u32,
+    /// How long one scenario may take, in seconds; 10 where absent.
+    #[arg(long, value_name = "SECONDS", global = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+    /// How often each scenario runs; once where absent.
+    #[arg(long, value_name = "NUMBER", global = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: Option<u32>,
     /// Only the scenarios that failed in the run before.
     #[arg(long, global = true)]
     pub last_failed: bool,
-    /// Fixes the order and the made-up values; a report names its seed.
-    #[arg(long, value_name = "NUMBER", global = true, default_value_t = 0)]
-    pub seed: u64,
+    /// Fixes the order and the made-up values; a report names its seed. 0 where absent.
+    #[arg(long, value_name = "NUMBER", global = true)]
+    pub seed: Option<u64>,
     /// What was not tested makes the run red.
     #[arg(long, global = true)]
     pub require_all: bool,
     /// Run one part of several, such as `1/4`; `fieldsync merge` puts the parts' JSON lines together.
     #[arg(long, value_name = "N/M", global = true, value_parser = shard)]
     pub shard: Option<Shard>,
+    /// Keep the subject that --serve or --command starts for a debugger: it waits for Enter before the first scenario and
+    /// after the last, scenarios run one at a time, and none runs out of time.
+    #[arg(long, global = true)]
+    pub hold: bool,
 }
 
 fn shard(text: &str) -> Result<Shard, String> {
@@ -130,7 +139,8 @@ fn shard(text: &str) -> Result<Shard, String> {
     }
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
+/// A header of a request: `Name: value`.
+pub fn header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
         _ => Err("a header is `Name: value`".to_owned()),
@@ -138,7 +148,9 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 /// Judges the subject.
-pub fn run(args: CheckArgs) -> Result<ExitStatus, CommandError> {
+pub fn run(mut args: CheckArgs) -> Result<ExitStatus, CommandError> {
+    args.config.load()?.complete(&mut args)?;
+    look_at(&args)?;
     let baseline = args.report.prepare()?;
     let suite = args.suite.load()?;
     let selected = select(&suite, &args)?;
@@ -211,9 +223,9 @@ fn remember_failures(run: &Run<'_>) {
 async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs) -> Result<Vec<Event>, CommandError> {
     let cases = &selected.cases[..];
     let mut options = Options {
-        timeout: Duration::from_secs(args.run.timeout),
-        repeat: args.run.repeat,
-        seed: args.run.seed,
+        timeout: args.run.timeout.map_or(Options::default().timeout, Duration::from_secs),
+        repeat: args.run.repeat.unwrap_or(1),
+        seed: args.run.seed.unwrap_or(0),
         again: again(args),
         filtered: is_filtered(args),
         selection: selected.digest.clone(),
@@ -223,6 +235,9 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
     };
     if let Some(jobs) = args.run.jobs {
         options.jobs = jobs as usize;
+    }
+    if args.run.hold {
+        (options.jobs, options.timeout) = (1, NO_TIMEOUT);
     }
     let spec = Arc::new(suite.spec.clone());
     let devices = Arc::new(ReferenceDevices::default());
@@ -242,7 +257,9 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
             options.judged = vec![Actor::Device];
             options.each_role = true;
             // Each scenario has a process of the client to itself, and some are slow to start.
-            options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
+            if args.run.jobs.is_none() && !args.run.hold {
+                options.jobs = 2 * run::cores();
+            }
             let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
             let Some(command) = &client.command else {
@@ -251,7 +268,18 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
                 return Ok(events);
             };
             match AdapterClient::start(command, options.timeout.mul_f64(0.8)).await {
-                Ok(client) => run::run(cases, &spec, Arc::new(server), Arc::new(client), &options, &mut watch).await,
+                Ok(client) => {
+                    let hold = match args.run.hold {
+                        true => Some(Hold::before(client.pid(), None, client.folder(), cases.len()).await?),
+                        false => None,
+                    };
+                    let client = Arc::new(client);
+                    let events = run::run(cases, &spec, Arc::new(server), client, &options, &mut watch).await;
+                    if let Some(hold) = hold {
+                        hold.after().await;
+                    }
+                    events
+                }
                 Err(error) => {
                     let unreachable = matches!(error, AdapterStartError::Start { .. });
                     let doing = "start the adapter and say hello".to_owned();
@@ -266,11 +294,26 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
             options.ca_cert.clone_from(&server.ca_cert);
             options.pace = server.rate.map(Pace::new);
             options.cleanup = server.cleanup;
-            let (mut address, _process) = address(server).await?;
-            address.pace.clone_from(&options.pace);
-            match HttpServer::connect(address).await {
-                Ok(server) => run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await,
+            match address(server).await? {
                 Err(blocked) => run::blocked(blocked, subject_name(server), &options),
+                Ok((mut address, process)) => {
+                    address.pace.clone_from(&options.pace);
+                    let hold = match process.as_ref().filter(|_| args.run.hold) {
+                        Some(process) => {
+                            let (pid, root) = (process.pid().await, process.root().as_str());
+                            Some(Hold::before(pid, Some(root), &process.folder(), cases.len()).await?)
+                        }
+                        None => None,
+                    };
+                    let events = match HttpServer::connect(address).await {
+                        Ok(server) => run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await,
+                        Err(blocked) => run::blocked(blocked, subject_name(server), &options),
+                    };
+                    if let Some(hold) = hold {
+                        hold.after().await;
+                    }
+                    events
+                }
             }
         }
     };
@@ -282,10 +325,51 @@ fn subject_name(server: &ServerArgs) -> String {
     server.serve.clone().unwrap_or_else(|| server.url.join(" "))
 }
 
-/// Where the server is; one that is to be started is started.
-async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned>>), CommandError> {
-    let url =
-        |text: &str| Url::parse(text).map_err(|error| CommandError::usage(format!("{text:?} is no URL: {error}")));
+/// Refuses what the command line and the configuration do not say together.
+fn look_at(args: &CheckArgs) -> Result<(), CommandError> {
+    let is_started = match &args.subject {
+        None => false,
+        Some(Subject::Client(client)) => client.command.is_some(),
+        Some(Subject::Server(server)) => {
+            if server.url.is_empty() && server.serve.is_none() {
+                return Err(CommandError::usage(
+                    "which server? name it with --url, or start it with --serve, here or under [server] in fieldsync.toml",
+                ));
+            }
+            if server.cleanup && (server.serve.is_some() || server.control.is_some()) {
+                return Err(CommandError::usage(
+                    "--cleanup is for a server that stays: with --serve or --control the data sets are made for the run",
+                ));
+            }
+            server.serve.is_some()
+        }
+    };
+    if args.run.hold && !is_started {
+        return Err(CommandError::usage("--hold keeps what the suite starts: it needs --serve or --command"));
+    }
+    Ok(())
+}
+
+/// The URL of a server. Its user and password would stand in every report.
+fn url(text: &str) -> Result<Url, CommandError> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or_else(|| {
+        CommandError::usage(format!("{text:?} is no URL of a server: it begins with http:// or https://"))
+    })?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(CommandError::usage(format!(
+            "the URL of {} has a user or a password in it, which every report would show: name them with --accounts",
+            url.host_str().unwrap_or_default()
+        )));
+    }
+    Ok(url)
+}
+
+/// A server's address, and its process where it was started.
+type Found = (ServerAddress, Option<Arc<Spawned>>);
+
+/// Where the server is; one that is to be started is started, or it is told why nothing can run.
+async fn address(args: &ServerArgs) -> Result<Result<Found, Blocked>, CommandError> {
     let mut headers = http::HeaderMap::new();
     for (name, value) in &args.header {
         let wrong = || CommandError::usage(format!("{name:?}: {value:?} is no header"));
@@ -303,7 +387,7 @@ async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned
     };
     let mut address = ServerAddress {
         name: subject_name(args),
-        bases: args.url.iter().map(|text| url(text)).collect::<Result<_, _>>()?,
+        bases: args.url.iter().map(|text| url(text)).collect::<Result<Vec<Url>, _>>()?,
         control: None,
         accounts,
         domains: match args.domain.as_slice() {
@@ -316,20 +400,35 @@ async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned
         pace: None,
     };
     let Some(command) = &args.serve else {
-        address.control = args.control.as_deref().map(url).transpose()?;
-        return Ok((address, None));
+        let root = address.bases.first().cloned();
+        address.control = args.control.as_deref().map(|path| control(path, root.as_ref())).transpose()?;
+        return Ok(Ok((address, None)));
     };
-    let process = Spawned::start(command).await.map_err(CommandError::usage)?;
-    address.bases.push(process.default_base().await.map_err(CommandError::usage)?);
+    let dead = |reason: String| Blocked { doing: "start the server".to_owned(), reason, unreachable: true };
+    let process = match Spawned::start(command).await {
+        Ok(process) => process,
+        Err(error @ SpawnError::NoPort(_)) => return Err(CommandError::usage(error)),
+        Err(error @ SpawnError::Prepare(_)) => return Err(CommandError::suite(error)),
+        Err(error) => return Ok(Err(dead(error.to_string()))),
+    };
+    match process.default_base().await {
+        Ok(base) => address.bases.push(base),
+        Err(reason) => {
+            let doing = "find the default data set".to_owned();
+            return Ok(Err(Blocked { doing, reason, unreachable: false }));
+        }
+    }
     address.restart = Some(process.clone());
-    address.control = args
-        .control
-        .as_deref()
-        .map(|path| {
-            process.root().join(path).map_err(|error| CommandError::usage(format!("{path:?} is no URL: {error}")))
-        })
-        .transpose()?;
-    Ok((address, Some(process)))
+    address.control = args.control.as_deref().map(|path| control(path, Some(process.root()))).transpose()?;
+    Ok(Ok((address, Some(process))))
+}
+
+/// Where the control verbs are: a URL, or a path of the server.
+fn control(text: &str, root: Option<&Url>) -> Result<Url, CommandError> {
+    match root.filter(|_| text.starts_with('/')).and_then(|root| root.join(text).ok()) {
+        Some(joined) => Ok(joined),
+        None => url(text),
+    }
 }
 
 fn read_accounts(path: &std::path::Path) -> Result<BTreeMap<String, AccountSource>, CommandError> {

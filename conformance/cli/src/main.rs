@@ -7,8 +7,10 @@ mod backup;
 mod baseline;
 mod check;
 mod command_error;
+mod config;
 mod doc;
 mod explain;
+mod hold;
 mod list;
 mod merge;
 mod mutants;
@@ -140,6 +142,8 @@ mod tests {
             "fieldsync report a.jsonl --html page.html --junit out.xml",
             "fieldsync report a.jsonl b.jsonl c.jsonl --markdown -",
             "fieldsync check --shard 2/4 --baseline known.toml --annotations github",
+            "fieldsync check server --config ci.toml",
+            "fieldsync check client --command run --hold --no-config",
             "fieldsync merge a.jsonl b.jsonl --baseline known.toml --html page.html",
             "fieldsync baseline update --from a.jsonl --reason why --issue #7 --expires 2999-01-01",
             "fieldsync baseline check known.toml",
@@ -157,8 +161,6 @@ mod tests {
             assert!(parses(line), "{line}");
         }
         for line in [
-            "fieldsync check server",
-            "fieldsync check server --control http://c",
             "fieldsync check server --url http://a --serve run",
             "fieldsync check --jobs 0",
             "fieldsync report",

@@ -1,6 +1,7 @@
 //! `fieldsync merge`: put the shards of a run together, and tell it as one.
 
 use crate::command_error::CommandError;
+use crate::config::ConfigOptions;
 use crate::report::read;
 use crate::report_files::ReportOptions;
 use crate::suite::SuiteOptions;
@@ -23,14 +24,17 @@ pub struct MergeArgs {
     /// Where specification and scenarios come from.
     #[command(flatten)]
     suite: SuiteOptions,
+    /// Where more of this stands.
+    #[command(flatten)]
+    config: ConfigOptions,
 }
 
 /// Merges the shards, and judges the whole.
-pub fn run(args: MergeArgs) -> Result<ExitStatus, CommandError> {
+pub fn run(mut args: MergeArgs) -> Result<ExitStatus, CommandError> {
+    args.config.load()?.complete_report(&mut args.report);
     let shards: Vec<Vec<Event>> = args.shards.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
     let names: Vec<String> = args.shards.iter().map(|path| path.display().to_string()).collect();
-    let parts: Vec<Part<'_>> =
-        names.iter().zip(&shards).map(|(name, events)| Part { name, events }).collect();
+    let parts: Vec<Part<'_>> = names.iter().zip(&shards).map(|(name, events)| Part { name, events }).collect();
     let baseline = args.report.prepare()?;
     let suite = args.suite.load()?;
     let mut events = merge(&parts, &suite.spec).map_err(CommandError::usage)?;

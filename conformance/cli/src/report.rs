@@ -68,7 +68,7 @@ fn tell_comparison(comparison: &Comparison<'_>, args: &ReportArgs) -> Result<(),
     if args.files.take_the_output() {
         return Ok(());
     }
-    args.text.print(&compare::text(comparison, args.text.width))
+    args.text.print(&compare::text(comparison, args.text.width()))
 }
 
 /// Reads a stored run.

@@ -38,9 +38,9 @@ pub struct TextOptions {
     /// Whether the text has colour.
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub color: ColorChoice,
-    /// The width of the text, in columns.
-    #[arg(long, value_name = "COLUMNS", global = true, default_value_t = 80)]
-    pub width: usize,
+    /// The width of the text, in columns; 80 where absent.
+    #[arg(long, value_name = "COLUMNS", global = true)]
+    pub width: Option<usize>,
 }
 
 /// Whether a text has colour.
@@ -55,6 +55,11 @@ pub enum ColorChoice {
 }
 
 impl TextOptions {
+    /// The width of the text.
+    pub fn width(&self) -> usize {
+        self.width.unwrap_or(80)
+    }
+
     /// Prints a text.
     pub fn print(&self, text: &Text) -> Result<(), CommandError> {
         let coloured = match self.color {
@@ -170,7 +175,8 @@ fn check_files<'a>(files: impl Iterator<Item = (&'static str, &'a Path)>) -> Res
     for (name, path) in files {
         if is_output(path) {
             if let Some(other) = output.replace(name) {
-                let words = format!("--{other} - and --{name} - both want the standard output: give one of them a file");
+                let words =
+                    format!("--{other} - and --{name} - both want the standard output: give one of them a file");
                 return Err(CommandError::usage(words));
             }
             continue;
@@ -201,7 +207,7 @@ pub fn tell_run(
 }
 
 fn print_run(events: &[Event], background: &Background<'_>, text: &TextOptions) -> Result<(), CommandError> {
-    text.print(&terminal::render(events, background, text.width).map_err(CommandError::suite)?)
+    text.print(&terminal::render(events, background, text.width()).map_err(CommandError::suite)?)
 }
 
 fn write_files(events: &[Event], background: &Background<'_>, files: &ReportFiles) -> Result<(), CommandError> {

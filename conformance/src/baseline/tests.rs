@@ -11,8 +11,10 @@ const SUITE: [&str; 6] =
 
 /// The names that the run of the tests has, and one more.
 fn cases() -> Vec<Case> {
-    let steps = "title: A fact\ncovers: [push.retry.same-outcome]\nprofile: version-wins\ndevices: [tablet]\n\
-         steps:\n  - tablet: {sync: ok}\n";
+    let steps = "title: A lost answer does not apply the record twice\ncovers: [push.retry.same-outcome]\n\
+        profile: version-wins\ndevices: [tablet]\nsteps:\n\
+        \x20 - tablet: {create: {observation: fever, data: {temp: 38.1}}}\n\
+        \x20 - tablet: {sync: ok}\n\x20 - tablet: {reads: {fever: {temp: 38.1}}}\n";
     SUITE
         .iter()
         .flat_map(|id| crate::scenario::parse(&format!("fixtures/scenarios/{id}.yaml"), steps).unwrap())

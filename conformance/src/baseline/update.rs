@@ -73,7 +73,8 @@ pub fn update(baseline: &Baseline, events: &[Event], suite: Suite<'_>, why: &Why
             continue;
         }
         let mut entry = entry.clone();
-        if entry.is_expired(today) && fails_as(&entry, &events)
+        if entry.is_expired(today)
+            && fails_as(&entry, &events)
             && let Some(table) = tables.get_mut(place)
         {
             entry.known.expires = why.expires;

@@ -54,10 +54,9 @@ fn write_findings(out: &mut Text, run: &Run<'_>, background: &Background<'_>, wi
         out.append(finding_text::tell(finding, run, background, width));
     }
     let problems = summary::baseline_lines(run);
-    for (title, tone, lines) in [
-        ("BASELINE", Tone::Bad, problems),
-        ("KNOWN", Tone::Plain, known.iter().map(summary::known_line).collect()),
-    ] {
+    for (title, tone, lines) in
+        [("BASELINE", Tone::Bad, problems), ("KNOWN", Tone::Plain, known.iter().map(summary::known_line).collect())]
+    {
         if !lines.is_empty() {
             out.blank();
             out.line(Tone::Strong, format!("{title} ({})", lines.len()));

@@ -75,16 +75,25 @@ pub fn judge(run: &Run<'_>, spec: &Spec) -> Judgement {
     let status = match run.blocked {
         Some(blocked) if blocked.unreachable => ExitStatus::NothingRan,
         Some(_) => ExitStatus::NotConformant,
-        None if failed > 0 || !broken.is_empty() || !claims.empty.is_empty() || stale > 0 => {
-            ExitStatus::NotConformant
-        }
+        None if failed > 0 || !broken.is_empty() || !claims.empty.is_empty() || stale > 0 => ExitStatus::NotConformant,
         None if errors > 0 => ExitStatus::SuiteError,
         // The scenarios that can run may all be in other shards.
         None if ran == 0 && run.header.shard.is_none() => ExitStatus::NothingRan,
         None if run.header.require_all && not_tested > 0 => ExitStatus::NotConformant,
         None => ExitStatus::Conformant,
     };
-    Judgement { status, broken, empty_claims: claims.empty, shown: claims.shown, ran, failed, not_tested, errors, known, stale }
+    Judgement {
+        status,
+        broken,
+        empty_claims: claims.empty,
+        shown: claims.shown,
+        ran,
+        failed,
+        not_tested,
+        errors,
+        known,
+        stale,
+    }
 }
 
 /// What became of the capabilities that the subject claims.

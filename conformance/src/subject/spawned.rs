@@ -123,11 +123,7 @@ impl Spawned {
 
     async fn launch(&self) -> Result<(), SpawnError> {
         let failed = |source| SpawnError::Start { command: self.command.clone(), source };
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.log())
-            .map_err(SpawnError::Prepare)?;
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).map_err(SpawnError::Prepare)?;
         let out = log.try_clone().map_err(SpawnError::Prepare)?;
         let mut child = shell(&self.command).stdout(out).stderr(log).spawn().map_err(failed)?;
         let group = Group::of(&child);
