@@ -4,18 +4,22 @@
 
 mod adapter;
 mod backup;
+mod baseline;
 mod check;
 mod command_error;
 mod completions;
+mod config;
 mod conflicts;
 mod doc;
 mod doctor;
 mod explain;
 mod headers;
+mod hold;
 mod judge;
 mod list;
 mod man;
 mod matrix;
+mod merge;
 mod mutants;
 mod new;
 mod output;
@@ -64,6 +68,10 @@ enum Command {
     Judge(judge::JudgeArgs),
     /// Tell a stored run anew, or put several beside one another.
     Report(Box<report::ReportArgs>),
+    /// Put the shards of a run together, and tell it as one.
+    Merge(Box<merge::MergeArgs>),
+    /// Keep the failures that are known.
+    Baseline(baseline::BaselineArgs),
     /// List scenarios, rules, chapters, capabilities or mutants.
     List(list::ListArgs),
     /// Show a scenario with the sentences that it covers.
@@ -111,6 +119,8 @@ impl Command {
             Command::Matrix(args) => matrix::run(args),
             Command::Judge(args) => judge::run(args),
             Command::Report(args) => report::run(*args),
+            Command::Merge(args) => merge::run(*args),
+            Command::Baseline(args) => baseline::run(args),
             Command::List(args) => list::run(args),
             Command::Show(args) => show::run(args),
             Command::Explain(args) => explain::run(args),
@@ -166,6 +176,12 @@ mod tests {
             "fieldsync check --html page.html --markdown - --badge badge.svg --jsonl run.jsonl",
             "fieldsync report a.jsonl --html page.html --junit out.xml",
             "fieldsync report a.jsonl b.jsonl c.jsonl --markdown -",
+            "fieldsync check --shard 2/4 --baseline known.toml --annotations github",
+            "fieldsync check server --config ci.toml",
+            "fieldsync check client --command run --hold --no-config",
+            "fieldsync merge a.jsonl b.jsonl --baseline known.toml --html page.html",
+            "fieldsync baseline update --from a.jsonl --reason why --issue #7 --expires 2999-01-01",
+            "fieldsync baseline check known.toml",
             "fieldsync check client --command run --scenario push/x",
             "fieldsync adapter serve",
             "fieldsync mutants adapter some-fault",
@@ -195,11 +211,13 @@ mod tests {
             assert!(parses(line), "{line}");
         }
         for line in [
-            "fieldsync check server",
-            "fieldsync check server --control http://c",
             "fieldsync check server --url http://a --serve run",
             "fieldsync check --jobs 0",
             "fieldsync report",
+            "fieldsync merge",
+            "fieldsync check --shard 0/4",
+            "fieldsync check --shard 5/4",
+            "fieldsync baseline update --from a.jsonl --reason why --issue #7 --expires 2020-01-01",
             "fieldsync check server --url http://a --header nothing",
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",
@@ -211,8 +229,7 @@ mod tests {
             "fieldsync doctor",
             "fieldsync doctor http://a/visits --user anna",
             "fieldsync judge",
-            "fieldsync check pair --url http://a",
-            "fieldsync check pair --command run",
+            "fieldsync check pair --url http://a --serve run --command run",
             "fieldsync matrix clients.toml",
             "fieldsync completions csh",
             "fieldsync judge traffic.har --judge tablet",

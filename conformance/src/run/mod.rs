@@ -6,6 +6,7 @@ mod plan;
 mod prepared;
 mod recorded;
 mod runner;
+pub mod selection;
 mod story;
 
 pub use footer::footer;
@@ -158,6 +159,11 @@ impl Told<'_> {
     }
 
     fn end(mut self, spec: &Spec, options: &Options, started: Instant, cleanup: Option<Cleanup>) -> Vec<Event> {
+        // In the order in which they ended no two runs are alike.
+        self.events[1..].sort_by_cached_key(|event| match event {
+            Event::Scenario(ended) => (true, Some(ended.key())),
+            _ => (false, None),
+        });
         let ended = self.events.iter().filter_map(|event| match event {
             Event::Scenario(ended) => Some(&**ended),
             _ => None,

@@ -1,12 +1,12 @@
 //! What the page shows of findings, scenarios and rules.
 
 use crate::report::diagram::{self, Diagram, failed_step};
-use crate::report::findings::{Finding, findings};
+use crate::report::findings::{Finding, new_and_known};
 use crate::report::summary::{RuleState, rule_states};
 use crate::report::{Background, Run, diff, finding_text, unexpanded};
 use crate::spec::{Rule, Spec};
 use crate::tap::redact::cut;
-use fieldsync_schemas::event::{Exchange, Failure, ScenarioEnded, Verdict};
+use fieldsync_schemas::event::{Exchange, Failure, Known, ScenarioEnded, Verdict};
 use serde_json::Value;
 
 /// The bytes that the exchanges and diffs of all scenarios may take. A page is to stay under five megabytes.
@@ -28,6 +28,8 @@ const MOST_NAMES: usize = 12;
 pub(super) struct FindingView<'a> {
     pub rule: RuleView<'a>,
     pub is_required: bool,
+    /// What the baseline says.
+    pub known: Option<&'a Known>,
     pub failure: FailureView<'a>,
     pub harm: Option<&'a str>,
     pub blame: Option<&'static str>,
@@ -114,12 +116,20 @@ pub(super) struct ChapterView<'a> {
     pub rules: Vec<RuleView<'a>>,
 }
 
-/// How many findings there are, those that are told, and the scenarios.
-pub(super) fn of<'a>(
-    run: &Run<'a>,
-    background: &'a Background<'_>,
-) -> (usize, Vec<FindingView<'a>>, Vec<ScenarioView<'a>>) {
-    let found = findings(run, background.spec);
+/// What a page shows of a run.
+pub(super) struct Shown<'a> {
+    /// How many findings there are.
+    pub found: usize,
+    /// Those that are told.
+    pub findings: Vec<FindingView<'a>>,
+    /// Those that were known.
+    pub known: Vec<FindingView<'a>>,
+    pub scenarios: Vec<ScenarioView<'a>>,
+}
+
+/// What a page shows of a run.
+pub(super) fn of<'a>(run: &Run<'a>, background: &'a Background<'_>) -> Shown<'a> {
+    let (found, known) = new_and_known(run, background.spec);
     let all = run.scenarios.iter().enumerate();
     let mut scenarios: Vec<ScenarioView<'a>> =
         all.map(|(index, ended)| scenario(index, ended, run, background.spec)).collect();
@@ -130,7 +140,8 @@ pub(super) fn of<'a>(
         .take(MOST_FINDINGS)
         .enumerate()
         .map(|(index, finding)| view(finding, run, background, drawn(index)));
-    (found.len(), findings.collect(), scenarios)
+    let known = known.iter().take(MOST_FINDINGS).map(|finding| view(finding, run, background, false));
+    Shown { found: found.len(), findings: findings.collect(), known: known.collect(), scenarios }
 }
 
 /// Leaves out what there is no room for: of the scenarios that show findings last, before them of others that failed, and
@@ -187,7 +198,7 @@ fn scenario<'a>(index: usize, ended: &'a ScenarioEnded, run: &Run<'a>, spec: &'a
         diagram: diagram::draw(ended),
         is_cut: false,
         exchanges,
-        reproduce: matches!(ended.verdict, Verdict::Fail | Verdict::Warn | Verdict::Error)
+        reproduce: matches!(ended.verdict, Verdict::Fail | Verdict::KnownFailure | Verdict::Warn | Verdict::Error)
             .then(|| finding_text::reproduce(run, ended)),
     }
 }
@@ -200,6 +211,7 @@ fn view<'a>(finding: &Finding<'a>, run: &Run<'a>, background: &'a Background<'_>
     FindingView {
         rule: rule_view(finding.rule.as_str(), background.spec.rule(finding.rule.as_str()), None),
         is_required: finding.is_required,
+        known: finding.known,
         failure: failure(finding.failure, background.spec),
         harm: background.case(&shown.id).and_then(|case| case.harm.as_deref()),
         blame: finding.blame(),
