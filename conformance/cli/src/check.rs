@@ -142,7 +142,8 @@ fn header(text: &str) -> Result<(String, String), String> {
 
 /// Judges the subject.
 pub fn run(args: CheckArgs) -> Result<ExitStatus, CommandError> {
-    let suite = args.suite.load()?;
+    let mut suite = args.suite.load()?;
+    suite.spec.pages = args.report.files.spec_url.as_ref().map(ToString::to_string);
     let cases = select(&suite, &args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
     let mut events = runtime.block_on(judge_subject(&suite, &cases, &args))?;

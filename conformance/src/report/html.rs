@@ -1,14 +1,16 @@
 //! The run as a page for a browser: one file that asks nobody for anything.
 //!
-//! Everything is in the page as it is written; the script only filters and unfolds. Its policy lets nothing else run, and
+//! Everything is in the page as it is written, the drawings of what passed packed; the script filters, unfolds and unpacks. Its policy lets nothing else run, and
 //! [every value](escape) that is filled in is text. The page says what the events say and stays small whatever they say:
 //! first the [scenarios that show findings](view) are told whole, the others as far as there is room.
 
 mod compare;
-mod diagram;
+pub(crate) mod diagram;
 pub(crate) mod escape;
 mod frame;
 mod view;
+
+pub(crate) use view::{Piece, RuleView, pieces, rule_view};
 
 use super::compare::Comparison;
 use super::summary::{self, Tally};
@@ -51,12 +53,16 @@ struct Page<'a> {
     reasons: Vec<Reasons<'a>>,
     cleanup: Vec<String>,
     scenarios: Vec<ScenarioView<'a>>,
+    /// The drawings of those that passed, packed.
+    drawings: String,
     chapters: Vec<ChapterView<'a>>,
 }
 
 /// Verdicts by chapter or by profile.
 struct Table {
     title: &'static str,
+    /// What its rows are.
+    of: &'static str,
     rows: Vec<Row>,
 }
 
@@ -94,15 +100,16 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
     let sum = Row { is_sum: true, ..row("all".to_owned(), &all, &columns) };
     let totals = sum.counts.clone();
     chapters.push(sum);
-    let mut tables = vec![Table { title: "By chapter", rows: chapters }];
-    tables.push(Table { title: "By profile", rows: rows(summary::profiles(&run)) });
+    let mut tables = vec![Table { title: "By chapter", of: "Chapter", rows: chapters }];
+    tables.push(Table { title: "By profile", of: "Profile", rows: rows(summary::profiles(&run)) });
     let reasons = [
         (Verdict::Error, "Could not be judged, by the suite's own fault"),
         (Verdict::NotTested, "Not tested"),
         (Verdict::Unsupported, "Not claimed"),
     ];
     let reasons = reasons.map(|(verdict, title)| Reasons { title, all: summary::reasons(&run, verdict) });
-    let (found, findings, scenarios) = view::of(&run, background);
+    let (found, findings, mut scenarios) = view::of(&run, background);
+    let drawings = view::pack(&mut scenarios)?;
     let page = Page {
         frame: Frame::new(format!("{sign} {verdict} · {}", run.header.subject.name)),
         sign,
@@ -121,6 +128,7 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
         cleanup: cleanup(&run),
         chapters: view::chapters(&run, background.spec),
         scenarios,
+        drawings,
     };
     Ok(page.render()?)
 }
@@ -152,7 +160,7 @@ fn cleanup(run: &Run<'_>) -> Vec<String> {
 }
 
 /// The sign of a verdict: none is known by its colour alone.
-fn sign_of(verdict: &Verdict) -> &'static str {
+pub(crate) fn sign_of(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "✔",
         Verdict::Warn => "▲",

@@ -3,6 +3,7 @@
 //! Whatever a subject said stands in code, whose fence is longer than any run of backticks in it; names and titles are
 //! escaped. Nothing of it links, mentions, embeds or draws.
 
+use super::html::pieces;
 use super::findings::{Finding, findings};
 use super::summary::{self, Tally, plural};
 use super::text::{Tone, visible};
@@ -78,6 +79,11 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, I
     Ok(out)
 }
 
+/// A sentence of this project, in which code stands between backticks.
+fn coded(sentence: &str) -> String {
+    pieces(sentence).iter().map(|piece| if piece.is_code { code(piece.text) } else { text(piece.text) }).collect()
+}
+
 /// A paragraph.
 pub(super) fn line(out: &mut String, words: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
@@ -91,10 +97,10 @@ fn write_finding(out: &mut String, finding: &Finding<'_>, run: &Run<'_>, backgro
     let count = plural(finding.scenarios.len(), "scenario");
     line(out, format_args!("#### {sign} `{}` · {strength} · {count}", finding.rule));
     let sentence = rule.map_or("This rule is not in the specification that was read.", |rule| &rule.sentence);
-    line(out, format_args!("> {}", text(sentence)));
+    line(out, format_args!("> {}", coded(sentence)));
     let case = background.case(&finding.shown.id);
     if let Some(harm) = case.and_then(|case| case.harm.as_ref()) {
-        line(out, format_args!("**What it means:** {}", text(harm)));
+        line(out, format_args!("**What it means:** {}", coded(harm)));
     }
     line(out, format_args!("Checked: {}", code(&finding.failure.what)));
     fenced(out, "diff", &diff::unified(finding.failure, WIDTH));

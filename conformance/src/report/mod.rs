@@ -7,6 +7,7 @@ pub mod badge;
 pub mod bounds;
 pub mod compare;
 mod diff;
+pub mod drawn;
 mod finding_text;
 pub mod findings;
 pub mod html;
@@ -25,6 +26,8 @@ pub mod verdict;
 pub use finding_text::{of_scenario, quoted};
 pub use run::{IncompleteStream, Run};
 pub use summary::{RuleState, rule_states};
+pub(crate) use html::diagram;
+pub(crate) use summary::verdict_line;
 
 use crate::scenario::Case;
 use crate::spec::Spec;
@@ -75,7 +78,7 @@ impl Background<'_> {
 }
 
 /// The id of a scenario without `[name=value]`.
-fn unexpanded(scenario: &str) -> &str {
+pub(crate) fn unexpanded(scenario: &str) -> &str {
     scenario.split_once('[').map_or(scenario, |(id, _)| id)
 }
 

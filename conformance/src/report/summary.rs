@@ -14,7 +14,7 @@ pub(super) fn plural(count: usize, one: &str) -> String {
 }
 
 /// The verdict, in one line.
-pub(super) fn verdict_line(run: &Run<'_>, judgement: &Judgement) -> (Tone, String) {
+pub(crate) fn verdict_line(run: &Run<'_>, judgement: &Judgement) -> (Tone, String) {
     if let Some(blocked) = run.blocked {
         let word = if blocked.unreachable { "not reached" } else { "blocked" };
         return (Tone::Bad, format!("{word}: cannot {}: {}", blocked.doing, blocked.reason));

@@ -10,7 +10,8 @@ mod document;
 mod exchange;
 mod files;
 mod flaw;
-mod markdown;
+mod links;
+pub(crate) mod markdown;
 pub mod message_schema;
 mod note;
 mod rule;
@@ -22,6 +23,8 @@ pub use document::check_document;
 pub use exchange::{ShownExchange, ShownMessage};
 pub use files::SpecFiles;
 pub use flaw::{Flaw, ReadSpecError, ReadSpecErrorKind};
+pub use links::check_links;
+pub(crate) use links::is_absolute;
 pub use rule::{InvalidRuleRef, Rule, RuleRef, Strength};
 pub use table::{Ambiguity, Hazard, Origin};
 
@@ -51,6 +54,8 @@ pub struct Spec {
     pub examples: Vec<Example>,
     /// The message exchanges shown in the text.
     pub exchanges: Vec<ExchangeExample>,
+    /// Where its pages are, as `fieldsync spec build` makes them; the repository where absent.
+    pub pages: Option<String>,
 }
 
 /// One chapter.
@@ -110,6 +115,17 @@ impl Spec {
     pub fn rule(&self, id: &str) -> Option<&Rule> {
         let id = id.split_once('+').map_or(id, |(id, _)| id);
         self.rules.iter().find(|rule| rule.id.as_str() == id)
+    }
+
+    /// Where a rule can be read: in the pages, or in the repository. One that was read from elsewhere has no address.
+    pub fn link(&self, rule: &Rule) -> Option<String> {
+        if let Some(pages) = &self.pages {
+            return Some(format!("{}/{}.html#r-{}", pages.trim_end_matches('/'), rule.chapter, rule.id));
+        }
+        let repository = env!("CARGO_PKG_REPOSITORY");
+        rule.file
+            .starts_with("spec/src/")
+            .then(|| format!("{repository}/blob/main/{}?plain=1#L{}", rule.file, rule.line))
     }
 
     /// Whether a rule stands in a chapter that is marked as a draft.

@@ -26,7 +26,7 @@ const LANES: usize = 8;
 
 /// A drawing, ready to be written.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Diagram {
+pub struct Diagram {
     pub width: usize,
     pub height: usize,
     /// In words, for whoever does not see it.
@@ -40,7 +40,7 @@ pub(super) struct Diagram {
 
 impl Diagram {
     /// The bytes that it takes, about.
-    pub(super) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let marks = self.marks.iter().map(|mark| match mark {
             Mark::Step { text, .. } => 110 + text.size(),
             Mark::Arrow { path, text, .. } => 75 + path.len() + text.size(),
@@ -58,14 +58,14 @@ impl Words {
 
 /// The name of a lane.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Title {
+pub struct Title {
     pub x: usize,
     pub name: String,
 }
 
 /// Something on the lanes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Mark {
+pub enum Mark {
     /// A step that somebody takes.
     Step { x: usize, y: usize, text: Words, failed: bool },
     /// A line with a head.
@@ -76,7 +76,7 @@ pub(super) enum Mark {
 
 /// Words at a place.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Words {
+pub struct Words {
     pub x: usize,
     pub y: usize,
     /// `e` where they end at the place, empty where they begin there.
@@ -87,7 +87,7 @@ pub(super) struct Words {
 }
 
 /// Draws a scenario. Nothing is drawn where nothing is known of what happened.
-pub(super) fn draw(scenario: &ScenarioEnded) -> Option<Diagram> {
+pub fn draw(scenario: &ScenarioEnded) -> Option<Diagram> {
     if scenario.steps.is_empty() && scenario.exchanges.is_empty() {
         return None;
     }
@@ -122,7 +122,7 @@ enum Moment<'a> {
 }
 
 /// The step at which the scenario failed.
-pub(super) fn failed_step(scenario: &ScenarioEnded) -> Option<&StepTaken> {
+pub fn failed_step(scenario: &ScenarioEnded) -> Option<&StepTaken> {
     let line = scenario.failures.iter().map(|failure| failure.line).find(|line| *line > 0)?;
     scenario.steps.iter().rfind(|step| step.line == line)
 }
