@@ -29,7 +29,8 @@ fn main() -> Outcome {
     let mut written = Vec::new();
     for _ in 0..rounds() {
         let began = Instant::now();
-        let told = Command::new(&release).arg("report").arg(&run).arg("--html").arg(&page).stdout(Stdio::null()).status()?;
+        let told =
+            Command::new(&release).arg("report").arg(&run).arg("--html").arg(&page).stdout(Stdio::null()).status()?;
         if !told.success() {
             return Err("the run could not be told".into());
         }

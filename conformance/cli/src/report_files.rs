@@ -31,7 +31,8 @@ pub struct ReportFiles {
 }
 
 fn web_address(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|error| format!("{error}; write it whole, such as https://example.org/spec"))?;
+    let url: Url =
+        text.parse().map_err(|error| format!("{error}; write it whole, such as https://example.org/spec"))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
         scheme => Err(format!("a page cannot lead to {scheme}: write an address of http or https")),

@@ -65,7 +65,10 @@ fn named_file(text: &str) -> Result<(String, PathBuf), String> {
     };
     match text.split_once('=') {
         Some((name, file)) if is_plain(name) && !file.is_empty() => Ok((name.to_owned(), file.into())),
-        _ => Err("write NAME=FILE, with a name of letters, digits, `-`, `_` and `.`, such as kotlin=run.jsonl".to_owned()),
+        _ => {
+            Err("write NAME=FILE, with a name of letters, digits, `-`, `_` and `.`, such as kotlin=run.jsonl"
+                .to_owned())
+        }
     }
 }
 
@@ -144,9 +147,8 @@ fn check_folder(folder: &Path) -> Result<(), CommandError> {
 }
 
 fn write(folder: &Path, pages: &BTreeMap<String, String>) -> Result<(), CommandError> {
-    let failed = |path: &Path, error: std::io::Error| {
-        CommandError::suite(format!("cannot write {}: {error}", path.display()))
-    };
+    let failed =
+        |path: &Path, error: std::io::Error| CommandError::suite(format!("cannot write {}: {error}", path.display()));
     for stale in inventory(folder).unwrap_or_default().lines().filter(|path| !pages.contains_key(*path)) {
         // A page that somebody removed is gone as it should be.
         let within = !Path::new(stale).is_absolute() && !stale.split('/').any(|part| part == "..");

@@ -184,7 +184,10 @@ fn a_scenario_is_drawn_for_a_document() {
     assert!(status == 0 && picture.starts_with("<svg xmlns=") && picture.contains("<style>"), "{picture}");
     let (status, _, errors) = house.run_here(&["doc", "diagram", "push/lost-answr"]);
     assert!(status == 2 && errors.contains("push/lost-answer"), "{errors}");
-    house.write("fixtures/scenarios/push/lost-answer.yaml", &SCENARIO.replace("38.1}}}\n", "39}}}\n").replacen("39", "38.1", 1));
+    house.write(
+        "fixtures/scenarios/push/lost-answer.yaml",
+        &SCENARIO.replace("38.1}}}\n", "39}}}\n").replacen("39", "38.1", 1),
+    );
     let (status, _, errors) = house.run_here(&["doc", "diagram", "push/lost-answer"]);
     assert!(status == 1 && errors.contains("does not pass against the reference"), "{errors}");
 }

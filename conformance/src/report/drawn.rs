@@ -134,12 +134,13 @@ fn words(text: &str, most: usize) -> String {
         false => text,
     };
     let mut out = String::with_capacity(cut.len());
+    // `wrap:` at the beginning is an order.
+    let is_order = ["wrap:", "nowrap:"].iter().any(|order| cut.starts_with(order));
     for character in cut.chars() {
         match character {
-            // Each of these ends a statement, begins a number, a comment or a tag, or turns wrapping on.
-            ';' | '#' | '%' | '<' | '>' | '&' | ':' | '{' | '}' | '"' | '\\' | '$' | '*' | '_' | '`' => {
-                let _ = write!(out, "#{};", u32::from(character));
-            }
+            // Each of these ends a statement, or begins a number, a comment, a tag, a formula or the end of a line.
+            ';' | '#' | '%' | '<' | '>' | '&' | '$' | '\\' => _ = write!(out, "#{};", u32::from(character)),
+            ':' if is_order => out += "#58;",
             character => out.push(character),
         }
     }
@@ -188,12 +189,12 @@ mod tests {
             lines,
             [
                 "sequenceDiagram",
-                "accTitle: A #60;title#62;#59; with #35; and #34;quotes#34;",
+                "accTitle: A #60;title#62;#59; with #35; and \"quotes\"",
                 "participant d0 as end",
                 "participant tap",
                 "participant server",
-                "Note over d0: create#58; #123;observation#58; fever, data#58; #123;temp#58; 38.1#125;#125;",
-                "Note over tap: drop#58; push#59; #37;#37; no comment#92;nof#58; end",
+                "Note over d0: create: {observation: fever, data: {temp: 38.1}}",
+                "Note over tap: drop: push#59; #37;#37; no comment#92;nof: end",
                 "d0->>server: 1 POST /push",
                 "Note over tap: wrap#58; the answer is withheld",
                 "server--xtap: 1 200 lost",

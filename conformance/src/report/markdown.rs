@@ -3,8 +3,8 @@
 //! Whatever a subject said stands in code, whose fence is longer than any run of backticks in it; names and titles are
 //! escaped. Nothing of it links, mentions, embeds or draws.
 
-use super::html::pieces;
 use super::findings::{Finding, findings};
+use super::html::pieces;
 use super::summary::{self, Tally, plural};
 use super::text::{Tone, visible};
 use super::verdict::judge;

@@ -24,10 +24,10 @@ pub mod text;
 pub mod verdict;
 
 pub use finding_text::{of_scenario, quoted};
-pub use run::{IncompleteStream, Run};
-pub use summary::{RuleState, rule_states};
 pub(crate) use html::diagram;
+pub use run::{IncompleteStream, Run};
 pub(crate) use summary::verdict_line;
+pub use summary::{RuleState, rule_states};
 
 use crate::scenario::Case;
 use crate::spec::Spec;

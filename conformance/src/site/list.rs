@@ -135,8 +135,9 @@ fn mutants(world: &World<'_>, is_their_page: bool) -> Vec<Section> {
 }
 
 fn hazards(world: &World<'_>) -> Section {
-    let rows = world.sources.spec.hazards.iter().map(|hazard| {
-        Row::new(&hazard.id, format!("hazards.html#h-{}", hazard.id), hazard.hazard.replace('`', ""))
-    });
+    let rows =
+        world.sources.spec.hazards.iter().map(|hazard| {
+            Row::new(&hazard.id, format!("hazards.html#h-{}", hazard.id), hazard.hazard.replace('`', ""))
+        });
     Section { title: "Hazards".to_owned(), rows: rows.collect() }
 }

@@ -99,7 +99,9 @@ pub(super) fn render(world: &World<'_>, message: &Message) -> Result<String, ask
         example: serde_json::to_string_pretty(&message.example_value()).unwrap_or_default(),
         shown: places
             .iter()
-            .map(|(chapter, line)| (format!("{}#e-{line}", chapter_page(chapter)), format!("{}, line {line}", title(chapter))))
+            .map(|(chapter, line)| {
+                (format!("{}#e-{line}", chapter_page(chapter)), format!("{}, line {line}", title(chapter)))
+            })
             .collect(),
     };
     page.render()
@@ -171,12 +173,8 @@ fn members(schema: &Value) -> Vec<Member> {
 /// The values of an enumeration, or the forms of a message that has several.
 fn choices(schema: &Value) -> Vec<Choice> {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        let plain = |value: &Value| Choice {
-            value: told(value),
-            form: Vec::new(),
-            about: String::new(),
-            members: Vec::new(),
-        };
+        let plain =
+            |value: &Value| Choice { value: told(value), form: Vec::new(), about: String::new(), members: Vec::new() };
         return values.iter().map(plain).collect();
     }
     let forms = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array);

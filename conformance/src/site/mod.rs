@@ -9,6 +9,7 @@ mod frame;
 mod links;
 mod list;
 mod message;
+mod order;
 mod page;
 mod play;
 mod rule;

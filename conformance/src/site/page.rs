@@ -203,7 +203,10 @@ impl<'s> Writer<'_, '_, 's> {
         let caption = if let Some(message) = about("message=") {
             format!("<p class=\"cap\">A <a href=\"{}\"><code>{message}</code></a></p>", message_page(message))
         } else if let Some(scenario) = about("scenario=") {
-            format!("<p class=\"cap\">It happens in <a href=\"{}\"><code>{scenario}</code></a></p>", scenario_page(scenario))
+            format!(
+                "<p class=\"cap\">It happens in <a href=\"{}\"><code>{scenario}</code></a></p>",
+                scenario_page(scenario)
+            )
         } else if let Some(file) = about("file=") {
             format!("<p class=\"cap\"><code>{}</code></p>", escaped(file))
         } else {

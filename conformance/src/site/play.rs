@@ -1,7 +1,9 @@
 //! What happens in each scenario, in a run against the embedded reference: what its diagram is drawn from.
 //!
-//! Two runs make the same diagram: what a server makes up by chance in a path stands in it as `…`.
+//! Two runs make the same diagram: what a server makes up by chance in a path stands in it as `…`, and what happens at once
+//! has one [order].
 
+use super::order;
 use crate::run::{self, Options};
 use crate::scenario::Case;
 use crate::spec::Spec;
@@ -76,6 +78,7 @@ async fn run_all(cases: &[&Case], spec: &Spec) -> Result<Vec<ScenarioEnded>, Pla
 
 /// Leaves out what another run would have otherwise.
 fn settle(ended: &mut ScenarioEnded) {
+    order::settle(ended);
     ended.millis = 0;
     for exchange in &mut ended.exchanges {
         exchange.request = settled(&exchange.request);
@@ -89,9 +92,9 @@ fn settled(request: &str) -> String {
     parts.collect::<Vec<_>>().join("/") + query
 }
 
-/// Whether a part of a path is a token: long, and no word of the protocol.
+/// Whether a part of a path is a token: long, and no word of the protocol, which has small letters only.
 fn is_made_up(part: &str) -> bool {
-    part.len() >= 16 && part.bytes().any(|b| b.is_ascii_digit()) && !part.starts_with('$')
+    part.len() >= 16 && !part.starts_with('$') && part.bytes().any(|b| !b.is_ascii_lowercase() && b != b'-')
 }
 
 #[cfg(test)]
@@ -101,6 +104,7 @@ mod tests {
     #[test]
     fn what_a_server_makes_up_is_left_out() {
         assert_eq!(settled("PATCH /uploads/0197c1f4d20a7d108f7e?sig=abc"), "PATCH /uploads/…?…");
+        assert_eq!(settled("HEAD /uploads/AaIpnVQvZrIhRoWs_XC-Gg"), "HEAD /uploads/…");
         assert_eq!(settled("POST /attachments/complete"), "POST /attachments/complete");
         assert_eq!(settled("GET /attachments/${photo}"), "GET /attachments/${photo}");
     }

@@ -18,7 +18,7 @@ pub fn check_links(file: &Path, text: &str) -> Vec<Flaw> {
         };
         let path = path.split('?').next().unwrap_or(path);
         let target = if path.is_empty() { file.to_owned() } else { folder.join(path) };
-        if !target.exists() {
+        if !path.is_empty() && !target.exists() {
             let problem = format!("the link {:?} leads to {}, which is not there", link.title, target.display());
             flaws.push(Flaw::new(&name, link.line, problem));
             continue;

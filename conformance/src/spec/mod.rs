@@ -17,6 +17,7 @@ mod note;
 mod rule;
 mod sentence;
 mod table;
+mod tutorial;
 
 pub use capability::{CAPABILITIES, CLIENT_CAPABILITIES, CORE, is_of_clients};
 pub use document::check_document;
@@ -27,6 +28,7 @@ pub use links::check_links;
 pub(crate) use links::is_absolute;
 pub use rule::{InvalidRuleRef, Rule, RuleRef, Strength};
 pub use table::{Ambiguity, Hazard, Origin};
+pub use tutorial::{Command, Tutorial, TutorialStep};
 
 use fieldsync_schemas::catalog::{Form, Message};
 use std::collections::BTreeMap;
@@ -35,6 +37,8 @@ const SUMMARY: &str = "SUMMARY.md";
 const HAZARDS: &str = "hazards.md";
 /// The files that lead from another system's document to the rules.
 const ORIGINS: &str = "from-";
+/// The files that lead somebody through a piece of work.
+const TUTORIALS: &str = "tutorial-";
 const AMBIGUITIES: &str = "ambiguities.md";
 
 /// The specification, read.
@@ -54,6 +58,8 @@ pub struct Spec {
     pub examples: Vec<Example>,
     /// The message exchanges shown in the text.
     pub exchanges: Vec<ExchangeExample>,
+    /// The tutorials, as what is done in them.
+    pub tutorials: Vec<Tutorial>,
     /// Where its pages are, as `fieldsync spec build` makes them; the repository where absent.
     pub pages: Option<String>,
 }
@@ -147,6 +153,9 @@ fn read_all(files: &SpecFiles, flaws: &mut Vec<Flaw>) -> Spec {
         match path.as_str() {
             HAZARDS => spec.hazards = table::hazards(&file, text, flaws),
             path if path.starts_with(ORIGINS) => spec.origins.extend(table::origins(&file, text, flaws)),
+            path if path.starts_with(TUTORIALS) => {
+                spec.tutorials.push(tutorial::read(&chapter.name, &file, text, flaws))
+            }
             AMBIGUITIES => spec.ambiguities = table::ambiguities(&file, text, flaws),
             _ => {
                 let read = chapter::read(&chapter.name, &file, text, flaws);

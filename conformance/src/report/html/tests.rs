@@ -176,7 +176,9 @@ fn a_page_draws_every_scenario_that_passed() {
         let mut ended = scenario(runs::passed(&format!("push/number-{number}")));
         ended.steps = (0..9).map(|place| step(place * 5, "tablet", &format!("create: {{a: {number}}}"), 12)).collect();
         ended.exchanges = (0..18u64)
-            .map(|index| exchange(["tablet", "phone"][index as usize % 2], index * 3 + 1, Some(index * 3 + 2), Course::Whole))
+            .map(|index| {
+                exchange(["tablet", "phone"][index as usize % 2], index * 3 + 1, Some(index * 3 + 2), Course::Whole)
+            })
             .collect();
         Event::Scenario(Box::new(ended))
     });

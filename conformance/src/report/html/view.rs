@@ -7,8 +7,8 @@ use crate::report::summary::{RuleState, rule_states};
 use crate::report::{Background, Run, diff, drawn, finding_text, unexpanded};
 use crate::spec::{Rule, Spec};
 use crate::tap::redact::cut;
-use fieldsync_schemas::event::{Exchange, Failure, ScenarioEnded, Verdict};
 use base64::Engine;
+use fieldsync_schemas::event::{Exchange, Failure, ScenarioEnded, Verdict};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
@@ -290,7 +290,8 @@ pub(super) fn chapters<'a>(run: &Run<'_>, spec: &'a Spec) -> Vec<ChapterView<'a>
     let mut chapters = Vec::new();
     for chapter in &spec.chapters {
         let rules = states.iter().filter(|(rule, _)| rule.chapter == chapter.name);
-        let rules: Vec<_> = rules.map(|(rule, state)| rule_view(rule.id.as_str(), Some(rule), Some(*state), spec.link(rule))).collect();
+        let rules: Vec<_> =
+            rules.map(|(rule, state)| rule_view(rule.id.as_str(), Some(rule), Some(*state), spec.link(rule))).collect();
         if !rules.is_empty() {
             chapters.push(ChapterView { title: &chapter.title, rules });
         }
