@@ -41,6 +41,8 @@ fn ended(error: &LoadError, profile: Profile) -> ScenarioEnded {
         needs: Vec::new(),
         verdict: Verdict::Error,
         reason: Some(error.to_string()),
+        known: None,
+        blame: None,
         failures: Vec::new(),
         steps: Vec::new(),
         exchanges: Vec::new(),

@@ -138,8 +138,8 @@ impl Shared {
         });
         let ended = ended.ok_or("the scenario did not end")?;
         match ended.verdict {
-            Verdict::Pass | Verdict::Warn => Ok(()),
-            Verdict::Fail => Err(self.told(&events).into()),
+            Verdict::Pass | Verdict::UnexpectedPass | Verdict::Warn => Ok(()),
+            Verdict::Fail | Verdict::KnownFailure => Err(self.told(&events).into()),
             Verdict::Error | Verdict::Unsupported | Verdict::NotTested => {
                 Err(ended.reason.clone().unwrap_or_default().into())
             }

@@ -11,11 +11,12 @@ import threading
 from pathlib import Path
 from typing import Any, Callable
 
-from fieldsync_device import Credentials, Device, Limits
+from fieldsync_device import Credentials, Device, Limits, Names
 from fieldsync_device.device import machine_clock
 
-DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0", "profiles": ["version-wins"],
-               "capabilities": ["concurrent", "password-login", "token-refresh", "triggers"]}
+DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0", "profiles": ["version-wins", "entity-queue"],
+               "capabilities": ["concurrent", "digest", "groups", "password-login", "refetch", "telemetry",
+                                "token-refresh", "triggers"]}
 
 
 class Clock:
@@ -102,14 +103,16 @@ class Adapter:
         limits = Limits(page=line.get("page") or Limits().page, batch=line.get("batch"))
         folder = Path(line["store"]) if line.get("store") else None
         device = Device(line["base_url"], credentials_of(line), folder, clock=clock.now, wait=clock.wait,
-                        limits=limits, replica=line.get("replica"))
+                        limits=limits, replica=line.get("replica"),
+                        telemetry=Names(DESCRIPTION["name"]) if line.get("telemetry") else None)
         self._devices[line["device"]] = device, clock
         if line.get("triggers") is not None:
             device.sync_by_itself(line["triggers"]["interval_ms"], line["triggers"]["online"])
         return {}
 
     def _create(self, line: dict[str, Any]) -> dict[str, Any]:
-        self._device(line)[0].create(line["record"]["type"], line["data"], line["record"]["id"])
+        self._device(line)[0].create(line["record"]["type"], line["data"], line["record"]["id"],
+                                     line.get("group"))
         return {}
 
     def _edit(self, line: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +153,23 @@ class Adapter:
         device.look(line.get("online"))
         if line.get("credentials") is not None:
             device.set_credentials(credentials_of(line))
+        if line.get("damage") is not None:
+            self._damage(device, line["damage"])
         return {}
+
+    @staticmethod
+    def _damage(device: Device, damage: dict[str, Any]) -> None:
+        """Does to the store what failing hardware does; a device has no method for that."""
+        store = device._store
+        with store.transaction():
+            for record in damage.get("loses") or ():
+                store.drop_record(record["type"], record["id"])
+            for altered in damage.get("alters") or ():
+                kind, key = altered["record"]["type"], altered["record"]["id"]
+                message = {**store.record(kind, key).message, "data": altered["data"]}
+                store.execute("UPDATE record SET message = ? WHERE type = ? AND id = ?",
+                              (json.dumps(message), kind, key))
+        device.compare()
 
     def _close(self, line: dict[str, Any]) -> dict[str, Any]:
         device = self._device(line)[0]

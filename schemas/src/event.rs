@@ -37,6 +37,13 @@ pub struct Header {
     pub seed: u64,
     /// How many scenarios were selected, expanded ones counted singly.
     pub selected: u64,
+    /// What was selected, of which a shard runs a part: the SHA-256 of the ids, sorted, each with a line feed. Absent in
+    /// format 1.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub selection: String,
+    /// The part of the selection that was run, where it was split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The command that runs one scenario again, up to its name: `fieldsync check server --url http://host --scenario`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub again: String,
@@ -52,6 +59,15 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// One of the parts into which a run was split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Shard {
+    /// Which one, from 1.
+    pub index: u32,
+    /// Of how many.
+    pub of: u32,
+}
+
 /// What was judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SubjectDescription {
@@ -59,6 +75,9 @@ pub struct SubjectDescription {
     pub judged: Vec<Actor>,
     /// Its name for people: a URL, a command, or `reference`.
     pub name: String,
+    /// The name of the client, where a server and a client that are both foreign were judged together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// The profiles it claims.
     pub profiles: Vec<Profile>,
     /// The capabilities it claims.
@@ -110,6 +129,12 @@ pub struct ScenarioEnded {
     /// Why it did not run (`unsupported`, `not-tested`), or what the suite did wrong (`error`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the baseline says of it, where it was known to fail (`known-failure`, `unexpected-pass`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
+    /// Whose fault a failure is, where a server and a client that are both foreign were judged together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Blame>,
     /// What was expected and not seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
@@ -128,6 +153,51 @@ pub struct ScenarioEnded {
     pub millis: u64,
 }
 
+/// What is one scenario in every run: its id, the profile it ran under, and the devices that the client played.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScenarioKey {
+    /// Its id.
+    pub id: String,
+    /// Its profile.
+    pub profile: Profile,
+    /// The devices that the client under test played.
+    pub roles: Option<String>,
+}
+
+impl ScenarioEnded {
+    /// What it is in every run.
+    pub fn key(&self) -> ScenarioKey {
+        ScenarioKey { id: self.id.clone(), profile: self.profile.clone(), roles: self.roles.clone() }
+    }
+}
+
+/// What a baseline says of a scenario that is known to fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Known {
+    /// The line of its entry in the baseline.
+    pub line: u32,
+    /// Why it fails.
+    pub reason: String,
+    /// Where that is followed up.
+    pub issue: String,
+    /// The last day on which it may: `2027-03-31`.
+    pub expires: String,
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blame {
+    /// The client's: it fails with the reference server, too.
+    Client,
+    /// The server's: it fails with the reference client, too.
+    Server,
+    /// Both fail with the reference.
+    Both,
+    /// Each passes with the reference: only the two together fail.
+    Together,
+}
+
 /// How a scenario ended, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -138,6 +208,10 @@ pub enum Verdict {
     Fail,
     /// Only rules with SHOULD were broken.
     Warn,
+    /// It failed as the baseline says that it does.
+    KnownFailure,
+    /// It passed, and the baseline says that it fails.
+    UnexpectedPass,
     /// The suite itself went wrong.
     Error,
     /// The subject does not claim what it needs.
@@ -148,8 +222,26 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, in the order of a report.
-    pub const ALL: [Verdict; 6] =
-        [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Error, Verdict::Unsupported, Verdict::NotTested];
+    pub const ALL: [Verdict; 8] = [
+        Verdict::Pass,
+        Verdict::UnexpectedPass,
+        Verdict::Warn,
+        Verdict::KnownFailure,
+        Verdict::Fail,
+        Verdict::Error,
+        Verdict::Unsupported,
+        Verdict::NotTested,
+    ];
+
+    /// Whether every expectation was seen.
+    pub fn has_passed(self) -> bool {
+        matches!(self, Verdict::Pass | Verdict::UnexpectedPass)
+    }
+
+    /// Whether it was run to an end that says something of the subject.
+    pub fn has_run(self) -> bool {
+        !matches!(self, Verdict::Error | Verdict::Unsupported | Verdict::NotTested)
+    }
 
     /// The verdict as it stands in a report.
     pub fn as_str(self) -> &'static str {
@@ -157,6 +249,8 @@ impl Verdict {
             Verdict::Pass => "pass",
             Verdict::Fail => "fail",
             Verdict::Warn => "warn",
+            Verdict::KnownFailure => "known-failure",
+            Verdict::UnexpectedPass => "unexpected-pass",
             Verdict::Error => "error",
             Verdict::Unsupported => "unsupported",
             Verdict::NotTested => "not-tested",
@@ -272,6 +366,30 @@ pub struct Footer {
     /// What became of the records that the run made, where it was to clean up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleanup: Option<Cleanup>,
+    /// What the baseline was good for, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineUse>,
+}
+
+/// What a baseline was good for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct BaselineUse {
+    /// Its file.
+    pub file: String,
+    /// How many of its entries matched a failure.
+    pub used: u64,
+    /// What is wrong with its entries; each makes the run red.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<BaselineProblem>,
+}
+
+/// What is wrong with an entry of a baseline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct BaselineProblem {
+    /// The line of the entry.
+    pub line: u32,
+    /// What is wrong, and what to do.
+    pub problem: String,
 }
 
 /// What became of the records that a run made.

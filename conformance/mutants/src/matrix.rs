@@ -101,7 +101,7 @@ async fn fate(mutant: &Mutant, cases: &[Case], spec: &Arc<Spec>, all: bool) -> F
     for batch in [own, if all { other } else { Vec::new() }] {
         let events = run::run(&batch, spec, server.clone(), devices.clone(), &options, &mut |_| {}).await;
         for ended in events.iter().filter_map(ended) {
-            ran += usize::from(!matches!(ended.verdict, Verdict::Unsupported | Verdict::NotTested));
+            ran += usize::from(ended.verdict.has_run() || ended.verdict == Verdict::Error);
             for failure in &ended.failures {
                 if RuleRef::from(&failure.rule).id.as_str() == mutant.rule_id() {
                     return Fate::Killed { by: ended.id.clone() };

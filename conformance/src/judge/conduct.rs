@@ -1,9 +1,11 @@
 //! What the requests of one device show together, and no single message can: that a batch goes again as it was, that a
-//! batch has each record once, that a patch holds nothing but changes, that a login in between changes nothing, and that
-//! nobody else's telemetry is asked for.
+//! batch has each record once, that a patch holds nothing but changes, that a conflict entry has its id, that a login in
+//! between changes nothing, and that nobody else's telemetry is asked for.
 
 use super::matching::same;
 use crate::tap::{Caller, Delivered, SeenExchange};
+use fieldsync_core::conflict::entry_id;
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{MutationId, ReplicaId};
 use fieldsync_schemas::problem::{Problem, Retry};
 use fieldsync_schemas::pull::{PullRequest, RecordRef};
@@ -15,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const BYTE_FOR_BYTE: &str = "cycles.freeze.byte-for-byte";
 const RECORD_ONCE: &str = "cycles.batch.record-once";
+const ENTRY_ID: &str = "conflicts.entry.id";
 const ONLY_CHANGES: &str = "cycles.patch.only-changes";
 const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
@@ -141,11 +144,25 @@ impl Conduct {
         }
     }
 
+    /// Whether a conflict entry has the id that every writer gives it.
+    fn entry(&mut self, index: u64, mutation: &Mutation) {
+        let Some(data) = mutation.data.as_deref().filter(|_| mutation.type_name.as_str() == CONFLICT_TYPE) else {
+            return;
+        };
+        let Ok(entry) = serde_json::from_str::<ConflictEntry>(data.get()) else { return };
+        let id = entry_id(&entry.record, &entry.path, &entry.lost_by);
+        if id != mutation.id {
+            let what = format!("the id of the entry for {:?} of {}", entry.path, entry.record.id);
+            self.add(ENTRY_ID, index, what, json!(id), json!(mutation.id));
+        }
+    }
+
     fn push(&mut self, index: u64, sent: &Sent<'_>, body: Value) {
         let Ok(request) = serde_json::from_slice::<PushRequest>(sent.body) else { return };
         let mut records = BTreeSet::new();
         for mutation in &request.mutations {
             self.patch(index, mutation);
+            self.entry(index, mutation);
             let Mutation { type_name, id, .. } = mutation;
             let record = RecordRef { type_name: type_name.clone(), id: id.clone() };
             if !records.insert(record) {
@@ -254,6 +271,19 @@ mod tests {
         ] {
             assert_eq!(idle(&patch, Some(&base), "").as_deref(), idle_at, "{patch}");
         }
+    }
+
+    #[test]
+    fn an_entry_has_its_id() {
+        let entry = |id: &str| {
+            json!({"replica": "tablet", "seq": 1, "previous": null, "mutations": [{"mutation_id": "m-9", "op": "create",
+                "type": "conflict", "id": id, "base": null, "version": 1, "modified_at": "2026-11-20T08:00:00Z",
+                "data": {"record": {"type": "observation", "id": "fever"}, "path": "/temp", "lost": 39, "kept": 40,
+                    "lost_by": {"mutation_id": "m-7"}, "kept_by": {"rev": "r-2"}, "time": "2026-11-20T08:00:00Z"}}]})
+            .to_string()
+        };
+        assert_eq!(breaches(&[(CallKind::Push, &entry("c-f42fdb0d4473b7ec62624d50175e219f"), None)]), [""; 0]);
+        assert_eq!(breaches(&[(CallKind::Push, &entry("c-1"), None)]), [ENTRY_ID]);
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub fn bound(event: &mut Event) {
                 shorten(text, NAME);
             }
             shorten(&mut header.again, TEXT);
+            shorten(&mut header.selection, NAME);
+            subject.client.iter_mut().for_each(|client| shorten(client, LINE));
             shorten(&mut subject.name, LINE);
             names(&mut subject.capabilities);
             names(&mut subject.control);
@@ -50,6 +52,11 @@ pub fn bound(event: &mut Event) {
                 let left = std::mem::take(&mut cleanup.left);
                 cleanup.left = left.into_iter().take(NAMES).map(|(name, count)| (short(name, LINE), count)).collect();
             }
+            if let Some(baseline) = &mut footer.baseline {
+                shorten(&mut baseline.file, LINE);
+                baseline.problems.truncate(NAMES);
+                baseline.problems.iter_mut().for_each(|problem| shorten(&mut problem.problem, LINE));
+            }
         }
     }
 }
@@ -62,6 +69,11 @@ fn scenario(ended: &mut ScenarioEnded) {
     names(&mut ended.needs);
     ended.roles.iter_mut().for_each(|roles| shorten(roles, NAME));
     ended.reason.iter_mut().for_each(|reason| shorten(reason, TEXT));
+    if let Some(known) = &mut ended.known {
+        for text in [&mut known.reason, &mut known.issue, &mut known.expires] {
+            shorten(text, LINE);
+        }
+    }
     // The end of a log says why.
     ended.log.iter_mut().for_each(|log| *log = end_of(log, TEXT));
     ended.failures.truncate(FAILURES);

@@ -6,11 +6,13 @@ mod text;
 pub use markdown::render as markdown;
 pub use text::render as text;
 
+use super::run::name_of;
 use super::summary::{self, RuleState, rule_states};
 use super::verdict::{ExitStatus, judge};
 use super::{IncompleteStream, Run};
 use crate::spec::{Rule, Spec};
-use fieldsync_schemas::event::{Event, Verdict};
+use fieldsync_schemas::event::{Event, ScenarioKey, Verdict};
+use fieldsync_schemas::registry::Profile;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A run with a name to tell it from the others, such as that of its file.
@@ -155,10 +157,10 @@ impl Change<Verdict> {
     /// What it means.
     pub fn meaning(&self) -> Meaning {
         match (self.before, self.after) {
-            (_, Some(Verdict::Fail | Verdict::Error | Verdict::Warn)) => Meaning::Worse,
+            (_, Some(Verdict::Fail | Verdict::KnownFailure | Verdict::Error | Verdict::Warn)) => Meaning::Worse,
             (_, None | Some(Verdict::Unsupported | Verdict::NotTested)) => Meaning::Unseen,
-            (Some(Verdict::Fail | Verdict::Error | Verdict::Warn), Some(Verdict::Pass)) => Meaning::Better,
-            (_, Some(Verdict::Pass)) => Meaning::New,
+            (Some(Verdict::Fail | Verdict::KnownFailure | Verdict::Error | Verdict::Warn), Some(_)) => Meaning::Better,
+            (_, Some(Verdict::Pass | Verdict::UnexpectedPass)) => Meaning::New,
         }
     }
 
@@ -285,26 +287,32 @@ fn changes(before: &Run<'_>, after: &Run<'_>, rows: &[Row<'_>]) -> Changes {
     let rules = rows.iter().filter(|row| row.states[0] != row.states[1]);
     let rules = rules.map(|row| Change { name: row.rule.id.to_string(), before: row.states[0], after: row.states[1] });
     let (was, is) = (verdicts(before), verdicts(after));
-    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
-    let scenarios = names.into_iter().filter(|name| was.get(*name) != is.get(*name));
-    let scenarios = scenarios.map(|name| Change {
-        name: name.clone(),
-        before: was.get(name).copied(),
-        after: is.get(name).copied(),
+    let keys: BTreeSet<&ScenarioKey> = was.keys().chain(is.keys()).collect();
+    let profiles: BTreeSet<&Profile> = keys.iter().map(|key| &key.profile).collect();
+    let scenarios = keys.iter().filter(|key| was.get(**key) != is.get(**key)).map(|key| Change {
+        name: name_of(key, profiles.len() > 1),
+        before: was.get(*key).copied(),
+        after: is.get(*key).copied(),
     });
     Changes { rules: rules.collect(), scenarios: scenarios.collect(), about: about(before, after) }
 }
 
-/// How each scenario ended; the worst of several ends where it was repeated.
-fn verdicts(run: &Run<'_>) -> BTreeMap<String, Verdict> {
+/// How each scenario ended; the worst of several ends where it was repeated. What a baseline says of it is left out: it
+/// changes nothing of the subject.
+fn verdicts(run: &Run<'_>) -> BTreeMap<ScenarioKey, Verdict> {
     const WORSE: [Verdict; 6] =
         [Verdict::Unsupported, Verdict::NotTested, Verdict::Pass, Verdict::Warn, Verdict::Error, Verdict::Fail];
     let rank = |verdict: Verdict| WORSE.iter().position(|one| *one == verdict);
-    let mut verdicts: BTreeMap<String, Verdict> = BTreeMap::new();
+    let mut verdicts: BTreeMap<ScenarioKey, Verdict> = BTreeMap::new();
     for scenario in &run.scenarios {
-        let verdict = verdicts.entry(run.name_of(scenario)).or_insert(scenario.verdict);
-        if rank(scenario.verdict) > rank(*verdict) {
-            *verdict = scenario.verdict;
+        let seen = match scenario.verdict {
+            Verdict::KnownFailure => Verdict::Fail,
+            Verdict::UnexpectedPass => Verdict::Pass,
+            other => other,
+        };
+        let verdict = verdicts.entry(scenario.key()).or_insert(seen);
+        if rank(seen) > rank(*verdict) {
+            *verdict = seen;
         }
     }
     verdicts

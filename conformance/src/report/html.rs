@@ -5,7 +5,6 @@
 //! first the [scenarios that show findings](view) are told whole, the others as far as there is room.
 
 mod compare;
-pub(crate) mod diagram;
 pub(crate) mod escape;
 mod frame;
 mod view;
@@ -13,11 +12,11 @@ mod view;
 pub(crate) use view::{Piece, RuleView, pieces, rule_view};
 
 use super::compare::Comparison;
+use super::diagram::Mark;
 use super::summary::{self, Tally};
 use super::verdict::{ExitStatus, judge};
 use super::{Background, IncompleteStream, Run};
 use askama::Template;
-use diagram::{Diagram, Mark};
 use fieldsync_schemas::event::{Event, Verdict};
 use frame::Frame;
 use view::{ChapterView, FindingView, ScenarioView};
@@ -163,7 +162,9 @@ fn cleanup(run: &Run<'_>) -> Vec<String> {
 pub(crate) fn sign_of(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "✔",
+        Verdict::UnexpectedPass => "✓",
         Verdict::Warn => "▲",
+        Verdict::KnownFailure => "✗",
         Verdict::Fail => "✘",
         Verdict::Error => "‼",
         Verdict::Unsupported => "○",

@@ -5,8 +5,8 @@ use super::{IncompleteStream, Run, bounds};
 use fieldsync_schemas::event::Event;
 use std::io::{BufRead, Write};
 
-/// The version of the format that this suite writes and reads.
-pub const FORMAT: u32 = 1;
+/// The version of the format that this suite writes. It reads those before, too.
+pub const FORMAT: u32 = 2;
 
 /// Writes one event as a line. Characters that move a terminal's cursor or turn the direction of writing stand as
 /// escapes, which mean the same to whoever reads JSON.
@@ -46,7 +46,7 @@ pub enum ReadReportError {
         source: serde_json::Error,
     },
     /// The format is another one.
-    #[error("the report has format {got}, and this program reads format {FORMAT}: use the program that wrote it")]
+    #[error("the report has format {got}, and this program reads up to format {FORMAT}: use the program that wrote it")]
     Format {
         /// The format of the report.
         got: u32,
@@ -69,7 +69,7 @@ pub fn read(input: impl BufRead) -> Result<Vec<Event>, ReadReportError> {
             Err(source) => return Err(ReadReportError::NoEvent { line: number, source }),
         };
         if let Event::Header(header) = &event
-            && header.format != FORMAT
+            && !(1..=FORMAT).contains(&header.format)
         {
             return Err(ReadReportError::Format { got: header.format });
         }
@@ -118,7 +118,7 @@ mod tests {
         assert!(problem(b"").contains("does not begin with a header"));
         assert!(problem(&[&all[..], &all[..]].concat()).contains("two reports"));
         assert!(problem(b"{\"event\":\"what\"}\n").contains("line 1 of the report is no event"));
-        let other = String::from_utf8(all).unwrap().replacen("\"format\":1", "\"format\":7", 1);
+        let other = String::from_utf8(all).unwrap().replacen("\"format\":2", "\"format\":7", 1);
         assert!(problem(other.as_bytes()).contains("format 7"));
     }
 }

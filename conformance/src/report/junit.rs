@@ -58,7 +58,13 @@ fn case(scenario: &ScenarioEnded, findings: &[Finding<'_>], run: &Run<'_>, backg
     let chapter = visible(chapter_of(&scenario.id));
     let mut output = None;
     let status = match scenario.verdict {
-        Verdict::Pass => TestCaseStatus::success(),
+        Verdict::Pass | Verdict::UnexpectedPass => TestCaseStatus::success(),
+        Verdict::KnownFailure => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_type(scenario.verdict.as_str()).set_message(visible(&known(scenario)));
+            output = Some(told());
+            status
+        }
         Verdict::Warn => {
             output = Some(told());
             TestCaseStatus::success()
@@ -88,6 +94,12 @@ fn case(scenario: &ScenarioEnded, findings: &[Finding<'_>], run: &Run<'_>, backg
         case.set_system_out(output);
     }
     case
+}
+
+/// Why a scenario is known to fail.
+fn known(scenario: &ScenarioEnded) -> String {
+    let known = scenario.known.as_ref();
+    known.map_or_else(String::new, |known| format!("{} ({}, until {})", known.reason, known.issue, known.expires))
 }
 
 #[cfg(test)]

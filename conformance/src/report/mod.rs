@@ -6,6 +6,7 @@
 pub mod badge;
 pub mod bounds;
 pub mod compare;
+pub mod diagram;
 mod diff;
 pub mod drawn;
 mod finding_text;
@@ -24,7 +25,6 @@ pub mod text;
 pub mod verdict;
 
 pub use finding_text::{of_scenario, quoted};
-pub(crate) use html::diagram;
 pub use run::{IncompleteStream, Run};
 pub(crate) use summary::verdict_line;
 pub use summary::{RuleState, rule_states};

@@ -1,6 +1,6 @@
 //! A whole event stream, taken apart.
 
-use fieldsync_schemas::event::{Blocked, Event, Footer, Header, ScenarioEnded};
+use fieldsync_schemas::event::{Blocked, Event, Footer, Header, ScenarioEnded, ScenarioKey};
 
 /// The events of one run. Scenarios are in the order of their ids, whatever the order in which they ended.
 #[derive(Debug, Clone)]
@@ -49,13 +49,18 @@ impl<'a> Run<'a> {
     /// The name of a scenario that no other of this run has: its id, with its profile where there are several, and the
     /// part that the client played, where one was judged.
     pub fn name_of(&self, scenario: &ScenarioEnded) -> String {
-        let mut name = scenario.id.clone();
-        if let Some(roles) = &scenario.roles {
-            name += &format!(" as {roles}");
-        }
-        if self.header.subject.profiles.len() > 1 {
-            name += &format!(" ({})", scenario.profile);
-        }
-        name
+        name_of(&scenario.key(), self.header.subject.profiles.len() > 1)
     }
+}
+
+/// The name of a scenario: its profile is told where there are several.
+pub(super) fn name_of(key: &ScenarioKey, several: bool) -> String {
+    let mut name = key.id.clone();
+    if let Some(roles) = &key.roles {
+        name += &format!(" as {roles}");
+    }
+    if several {
+        name += &format!(" ({})", key.profile);
+    }
+    name
 }

@@ -146,7 +146,7 @@ pub fn rule_states<'s>(run: &Run<'_>, spec: &'s Spec) -> Vec<(&'s Rule, RuleStat
     let (mut broken, mut held) = (BTreeSet::new(), BTreeSet::new());
     for scenario in &run.scenarios {
         broken.extend(scenario.failures.iter().map(|failure| RuleRef::from(&failure.rule).id));
-        if scenario.verdict == Verdict::Pass {
+        if scenario.verdict.has_passed() {
             held.extend(scenario.covers.iter().map(|rule| RuleRef::from(rule).id));
         }
     }
@@ -194,9 +194,9 @@ pub(super) fn counts(run: &Run<'_>, spec: &Spec) -> String {
 /// The tone of a verdict.
 pub(super) fn tone_of(verdict: Verdict) -> Tone {
     match verdict {
-        Verdict::Pass => Tone::Good,
+        Verdict::Pass | Verdict::UnexpectedPass => Tone::Good,
         Verdict::Fail | Verdict::Error => Tone::Bad,
-        Verdict::Warn | Verdict::NotTested => Tone::Careful,
+        Verdict::Warn | Verdict::KnownFailure | Verdict::NotTested => Tone::Careful,
         Verdict::Unsupported => Tone::Plain,
     }
 }

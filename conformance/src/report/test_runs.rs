@@ -52,18 +52,22 @@ pub fn of(scenarios: Vec<Event>) -> Vec<Event> {
         subject: SubjectDescription {
             judged: vec![Actor::Server],
             name: "http://localhost:8080".to_owned(),
+            client: None,
             profiles: vec![Profile::VersionWins],
             capabilities: vec!["roles".to_owned()],
             control: vec![],
         },
         seed: 7,
         selected: scenarios.len() as u64,
+        selection: String::new(),
+        shard: None,
         again: "fieldsync check server --url http://localhost:8080 --scenario".to_owned(),
         filtered: false,
         require_all: false,
     };
     let footer = Footer {
         cleanup: None,
+        baseline: None,
         verdicts: BTreeMap::new(),
         rules_passed: 3,
         rules_failed: 1,
@@ -88,6 +92,8 @@ fn scenario(id: &str, verdict: Verdict) -> ScenarioEnded {
         covers: vec![RuleId::new("push.retry.same-outcome").unwrap()],
         verdict,
         reason: None,
+        known: None,
+        blame: None,
         failures: vec![],
         steps: vec![],
         exchanges: vec![],
@@ -201,6 +207,8 @@ pub fn hostile(length: usize) -> Vec<Event> {
             title: text(),
             profile: Profile::Other(text()),
             roles: Some(text()),
+            known: Some(Known { line: 3, reason: text(), issue: text(), expires: text() }),
+            blame: Some(Blame::Together),
             needs: vec![text()],
             log: Some(text()),
             steps: ["tablet", "network", "server", "release", "request"]
@@ -235,14 +243,19 @@ pub fn hostile(length: usize) -> Vec<Event> {
     header.suite = text();
     header.protocol = text();
     header.again = text();
+    header.selection = text();
+    header.shard = Some(Shard { index: 2, of: 4 });
     header.subject = SubjectDescription {
         name: text(),
+        client: Some(text()),
         profiles: vec![Profile::Other(text())],
         capabilities: vec![text(), "roles".to_owned()],
         control: vec![text()],
         ..header.subject.clone()
     };
     if let Some(Event::Footer(footer)) = events.last_mut() {
+        let problems = vec![BaselineProblem { line: 9, problem: text() }];
+        footer.baseline = Some(BaselineUse { file: text(), used: 1, problems });
         footer.cleanup = Some(Cleanup { deleted: 1, left: BTreeMap::from([(text(), 2)]) });
         footer.verdicts.insert(text(), 1);
     }

@@ -102,7 +102,7 @@ impl Claims {
             if verdicts.iter().all(skipped) && verdicts.contains(&Verdict::Unsupported) {
                 claims.empty.push(capability.clone());
             }
-            if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Pass | Verdict::Warn)) {
+            if verdicts.iter().any(|verdict| verdict.has_passed() || *verdict == Verdict::Warn) {
                 claims.shown.push(capability.clone());
             }
         }

@@ -6,9 +6,9 @@ mod prepared;
 mod runner;
 mod story;
 
+pub use footer::footer;
 pub use prepared::{Prepared, PreparedScenario};
 
-use self::footer::footer;
 use self::plan::{Planned, plan};
 use self::runner::{Runner, within};
 use crate::cleanup;
@@ -20,7 +20,7 @@ use crate::spec::Spec;
 use crate::subject::cast::Roles;
 use crate::subject::client::Client;
 use crate::subject::server::Server;
-use fieldsync_schemas::event::{Actor, Blocked, Cleanup, Event, Footer, Header, SubjectDescription};
+use fieldsync_schemas::event::{Actor, Blocked, Cleanup, Event, Footer, Header, Shard, SubjectDescription};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,6 +55,10 @@ pub struct Options {
     pub again: String,
     /// Only some of the scenarios were selected; for the header.
     pub filtered: bool,
+    /// The digest of what was selected; for the header.
+    pub selection: String,
+    /// The part of it that is run; for the header.
+    pub shard: Option<Shard>,
     /// What was not tested makes the run red; for the header.
     pub require_all: bool,
 }
@@ -75,6 +79,8 @@ impl Default for Options {
             cleanup: false,
             again: String::new(),
             filtered: false,
+            selection: String::new(),
+            shard: None,
             require_all: false,
         }
     }
@@ -152,10 +158,15 @@ impl Told<'_> {
             Event::Scenario(ended) => Some(&**ended),
             _ => None,
         });
-        let footer = Footer { cleanup, ..footer(ended, spec, options, started) };
+        let footer = Footer { cleanup, ..footer(ended, spec, &options.judged, millis(started)) };
         self.tell(Event::Footer(footer));
         self.events
     }
+}
+
+/// The time since then.
+fn millis(started: Instant) -> u64 {
+    started.elapsed().as_millis() as u64
 }
 
 /// What is judged.
@@ -164,6 +175,7 @@ fn description(server: &dyn Server, client: &dyn Client, options: &Options) -> S
     SubjectDescription {
         judged: options.judged.clone(),
         name: if judges_client { client.name() } else { server.name() },
+        client: None,
         capabilities: if judges_client {
             client.capabilities().iter().map(ToString::to_string).collect()
         } else {
@@ -188,6 +200,8 @@ fn header(subject: SubjectDescription, options: &Options, selected: u64) -> Head
         subject,
         seed: options.seed,
         selected,
+        selection: options.selection.clone(),
+        shard: options.shard,
         again: options.again.clone(),
         filtered: options.filtered,
         require_all: options.require_all,
@@ -198,7 +212,7 @@ fn header(subject: SubjectDescription, options: &Options, selected: u64) -> Head
 pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> {
     let judged = options.judged.clone();
     let subject =
-        SubjectDescription { judged, name, profiles: Vec::new(), capabilities: Vec::new(), control: Vec::new() };
+        SubjectDescription { judged, name, client: None, profiles: vec![], capabilities: vec![], control: vec![] };
     let header = header(subject, options, 0);
     let footer = Footer {
         verdicts: BTreeMap::new(),
@@ -208,6 +222,7 @@ pub fn blocked(blocked: Blocked, name: String, options: &Options) -> Vec<Event> 
         millis: 0,
         conformant: false,
         cleanup: None,
+        baseline: None,
     };
     let mut events = vec![Event::Header(header), Event::Blocked(blocked), Event::Footer(footer)];
     events.iter_mut().for_each(bounds::bound);

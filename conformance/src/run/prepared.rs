@@ -3,7 +3,7 @@
 use super::footer::footer;
 use super::plan::{Planned, plan};
 use super::runner::Runner;
-use super::{Options, description, header};
+use super::{Options, description, header, millis};
 use crate::report::bounds;
 use crate::scenario::Case;
 use crate::spec::Spec;
@@ -64,7 +64,7 @@ impl Prepared {
     pub async fn run(&self, place: usize) -> Vec<Event> {
         let started = Instant::now();
         let ended = self.runner.one(&self.planned[place], place as u64).await;
-        let footer = footer(std::iter::once(&ended), &self.runner.spec, &self.options, started);
+        let footer = footer(std::iter::once(&ended), &self.runner.spec, &self.options.judged, millis(started));
         let header = header(self.subject.clone(), &self.options, 1);
         let mut events = vec![Event::Header(header), Event::Scenario(Box::new(ended)), Event::Footer(footer)];
         events.iter_mut().for_each(bounds::bound);

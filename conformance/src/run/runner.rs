@@ -109,6 +109,8 @@ impl Runner {
             needs: self.needs(planned),
             verdict: Verdict::Pass,
             reason: None,
+            known: None,
+            blame: None,
             failures: Vec::new(),
             steps: Vec::new(),
             exchanges: Vec::new(),

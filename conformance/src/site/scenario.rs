@@ -65,9 +65,11 @@ fn chapter_of(id: &str) -> &str {
 /// Of several verdicts on one file, the one that is told.
 fn badness(verdict: &Verdict) -> u8 {
     match verdict {
-        Verdict::Fail => 5,
-        Verdict::Error => 4,
-        Verdict::Warn => 3,
+        Verdict::Fail => 7,
+        Verdict::Error => 6,
+        Verdict::KnownFailure => 5,
+        Verdict::Warn => 4,
+        Verdict::UnexpectedPass => 3,
         Verdict::Pass => 2,
         Verdict::NotTested => 1,
         Verdict::Unsupported => 0,

@@ -2,6 +2,7 @@
 //!
 //! Chapter: conflicts.
 
+use crate::canonical;
 use crate::data;
 use crate::registry::conflict_entry;
 use crate::store::State;
@@ -10,7 +11,7 @@ use fieldsync_schemas::id::{RecordId, Rev};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::time::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// A value on one side of a conflict.
@@ -55,15 +56,50 @@ pub fn entry(record: &RecordRef, base: Option<Value>, lost: Side, kept: Side, re
     State::by_server(RecordRef { type_name: kind.name.clone(), id }, kind.feed_name(), rev, raw, now)
 }
 
-/// The id of an entry.
+/// The id of an entry: the same for whoever writes it down, and whenever.
 pub fn entry_id(record: &RecordRef, path: &str, loser: &Writer) -> RecordId {
-    let mut hash = Sha256::new();
+    let hex: String =
+        Sha256::digest(hashed(record, path, loser))[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    RecordId::new(format!("c-{hex}")).expect("hexadecimal is an id")
+}
+
+/// The text that the id is a hash of.
+fn hashed(record: &RecordRef, path: &str, loser: &Writer) -> Vec<u8> {
     let mutation = loser.mutation_id.as_ref().map(|id| id.as_str());
     let rev = loser.rev.as_ref().map(|rev| rev.as_str());
-    for part in [record.type_name.as_str(), record.id.as_str(), path, mutation.or(rev).unwrap_or("")] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
+    let mut text = Vec::new();
+    canonical::write(
+        &json!([record.type_name.as_str(), record.id.as_str(), path, mutation.or(rev).unwrap_or_default()]),
+        &mut text,
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by a program in another language, from the chapter alone.
+    const VECTORS: &str = include_str!("../../../fixtures/vectors/conflicts/ids.json");
+
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        title: String,
+        record: RecordRef,
+        path: String,
+        lost_by: Writer,
+        canonical: String,
+        id: RecordId,
     }
-    let hex: String = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    RecordId::new(format!("c-{hex}")).expect("hexadecimal is an id")
+
+    #[test]
+    fn ids_are_as_the_chapter_says() {
+        let cases: Vec<Case> = serde_json::from_str(VECTORS).unwrap();
+        assert!(!cases.is_empty());
+        for Case { title, record, path, lost_by, canonical, id } in cases {
+            assert_eq!(String::from_utf8(hashed(&record, &path, &lost_by)).unwrap(), canonical, "{title}");
+            assert_eq!(entry_id(&record, &path, &lost_by), id, "{title}");
+        }
+    }
 }

@@ -1,9 +1,10 @@
-"""A Fieldsync device, level `core`, profile `version-wins`, in the standard library alone."""
+"""A Fieldsync device in the standard library alone."""
 
 from .cycle import SyncEnd
 from .device import Device
 from .edits import NotPossible
 from .session import Credentials, Limits
 from .status import Reading
+from .telemetry import Names
 
-__all__ = ["Credentials", "Device", "Limits", "NotPossible", "Reading", "SyncEnd"]
+__all__ = ["Credentials", "Device", "Limits", "Names", "NotPossible", "Reading", "SyncEnd"]

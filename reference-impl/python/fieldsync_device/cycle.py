@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
+from .digest import Digest
 from .epoch import EpochChanged, enter
 from .outbox import Outbox
 from .pull import Pull, settle_expired
 from .push import Push
 from .session import Line, Limits, Refused, SyncFailed
+from .tally import Tally
+from .telemetry import Telling
 
 
 EPOCHS = 3  # so many new epochs in one sync, and something is wrong
@@ -32,7 +35,18 @@ class SyncEnd:
         return self.cause is None
 
 
-def sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -> SyncEnd:
+def sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None) -> SyncEnd:
+    """Runs one cycle, and tells of it."""
+    outbox.tally = Tally()
+    if telling:
+        telling.begin()
+    end = _sync(outbox, line, limits, clock)
+    if telling:
+        telling.end(end, outbox.tally)
+    return end
+
+
+def _sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -> SyncEnd:
     """Runs one cycle; whatever stops it, the next one goes on from there."""
     try:
         _cycle(outbox, line, limits, clock)
@@ -73,8 +87,12 @@ def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]
             outbox.store.set_meta(recovering=again)
             if again:
                 continue
-        Pull(outbox, line, limits).run()
+        pull = Pull(outbox, line, limits)
+        pull.run()
         settle_expired(outbox)
+        if outbox.store.meta("compare") and "digest" in line.session().capabilities:
+            Digest(outbox, line, limits, pull.run).run()
+            outbox.store.set_meta(compare=False)
         if push.failure:
             raise push.failure
         if not again or not outbox.sendable():

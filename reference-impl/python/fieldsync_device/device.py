@@ -15,6 +15,7 @@ from .records import new_record_id, timestamp
 from .session import Credentials, Limits, Line
 from .status import Reading
 from .store import Store
+from .telemetry import Names, Telling
 from .transport import Transport
 
 CONFLICTS = "conflict"
@@ -42,7 +43,8 @@ class Device:
 
     def __init__(self, base_url: str, credentials: Credentials, folder: Path | None = None, *,
                  clock: Callable[[], int] = machine_clock, wait: Callable[[float], object] | None = None,
-                 limits: Limits = Limits(), replica: str | None = None) -> None:
+                 limits: Limits = Limits(), replica: str | None = None,
+                 telemetry: Names | None = None) -> None:
         self._clock = clock
         self._limits = limits
         self._store = Store(folder, replica)
@@ -50,16 +52,17 @@ class Device:
         self._transport = Transport(base_url, limits.timeout, limits.answer_bytes)
         self._closing = threading.Event()
         self._line = Line(self._transport, self._store, credentials, limits, wait or self._closing.wait)
+        self._telling = Telling(self._store, self._line, clock, telemetry) if telemetry else None
         self._gate = threading.Lock()
         self._running: _Run | None = None
         self._occasions: Occasions | None = None
 
     # What a user does.
 
-    def create(self, kind: str, data: dict[str, Any], key: str | None = None) -> str:
-        """Makes a record, and gives its id."""
+    def create(self, kind: str, data: dict[str, Any], key: str | None = None, group: str | None = None) -> str:
+        """Makes a record, and gives its id. Records that are made with one `group` go to the server all or none."""
         key = key or new_record_id(self._clock())
-        edits.create(self._outbox, kind, key, data, self._now())
+        edits.create(self._outbox, kind, key, data, self._now(), group)
         self._changed()
         return key
 
@@ -122,7 +125,7 @@ class Device:
             if join and running.end:
                 return running.end
         try:
-            mine.end = cycle.sync(self._outbox, self._line, self._limits, self._clock)
+            mine.end = cycle.sync(self._outbox, self._line, self._limits, self._clock, self._telling)
             if self._occasions:
                 self._occasions.synced(mine.end)
             return mine.end
@@ -130,6 +133,10 @@ class Device:
             with self._gate:
                 self._running = None
             mine.done.set()
+
+    def compare(self) -> None:
+        """Has the next sync compare what is held with what the server has, and mend it."""
+        self._store.set_meta(compare=True)
 
     def sync_by_itself(self, interval_ms: int, online: bool = True) -> None:
         """Starts syncs from now on: at once, after each change, and when the interval has passed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .messages import is_reference
+from .messages import is_group, is_reference
 from .outbox import BATCH, DEFERRED, GONE, NEW, REFUSED, Outbox
 from .records import encode, new_id, same_content, without_nulls
 from .status import shown
@@ -18,14 +18,16 @@ class NotPossible(Exception):
     """What was asked for makes no sense for what the device shows."""
 
 
-def create(outbox: Outbox, kind: str, key: str, data: dict[str, Any], at: str) -> None:
-    """Makes a record; also in the place of one that was deleted."""
+def create(outbox: Outbox, kind: str, key: str, data: dict[str, Any], at: str, group: str | None = None) -> None:
+    """Makes a record; also in the place of one that was deleted. Those of one group go all or none."""
     if not is_reference({"type": kind, "id": key}):
         raise NotPossible(f"{kind!r} {key!r} cannot be the name of a record")
+    if group is not None and not is_group(group):
+        raise NotPossible(f"{group!r} cannot be the name of a group")
     with outbox.store.transaction():
         if shown(outbox, kind, key)[0] is not None:
             raise NotPossible(f"there is a {kind} {key} already")
-        _save(outbox, kind, key, without_nulls(data), at)
+        _save(outbox, kind, key, without_nulls(data), at, group)
 
 
 def edit(outbox: Outbox, kind: str, key: str, changes: dict[str, Any], at: str) -> None:
@@ -59,7 +61,7 @@ def discard(outbox: Outbox, kind: str, key: str) -> None:
                 outbox.remove(mutation)
 
 
-def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: str) -> None:
+def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: str, group: str | None = None) -> None:
     work = outbox.of(kind, key)
     last = work[-1] if work else None
     if last is not None and last.state in (NEW, DEFERRED):
@@ -79,8 +81,8 @@ def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: 
         # The user goes on from what was refused. What is gone from the server is made again, whole.
         outbox.remove(last)
         if data is not None:
-            base = None if last.code == GONE else last.base
-            outbox.add(kind, key, data, at, last.saves + 1, base, last.base_version, False, last.mutation_id)
+            outbox.add(kind, key, data, at, saves=last.saves + 1, base=None if last.code == GONE else last.base,
+                       base_version=last.base_version, replaces=last.mutation_id, grp=last.grp)
     else:
         replaces = None
         if last is not None:
@@ -88,6 +90,7 @@ def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: 
             replaces = last.mutation_id
         state = outbox.store.record(kind, key)
         if state is None:
-            outbox.add(kind, key, data, at, replaces=replaces)
+            outbox.add(kind, key, data, at, replaces=replaces, grp=group)
         else:
-            outbox.add(kind, key, data, at, 1, state.rev, state.version, not state.deleted, replaces)
+            outbox.add(kind, key, data, at, base=state.rev, base_version=state.version, base_live=not state.deleted,
+                       replaces=replaces, grp=group)

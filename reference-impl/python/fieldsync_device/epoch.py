@@ -44,8 +44,8 @@ def delete_again(outbox: Outbox, record: dict[str, Any]) -> None:
     outbox.store.execute("DELETE FROM kept WHERE k = ?", (row[0],))
     mutation = Mutation(**json.loads(row[1]))
     if not record.get("deleted") and record["version"] < mutation.version and not outbox.unsettled_of(kind, key):
-        outbox.add(kind, key, None, mutation.modified_at, mutation.version - record["version"], record["rev"],
-                   record["version"], True, mutation.mutation_id)
+        outbox.add(kind, key, None, mutation.modified_at, saves=mutation.version - record["version"],
+                   base=record["rev"], base_version=record["version"], base_live=True, replaces=mutation.mutation_id)
 
 
 def accepted(store: Store, seq: int) -> None:
@@ -81,5 +81,6 @@ def enter(outbox: Outbox, changed: EpochChanged) -> None:
         for mutation in kept:
             mutation.state, mutation.discarded, mutation.cause = SENT, False, None
         for mutation in kept + waiting:
+            mutation.n = None  # behind all that was put before it
             outbox.put(mutation)
         store.set_meta(epoch=changed.epoch, recovering=not wiped)

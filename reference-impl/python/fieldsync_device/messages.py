@@ -51,6 +51,11 @@ def many(check: Check) -> Check:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
+def each(name: Check, check: Check) -> Check:
+    """An object with any members, whose names and values are of one kind each."""
+    return lambda value: isinstance(value, dict) and all(map(name, value)) and all(map(check, value.values()))
+
+
 def members(needed: dict[str, Check], other: dict[str, Check] | None = None) -> Check:
     """An object with these members, those that it may lack, and any others."""
     optional = other or {}
@@ -74,6 +79,7 @@ _MUTATION_ID = text(_NAME + r"{1,64}")
 _TIME = text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|\+00:00)")
 _VERSION = whole(1)
 
+is_group = _MUTATION_ID
 is_reference = members({"type": _TYPE, "id": _RECORD_ID})
 
 is_record = members(
@@ -103,7 +109,8 @@ is_session = members(
      "registry": members({"types": many(members(
          {"name": _TYPE, "class": text(), "merge": members({"policy": text()})},
          {"feed": or_null(_FEED), "requires": many(text()), "partition": or_null(text())}))})},
-    {"capabilities": many(text()), "backed_up_seq": or_null(whole(0))})
+    {"capabilities": many(text()), "backed_up_seq": or_null(whole(0)),
+     "refetch": many(members({"id": _MUTATION_ID}, {"types": many(_TYPE)}))})
 
 is_push_answer = members(
     {"token": _visible(128), "epoch": _visible(64), "session": _visible(64), "outcomes": many(members(
@@ -111,6 +118,15 @@ is_push_answer = members(
         {"rev": or_null(_visible(128)), "version": or_null(_VERSION), "record": or_null(is_record),
          "conflicts": many(is_record), "problem": or_null(members({"code": text(longest=64), "detail": text()}))}))},
     {"replayed": flag, "accepted_seq": or_null(whole(0))})
+
+is_digest_answer = members(
+    {"epoch": _visible(64), "session": _visible(64)},
+    {"feeds": many(members({"feed": _FEED, "from": _visible(256)},
+                           {"buckets": each(text("[0-9a-f]{2}"), text("[0-9a-f]{64}"))}))})
+
+is_bucket_answer = members(
+    {"epoch": _visible(64), "session": _visible(64), "feed": _FEED, "bucket": text("[0-9a-f]{2}")},
+    {"records": many(is_record), "more": flag})
 
 is_pull_answer = members(
     {"epoch": _visible(64), "session": _visible(64), "server_time": _TIME},

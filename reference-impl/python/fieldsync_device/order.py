@@ -1,7 +1,7 @@
 """The order of the queue: what a record refers to goes before it, and is deleted after it.
 
 A change that refers to a record which this device made, and which the server has not taken, waits for it. Among changes
-that do not depend on one another the older goes first.
+that do not depend on one another the older goes first. What goes as one is a *unit*: a mutation, or a whole group.
 """
 
 from __future__ import annotations
@@ -10,9 +10,18 @@ from .outbox import Mutation, Outbox, data_of
 from .session import Session
 
 Record = tuple[str, str]
+Unit = list[Mutation]
 
 
-def in_order(ready: list[Mutation], outbox: Outbox, session: Session) -> list[Mutation]:
+def units(mutations: list[Mutation]) -> list[Unit]:
+    """The mutations, those of a group in one unit."""
+    found: dict[object, Unit] = {}
+    for mutation in mutations:
+        found.setdefault(mutation.grp or mutation.n, []).append(mutation)
+    return list(found.values())
+
+
+def in_order(ready: list[Mutation], outbox: Outbox, session: Session) -> list[Unit]:
     """What of `ready` can go now, in the order in which it goes."""
     queue = _Queue(ready, outbox, session)
     changes = [mutation for mutation in ready if not mutation.deletes]
@@ -29,26 +38,38 @@ def in_order(ready: list[Mutation], outbox: Outbox, session: Session) -> list[Mu
 class _Queue:
     def __init__(self, ready: list[Mutation], outbox: Outbox, session: Session) -> None:
         self._ready = {(mutation.type, mutation.id): mutation for mutation in ready}
+        self._numbers = {mutation.n for mutation in ready}
         self._outbox = outbox
         self._session = session
-        self._marks: dict[int, bool] = {}
-        self.going: list[Mutation] = []
+        self._marks: dict[int | None, bool] = {}
+        self.going: list[Unit] = []
 
     def visit(self, mutation: Mutation) -> bool:
-        """Puts a mutation behind what it refers to; whether it can go at all."""
+        """Puts a mutation, with its group, behind what it refers to; whether it can go at all."""
         if mutation.n in self._marks:
             return self._marks[mutation.n]
-        self._marks[mutation.n] = True  # what refers to itself, by whatever way, goes as it stands
-        goes = True
-        for parent in self._parents(mutation):
-            other = self._ready.get(parent)
-            follows = other is not None and other.deletes == mutation.deletes and self.visit(other)
-            if not (follows or mutation.deletes) and self._is_unmade(parent):
-                goes = False
-        self._marks[mutation.n] = goes
+        unit = [mutation] if mutation.grp is None else self._outbox.of_group(mutation.grp)
+        for one in unit:
+            self._marks[one.n] = True  # what refers to itself, by whatever way, goes as it stands
+        # A group that lacks one which waits elsewhere, or was refused, waits with it.
+        goes = self._numbers.issuperset(one.n for one in unit)
+        own = {(one.type, one.id) for one in unit}
+        for one in unit:
+            for parent in self._parents(one):
+                if parent not in own:
+                    goes = self._follows(one, parent) and goes
+        for one in unit:
+            self._marks[one.n] = goes
         if goes:
-            self.going.append(mutation)
+            self.going.append(unit)
         return goes
+
+    def _follows(self, mutation: Mutation, parent: Record) -> bool:
+        """Puts what a mutation refers to before it; whether that is there then."""
+        other = self._ready.get(parent)
+        if other is not None and other.deletes == mutation.deletes and self.visit(other):
+            return True
+        return mutation.deletes or not self._is_unmade(parent)
 
     def _parents(self, mutation: Mutation) -> list[Record]:
         fields = self._session.parents.get(mutation.type)
@@ -59,7 +80,7 @@ class _Queue:
             state = self._outbox.store.record(mutation.type, mutation.id)
             data = state.data if state else None
         named = ((kind, (data or {}).get(field)) for field, kind in fields)
-        return [(kind, key) for kind, key in named if isinstance(key, str) and (kind, key) != (mutation.type, mutation.id)]
+        return [(kind, key) for kind, key in named if isinstance(key, str)]
 
     def _is_unmade(self, record: Record) -> bool:
         """Whether this device made it, and the server has not taken it."""

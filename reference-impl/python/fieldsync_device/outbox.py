@@ -8,11 +8,13 @@ that was sent, and behind it one that waits.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from .records import encode, new_id
 from .store import Store
+from .tally import Tally
 
 NEW = "new"          # never sent, or known not to be taken: an edit goes into it
 DEFERRED = "deferred"  # the server did not take it yet: it goes again as it is, or an edit takes its place
@@ -23,29 +25,28 @@ REFUSED = "refused"  # in the quarantine
 
 GONE = "gone"
 
-_COLUMNS = ("n, mutation_id, type, id, data, saves, base, base_version, base_live, modified_at, replaces, state,"
-            " discarded, cause, code")
 
 
 @dataclass(slots=True)
 class Mutation:
     """One mutation. `data` is None in a delete; `saves` counts what the user saved since the base."""
 
-    n: int
+    n: int | None
     mutation_id: str
     type: str
     id: str
     data: str | None
-    saves: int
-    base: str | None
-    base_version: int
-    base_live: bool
     modified_at: str
-    replaces: str | None
-    state: str
-    discarded: bool
-    cause: str | None
-    code: str | None
+    saves: int = 1
+    base: str | None = None
+    base_version: int = 0
+    base_live: bool = False
+    replaces: str | None = None
+    grp: str | None = None     # with whom it is taken, or not at all
+    state: str = NEW
+    discarded: bool = False
+    cause: str | None = None
+    code: str | None = None
 
     @property
     def deletes(self) -> bool:
@@ -64,15 +65,24 @@ class Mutation:
             return self.code == GONE or not (self.deletes or self.base_live)
         return not self.discarded
 
-    def wire(self) -> str:
-        """The mutation as a push carries it."""
+    def wire(self, groups: bool = True) -> str:
+        """The mutation as a push carries it; its group only where the server knows of such."""
         operation = "delete" if self.deletes else "update" if self.base_live else "create"
         head: dict[str, Any] = {"mutation_id": self.mutation_id, "op": operation, "type": self.type, "id": self.id,
                                 "base": self.base, "version": self.version, "modified_at": self.modified_at}
         if self.replaces:
             head["replaces"] = self.replaces
+        if self.grp and groups:
+            head["group"] = self.grp
         text = encode(head)
         return text if self.deletes else f'{text[:-1]},"data":{self.data}}}'
+
+
+_NAMES = tuple(field.name for field in fields(Mutation))
+_COLUMNS = ", ".join(_NAMES)
+_PLACES = ", ".join("?" * len(_NAMES))
+_SETS = ", ".join(f"{name} = ?" for name in _NAMES)
+_values = attrgetter(*_NAMES)
 
 
 class Outbox:
@@ -81,6 +91,7 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.pushing = False  # whether the batch is on its way at this moment
+        self.tally = Tally()  # what the sync that is under way has done
 
     def _select(self, where: str, *values: Any) -> list[Mutation]:
         with self.store.transaction():
@@ -112,32 +123,21 @@ class Outbox:
         return self._select("state IN ('new', 'deferred', 'sent') AND NOT EXISTS (SELECT 1 FROM mutation AS earlier WHERE"
                             " earlier.type = mutation.type AND earlier.id = mutation.id AND earlier.n < mutation.n)")
 
-    def add(self, kind: str, key: str, data: dict[str, Any] | None, at: str, saves: int = 1, base: str | None = None,
-            base_version: int = 0, base_live: bool = False, replaces: str | None = None) -> None:
+    def of_group(self, group: str) -> list[Mutation]:
+        """The mutations that go together, wherever they stand."""
+        return self._select("grp = ?", group)
+
+    def add(self, kind: str, key: str, data: dict[str, Any] | None, at: str, **more: Any) -> None:
         """A new mutation. One that waits behind another gets its base when that one is answered."""
-        self.store.execute(
-            "INSERT INTO mutation (mutation_id, type, id, data, saves, base, base_version, base_live, modified_at,"
-            " replaces, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new')",
-            (new_id("m-"), kind, key, None if data is None else encode(data), saves, base, base_version, base_live,
-             at, replaces))
+        self.put(Mutation(None, new_id("m-"), kind, key, None if data is None else encode(data), at, **more))
 
     def put(self, mutation: Mutation) -> None:
-        """Puts a mutation behind all others."""
-        self.store.execute(
-            "INSERT INTO mutation (mutation_id, type, id, data, saves, base, base_version, base_live, modified_at,"
-            " replaces, state, discarded, cause, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (mutation.mutation_id, mutation.type, mutation.id, mutation.data, mutation.saves, mutation.base,
-             mutation.base_version, mutation.base_live, mutation.modified_at, mutation.replaces, mutation.state,
-             mutation.discarded, mutation.cause, mutation.code))
+        """Puts a mutation into its place, or behind all others where it has none."""
+        self.store.execute(f"INSERT INTO mutation ({_COLUMNS}) VALUES ({_PLACES})", _values(mutation))
 
     def update(self, mutation: Mutation) -> None:
         """Writes back what changed in a mutation."""
-        self.store.execute(
-            "UPDATE mutation SET mutation_id = ?, data = ?, saves = ?, base = ?, base_version = ?, base_live = ?,"
-            " modified_at = ?, replaces = ?, state = ?, discarded = ?, cause = ?, code = ? WHERE n = ?",
-            (mutation.mutation_id, mutation.data, mutation.saves, mutation.base, mutation.base_version,
-             mutation.base_live, mutation.modified_at, mutation.replaces, mutation.state, mutation.discarded,
-             mutation.cause, mutation.code, mutation.n))
+        self.store.execute(f"UPDATE mutation SET {_SETS} WHERE n = ?", (*_values(mutation), mutation.n))
 
     def remove(self, mutation: Mutation) -> None:
         """Forgets a mutation."""
@@ -180,14 +180,11 @@ class Outbox:
         """The mutation is set aside, or becomes one with the edit that waited behind it."""
         waiting = self.give_way(mutation)
         if waiting:
-            waiting.replaces = mutation.mutation_id
-            self._keep_or_drop(waiting)
+            self._become_one(waiting, mutation)
         elif not mutation.discarded:
-            self.store.execute(
-                f"INSERT INTO mutation ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'refused', 0, NULL, ?)",
-                (mutation.n, mutation.mutation_id, mutation.type, mutation.id, mutation.data, mutation.saves,
-                 mutation.base, mutation.base_version, mutation.base_live, mutation.modified_at, mutation.replaces,
-                 code))
+            mutation.state, mutation.cause, mutation.code = REFUSED, None, code
+            self.put(mutation)
+            self.tally.given_up += 1
 
     def put_off(self, mutation: Mutation) -> Mutation | None:
         """The server did not take it yet: it stays, as one with the edit that waited behind it."""
@@ -195,8 +192,7 @@ class Outbox:
         if waiting or mutation.discarded:
             waiting = self.give_way(mutation)
             if waiting:
-                waiting.replaces = mutation.mutation_id
-                self._keep_or_drop(waiting)
+                self._become_one(waiting, mutation)
             return waiting
         mutation.state = DEFERRED
         self.update(mutation)
@@ -209,6 +205,11 @@ class Outbox:
         else:
             mutation.state = state
             self.update(mutation)
+
+    def _become_one(self, waiting: Mutation, mutation: Mutation) -> None:
+        """What waited says what the one before it said as well, and goes with whom that one went."""
+        waiting.replaces, waiting.grp = mutation.mutation_id, mutation.grp
+        self._keep_or_drop(waiting)
 
     def _keep_or_drop(self, waiting: Mutation) -> None:
         """A delete of what is not there has nothing to do."""

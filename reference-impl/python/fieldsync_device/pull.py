@@ -44,13 +44,17 @@ class Pull:
             self._look_for_types(answer.get("new_feeds") or [])
             if more and not moved:
                 self._try_again("the pages of a pull do not go on from where this device stands")
-            elif not more and asked.keys() >= self._feeds().keys():
+            elif not more and not self._begins_anew(asked):
                 return
 
     def _feeds(self) -> dict[str, str | None]:
         """The feeds of all types that this device can sync, each with its cursor."""
         cursors = self._store.cursors()
         return {feed: cursors.get(feed) for feed in self._line.session().feeds.values() if feed not in self._unknown}
+
+    def _begins_anew(self, asked: dict[str, str | None]) -> bool:
+        """Whether the answer brought a session with other feeds, or with an order to walk some once more."""
+        return any(asked.get(feed, "") is not None for feed, cursor in self._feeds().items() if cursor is None)
 
     def _try_again(self, why: str, cause: str = "network") -> None:
         self._tries += 1
@@ -108,9 +112,10 @@ class Pull:
 
     def _store_change(self, feed: str, change: dict[str, Any]) -> None:
         if change.get("record"):
-            self._store.put_record(feed, change["record"])
-            epoch.delete_again(self._outbox, change["record"])
+            self._outbox.tally.came(change["record"]["type"])
+            arrived(self._outbox, feed, change["record"])
         elif change.get("removed"):
+            self._outbox.tally.came(change["removed"]["type"])
             self._drop(change["removed"]["type"], change["removed"]["id"])
 
     def _drop(self, kind: str, key: str) -> None:
@@ -122,6 +127,12 @@ class Pull:
             self._outbox.refuse(work[0], GONE)
 
 
+def arrived(outbox: Outbox, feed: str, record: dict[str, Any]) -> None:
+    """The server's state of a record came."""
+    outbox.store.put_record(feed, record)
+    epoch.delete_again(outbox, record)
+
+
 def settle_expired(outbox: Outbox) -> None:
     """Looks, once everything was pulled from null, for what became of a batch whose outcomes the server forgot."""
     with outbox.store.transaction():
@@ -130,8 +141,10 @@ def settle_expired(outbox: Outbox) -> None:
             there = None if state is None else state.data
             if state is not None and same_content(there, data_of(mutation)):
                 epoch.keep(outbox, mutation)
+                outbox.tally.settled(mutation.type)
                 outbox.settle(mutation, state.rev, state.version, not state.deleted)
             elif there is None and mutation.deletes:
+                outbox.tally.settled(mutation.type)
                 outbox.supersede(mutation)
             else:
                 outbox.refuse(mutation, "outcome-unknown")

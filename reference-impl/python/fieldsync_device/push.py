@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import epoch, messages
-from .order import in_order
+from .order import Unit, in_order, units
 from .outbox import BATCH, EXPIRED, NEW, SENT, Mutation, Outbox, data_of
 from .records import encode, new_id, timestamp
 from .session import Line, Limits, Refused, SyncFailed
@@ -17,6 +17,7 @@ from .store import Batch, Store
 from .transport import Answer
 
 EXPIRED_CODE = "outcome-expired"
+SETTLED = frozenset({"applied", "duplicate", "merged", "superseded"})
 FENCES = 3    # so often in one sync a device takes a new name before it says that something is wrong
 FAILURES = 3  # so many answers of 500 and above take a batch apart
 
@@ -34,9 +35,9 @@ class Push:
         self._line = line
         self._limits = limits
         self._clock = clock
-        self._halves: list[list[int]] = []    # what comes next where a batch was taken apart, by `n`
+        self._halves: list[set[int]] = []     # what comes next where a batch was taken apart, by `n`
         self._later: set[int] = set()         # what was put off goes again in a later sync, not in this one
-        self._suspects: set[int] = set()      # what the server failed over when it was alone
+        self._suspects: list[set[int]] = []   # what the server failed over when it was alone
         self._renamed: set[tuple[str, str]] = set()
         self._sends = 0                       # how often the batch on its way was sent and answered with no success
         self._fences = 0
@@ -77,15 +78,15 @@ class Push:
         session = self._line.session()
         most = min(session.batch_mutations, self._limits.batch or session.batch_mutations)
         with self._store.transaction():
-            skip = self._later | self._suspects
+            skip = self._later.union(*self._suspects)
             ready = in_order([mutation for mutation in self._outbox.sendable()
                               if mutation.n not in skip and mutation.type not in session.left_out],
                              self._outbox, session)
-            chosen: list[Mutation] = []
+            chosen: list[Unit] = []
             while self._halves and not chosen:
                 half = self._halves.pop(0)
-                chosen = [mutation for mutation in ready if mutation.n in half]
-            chosen = chosen or ready[:most]
+                chosen = [unit for unit in ready if unit[0].n in half]
+            chosen = chosen or ready
             if not chosen:
                 return None
             head: dict[str, Any] = {"replica": self._store.meta("replica"), "seq": self._store.meta("seq") + 1,
@@ -93,14 +94,15 @@ class Push:
             text = encode(head)[:-1] + ',"mutations":['
             parts: list[str] = []
             size = len(text.encode()) + 2
-            for mutation in chosen:
-                part = mutation.wire()
-                size += len(part.encode()) + 1
-                if parts and size > session.body_bytes:
+            for unit in chosen:
+                more = [mutation.wire("groups" in session.capabilities) for mutation in unit]
+                size += sum(len(part.encode()) + 1 for part in more)
+                if parts and (size > session.body_bytes or len(parts) + len(more) > most):
                     break
-                parts.append(part)
-                mutation.state = BATCH
-                self._outbox.update(mutation)
+                parts += more
+                for mutation in unit:
+                    mutation.state = BATCH
+                    self._outbox.update(mutation)
             batch = Batch(head["replica"], head["seq"], (text + ",".join(parts) + "]}").encode(), 0)
             self._store.put_batch(batch)
         return batch
@@ -170,13 +172,13 @@ class Push:
         return [mutation for mutation in batch if not mutation.discarded]
 
     def _take_apart(self) -> None:
-        """Halves the batch; one mutation alone comes under suspicion (`cycles.poison.halves`)."""
-        parts = self._abandon(SENT, new_replica=True)
+        """Halves the batch; one mutation, or one group, alone comes under suspicion (`cycles.poison.halves`)."""
+        parts = [{mutation.n for mutation in unit} for unit in units(self._abandon(SENT, new_replica=True))]
         if len(parts) == 1:
-            self._suspects.add(parts[0].n)
+            self._suspects += parts
         else:
             middle = (len(parts) + 1) // 2
-            self._halves[:0] = [[mutation.n for mutation in half] for half in (parts[:middle], parts[middle:])]
+            self._halves[:0] = [set().union(*half) for half in (parts[:middle], parts[middle:]) if half]
 
     def _judge(self) -> None:
         """Sets aside what the server failed over alone, unless it fails over everything."""
@@ -188,7 +190,7 @@ class Push:
             self._line.fetch_session()
         with self._store.transaction():
             for mutation in self._outbox.in_state(SENT):
-                if mutation.n in self._suspects:
+                if any(mutation.n in unit for unit in self._suspects):
                     self._outbox.refuse(mutation, "server")
         self._suspects.clear()
 
@@ -212,6 +214,8 @@ class Push:
     def _take_outcome(self, mutation: Mutation, outcome: dict[str, Any], replica: str, seq: int | None) -> None:
         word = outcome.get("outcome")
         record = outcome.get("record")
+        if word in SETTLED:
+            self._outbox.tally.settled(mutation.type)
         if word in ("applied", "duplicate") and outcome.get("rev") and outcome.get("version"):
             self._take_state(self._as_record(mutation, outcome, replica))
             epoch.keep(self._outbox, mutation, seq)

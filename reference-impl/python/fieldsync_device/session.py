@@ -18,8 +18,10 @@ from .records import PROTOCOL, encode
 from .store import Store
 from .transport import Answer, NoAnswer, Transport
 
-CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore"})
-POLICIES = {"reference": "server-only", "transactional": "version-wins", "append": "append-only"}
+CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes", "groups", "refetch",
+                          "digest"})
+# The policies of transactional types, by profile. What these two policies decide, the server decides.
+PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Session:
         self.tag: str = message["tag"]
         self.epoch: str = message["epoch"]
         self.profile: str = message["profile"]
+        self.capabilities = frozenset(message.get("capabilities") or ())
         self.batch_mutations = int(message["limits"]["batch_mutations"])
         self.body_bytes = int(message["limits"]["body_bytes"])
         self.feeds: dict[str, str] = {}
@@ -88,10 +91,10 @@ class Session:
                 self.left_out.add(entry["name"])
                 self.left_out_feeds.add(feed)
 
-    @staticmethod
-    def _can_sync(entry: dict[str, Any]) -> bool:
+    def _can_sync(self, entry: dict[str, Any]) -> bool:
         """A type that asks for what this device does not know is left out, and all others are synced."""
-        return POLICIES.get(entry["class"]) == entry["merge"]["policy"] and not entry.get("partition") \
+        policies = {"reference": {"server-only"}, "append": {"append-only"}, "transactional": PROFILES[self.profile]}
+        return entry["merge"]["policy"] in policies.get(entry["class"], ()) and not entry.get("partition") \
             and CAPABILITIES.issuperset(entry.get("requires") or ())
 
     def rank(self, kind: str) -> int:
@@ -141,13 +144,25 @@ class Line:
         owner = (self._store.meta("session") or message)["principal"]
         if message["principal"] != owner:
             raise SyncFailed("credentials", f"this store is {owner}'s, and {message['principal']} is logged in")
+        if message["profile"] not in PROFILES:
+            raise SyncFailed("server", f"this device cannot sync the profile {message['profile']}")
         session = Session(message)
-        if session.profile != "version-wins":
-            raise SyncFailed("server", f"this device cannot sync the profile {session.profile}")
-        self._store.set_meta(session=message, credentials=self._fingerprint())
+        with self._store.transaction():
+            self._heed_orders(session, message.get("refetch") or [])
+            self._store.set_meta(session=message, credentials=self._fingerprint())
         self._session = session
         epoch.heed(self._store, message)
         return session
+
+    def _heed_orders(self, session: Session, orders: list[dict[str, Any]]) -> None:
+        """Begins each order to pull once more, the one time that it is new (`refetch.order.once`)."""
+        begun: list[str] | None = self._store.meta("orders")
+        for order in orders:
+            if begun is not None and order["id"] not in begun:
+                types = order.get("types")
+                self._store.walk_again([session.feed_of(kind) for kind in types] if types else None)
+        # Those of the first session are older than anything that this device holds.
+        self._store.set_meta(orders=sorted({*(begun or ()), *(order["id"] for order in orders)}))
 
     @property
     def epoch(self) -> str:
@@ -160,6 +175,10 @@ class Line:
             self.fetch_session()
 
     # Requests.
+
+    def traffic(self) -> tuple[int, int, int]:
+        """The requests so far, and the bytes of the bodies that went and that came."""
+        return self._transport.requests, self._transport.sent, self._transport.received
 
     def call(self, method: str, path: str, body: bytes | None, check: Check,
              watch: Callable[[Answer], None] | None = None) -> Any:

@@ -25,12 +25,13 @@ CREATE TABLE IF NOT EXISTS feed (
     name TEXT PRIMARY KEY, cursor TEXT, walk INTEGER NOT NULL, walking INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mutation (
     n INTEGER PRIMARY KEY AUTOINCREMENT, mutation_id TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
-    data TEXT, saves INTEGER NOT NULL, base TEXT, base_version INTEGER NOT NULL, base_live INTEGER NOT NULL,
-    modified_at TEXT NOT NULL, replaces TEXT, state TEXT NOT NULL, discarded INTEGER NOT NULL DEFAULT 0,
-    cause TEXT, code TEXT);
+    data TEXT, modified_at TEXT NOT NULL, saves INTEGER NOT NULL, base TEXT, base_version INTEGER NOT NULL,
+    base_live INTEGER NOT NULL, replaces TEXT, grp TEXT, state TEXT NOT NULL, discarded INTEGER NOT NULL, cause TEXT,
+    code TEXT);
 CREATE INDEX IF NOT EXISTS mutation_record ON mutation (type, id, n);
 CREATE TABLE IF NOT EXISTS kept (
     k INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER, awaited TEXT, mutation TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS telling (id TEXT PRIMARY KEY, ended INTEGER NOT NULL, message TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batch (
     one INTEGER PRIMARY KEY CHECK (one = 1), replica TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
     failures INTEGER NOT NULL) WITHOUT ROWID;

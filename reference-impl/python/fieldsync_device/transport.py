@@ -49,6 +49,7 @@ class Transport:
         self._path = parts.path.rstrip("/")
         self._answer_bytes = answer_bytes
         self._closed = False
+        self.requests = self.sent = self.received = 0
 
     def exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         """Sends one request. Redirects are not followed: a portal's would take the token along."""
@@ -61,6 +62,8 @@ class Transport:
             headers["Fieldsync-Version"] = PROTOCOL
         if body is not None:
             headers["Content-Type"] = "application/json"
+        self.requests += 1
+        self.sent += len(body or b"")
         try:
             try:
                 self._connection.request(method, (self._path + path) or "/", body, headers)
@@ -99,8 +102,9 @@ class Transport:
     def _read(self, response: http.client.HTTPResponse, what: str) -> Answer:
         answer = Answer(response.status, retry_after=response.headers.get("Retry-After"))
         try:
-            value = decode(_decoded(self._body(response), response.headers.get("Content-Encoding"),
-                                    self._answer_bytes))
+            plain = _decoded(self._body(response), response.headers.get("Content-Encoding"), self._answer_bytes)
+            self.received += len(plain)
+            value = decode(plain)
         except (OSError, http.client.HTTPException, ValueError, zlib.error, RecursionError) as error:
             self._connection.close()
             answer.fault = f"the answer to {what} (status {response.status}) is no message: {error}"

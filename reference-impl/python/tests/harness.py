@@ -21,6 +21,8 @@ from fieldsync_device import Credentials, Device, Limits
 
 BINARY = os.environ.get("FIELDSYNC_BIN", "fieldsync")
 PASSWORD = "correct horse"
+FIXTURES = Path(__file__).parents[3] / "fixtures"
+OTHERS = ("entity_queue",)
 DOMAIN = """
 name: clinic
 profile: version-wins
@@ -42,11 +44,14 @@ class Server:
         self._folder = tempfile.TemporaryDirectory()
         data, domain = Path(self._folder.name, "data"), Path(self._folder.name, "clinic.yaml")
         domain.write_text(DOMAIN)
+        grants = [word for name in ("clinic", *OTHERS) for word in ("--grant", name + "=read-write")]
         for name in ("amina", "ben"):
-            subprocess.run([BINARY, "user", "add", "--data", data, "--grant", "clinic=read-write", name],
+            subprocess.run([BINARY, "user", "add", "--data", data, *grants, name],
                            input=PASSWORD + "\n", text=True, check=True, capture_output=True)
+        domains = [domain, *(FIXTURES / "domain" / (name.replace("_", "-") + ".yaml") for name in OTHERS)]
         self._process = subprocess.Popen(
-            [BINARY, "serve", "--data", data, "--listen", "127.0.0.1:0", "--domain", domain],
+            [BINARY, "serve", "--data", data, "--listen", "127.0.0.1:0",
+             *(word for path in domains for word in ("--domain", path))],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.port = 0
         for line in self._process.stdout:
@@ -119,7 +124,7 @@ class Wire:
     `before` keeps the request from the server.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, data_set: str = "clinic") -> None:
         wire = self
         self.seen: list[Exchange] = []
         self.before: Callable[[Exchange], Any] = lambda exchange: None
@@ -165,7 +170,7 @@ class Wire:
             do_GET = do_POST = _serve
 
         self._http = _Http(("127.0.0.1", 0), Handler)
-        self.base_url = f"http://127.0.0.1:{self._http.server_address[1]}/clinic"
+        self.base_url = f"http://127.0.0.1:{self._http.server_address[1]}/{data_set}"
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def kinds(self) -> list[str]:
@@ -191,6 +196,7 @@ class Case(unittest.TestCase):
     """A test with a server that all tests share, and devices with a wire each."""
 
     server: Server
+    data_set = "clinic"
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -206,7 +212,7 @@ class Case(unittest.TestCase):
                **options: Any) -> Device:
         """A device; it does not sleep, and tells in `waits` for how long it would have."""
         if wire is None:
-            wire = Wire(self.server)
+            wire = Wire(self.server, self.data_set)
             self.addCleanup(wire.close)
         credentials = options.pop("credentials", Credentials(token=self.server.token(user)))
         limits = options.pop("limits", Limits(timeout=10))

@@ -46,7 +46,17 @@ fn a_run_that_is_not_whole_is_refused() {
 #[test]
 fn a_scenario_that_was_repeated_counts_by_its_worst_end() {
     let both = runs::of(vec![runs::failed("push/a"), runs::passed("push/a")]);
-    assert_eq!(verdicts(&Run::of(&both).unwrap()).get("push/a"), Some(&Verdict::Fail));
+    assert_eq!(verdicts(&Run::of(&both).unwrap()).into_values().collect::<Vec<_>>(), [Verdict::Fail]);
+}
+
+#[test]
+fn a_run_of_one_profile_and_one_of_several_know_the_same_scenarios() {
+    let one = runs::failing();
+    let mut several = runs::failing();
+    runs::header(&mut several).subject.profiles.push(Profile::FieldMerge);
+    let spec = runs::spec();
+    let named = [NamedRun { name: "one", events: &one }, NamedRun { name: "several", events: &several }];
+    assert_eq!(Comparison::of(&named, &spec).unwrap().changes.unwrap().scenarios, []);
 }
 
 #[test]

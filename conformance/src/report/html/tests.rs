@@ -1,6 +1,7 @@
 use super::*;
 use crate::report::bounds::bound;
 use crate::report::compare::{Comparison, NamedRun};
+use crate::report::diagram;
 use crate::report::test_runs as runs;
 use fieldsync_schemas::event::{Course, Exchange, ScenarioEnded, StepTaken};
 

@@ -1,7 +1,6 @@
 //! What the page shows of findings, scenarios and rules.
 
-use super::Diagram;
-use super::diagram::{self, failed_step};
+use crate::report::diagram::{self, Diagram, failed_step};
 use crate::report::findings::{Finding, findings};
 use crate::report::summary::{RuleState, rule_states};
 use crate::report::{Background, Run, diff, drawn, finding_text, unexpanded};

@@ -4,7 +4,7 @@
 //! A request that nothing struck is one arrow from its device to the server. What the tap did is drawn where the tap
 //! stands: an arrow that ends there, or begins there.
 
-use crate::report::text::visible;
+use super::text::visible;
 use fieldsync_schemas::event::{Course, Exchange, ScenarioEnded, StepTaken};
 use std::fmt::Write;
 
@@ -27,14 +27,19 @@ const LANES: usize = 8;
 /// A drawing, ready to be written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Diagram {
+    /// Its width, in pixels.
     pub width: usize,
+    /// Its height, in pixels.
     pub height: usize,
     /// In words, for whoever does not see it.
     pub label: String,
     /// Where the lanes of devices and server are, and that of the tap.
     pub lanes: String,
+    /// Where the lane of the tap is.
     pub tap: usize,
+    /// The names of the lanes.
     pub titles: Vec<Title>,
+    /// What happened, from top to bottom.
     pub marks: Vec<Mark>,
 }
 
@@ -59,7 +64,9 @@ impl Words {
 /// The name of a lane.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Title {
+    /// Where the lane is.
     pub x: usize,
+    /// Its name.
     pub name: String,
 }
 
@@ -67,20 +74,44 @@ pub struct Title {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Mark {
     /// A step that somebody takes.
-    Step { x: usize, y: usize, text: Words, failed: bool },
+    Step {
+        /// On whose lane.
+        x: usize,
+        /// How far down.
+        y: usize,
+        /// What is done.
+        text: Words,
+        /// The scenario failed there.
+        failed: bool,
+    },
     /// A line with a head.
-    Arrow { kind: &'static str, path: String, text: Words },
+    Arrow {
+        /// `q` for a request, `a` for an answer, `a w` for one that is bad or did not arrive.
+        kind: &'static str,
+        /// The path, as SVG has it.
+        path: String,
+        /// The words on it.
+        text: Words,
+    },
     /// A word on what the tap did, or on what was seen.
-    Note { text: Words, failed: bool },
+    Note {
+        /// The word.
+        text: Words,
+        /// It says how the scenario failed.
+        failed: bool,
+    },
 }
 
 /// Words at a place.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Words {
+    /// How far right they begin or end.
     pub x: usize,
+    /// How far down their line is.
     pub y: usize,
     /// `e` where they end at the place, empty where they begin there.
     pub anchor: &'static str,
+    /// The words, as far as there is room.
     pub text: String,
     /// All of them, where they had to be cut.
     pub whole: Option<String>,
