@@ -7,6 +7,7 @@ use crate::suite::SuiteOptions;
 use clap::{Args, Subcommand, ValueEnum};
 use fieldsync_conformance::report::compare::NamedRun;
 use fieldsync_conformance::report::verdict::ExitStatus;
+use fieldsync_conformance::scenario::Case;
 use fieldsync_conformance::site::{self, BuildSiteError, Sources};
 use fieldsync_conformance::trace::{MutantInfo, Trace};
 use fieldsync_schemas::event::Event;
@@ -95,10 +96,14 @@ pub fn run(args: SpecArgs) -> Result<ExitStatus, CommandError> {
         WhichMutants::None => Vec::new(),
     };
     let trace = Trace::of(&suite.spec, &suite.case_infos(), &known);
-    let of_chapters: Vec<_> =
-        suite.cases.iter().filter(|case| suite.spec.chapter(&case.chapter).is_some()).cloned().collect();
+    // A specification of one's own has no place for what shows the rules of another.
+    let is_of_it = |case: &&Case| {
+        let shows = case.scenario.covers.iter().any(|rule| suite.spec.rule(rule.as_str()).is_some());
+        shows && suite.spec.chapter(&case.chapter).is_some()
+    };
+    let cases: Vec<Case> = suite.cases.iter().filter(is_of_it).cloned().collect();
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
-    let played = match runtime.block_on(site::play(&of_chapters, &suite.spec)) {
+    let played = match runtime.block_on(site::play(&cases, &suite.spec)) {
         Ok(played) => played,
         Err(error @ site::PlayError::Start(_)) => return Err(CommandError::suite(error)),
         Err(error) => return flawed(&error.to_string()),
@@ -107,7 +112,7 @@ pub fn run(args: SpecArgs) -> Result<ExitStatus, CommandError> {
     let sources = Sources {
         spec: &suite.spec,
         files: &files,
-        cases: &of_chapters,
+        cases: &cases,
         trace: &trace,
         mutants: &known,
         runs: &runs,

@@ -66,7 +66,7 @@ pub(super) fn render(world: &World<'_>, rule: &Rule) -> Result<String, askama::E
 }
 
 /// Whom a rule binds.
-pub(super) fn actor(actor: Actor) -> &'static str {
+fn actor(actor: Actor) -> &'static str {
     match actor {
         Actor::Server => "server",
         Actor::Device => "device",
@@ -74,7 +74,7 @@ pub(super) fn actor(actor: Actor) -> &'static str {
 }
 
 /// The level of a rule, and its profiles where it has some.
-pub fn level(rule: &Rule) -> String {
+fn level(rule: &Rule) -> String {
     let level = rule.capability.as_ref().map_or(CORE, |capability| capability.as_str());
     match rule.profiles.as_slice() {
         [] => level.to_owned(),
