@@ -159,7 +159,8 @@ pub fn run(mut args: CheckArgs) -> Result<ExitStatus, CommandError> {
     args.config.load()?.complete(&mut args)?;
     look_at(&args)?;
     let baseline = args.report.prepare()?;
-    let suite = args.suite.load()?;
+    let mut suite = args.suite.load()?;
+    suite.spec.pages = args.report.files.spec_url.as_ref().map(ToString::to_string);
     let selected = select(&suite, &args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
     let mut events = runtime.block_on(judge_subject(&suite, &selected, &args))?;
