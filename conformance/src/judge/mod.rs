@@ -3,5 +3,6 @@
 pub mod conduct;
 pub mod matching;
 pub mod oracle;
+mod traffic;
 pub mod passive;
 pub mod verdict;
