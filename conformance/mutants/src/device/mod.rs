@@ -15,6 +15,7 @@ mod merge;
 mod merge_items;
 mod merging;
 mod parents;
+mod partitions;
 mod pull;
 mod records;
 mod refetch;
@@ -43,6 +44,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    partitions::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,

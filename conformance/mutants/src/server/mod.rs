@@ -13,6 +13,7 @@ mod groups;
 mod levels;
 mod merge;
 mod parents;
+mod partitions;
 mod pull;
 mod pull_cursors;
 mod push;
@@ -45,6 +46,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    partitions::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
