@@ -22,7 +22,7 @@ const ONLY_CHANGES: &str = "cycles.patch.only-changes";
 const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
 
-/// Something that a device must not do.
+/// Something that must not happen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misconduct {
     /// The rule that it breaks.

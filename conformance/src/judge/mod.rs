@@ -2,5 +2,6 @@
 
 pub mod conduct;
 pub mod matching;
+mod numbers;
 pub mod oracle;
 pub mod verdict;

@@ -12,7 +12,7 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::{Data, Record};
 use fieldsync_schemas::registry::TypeClass;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Why something was not changed.
@@ -113,6 +113,7 @@ async fn current(store: &Arc<dyn Store>, data_set: &DataSet, record: &RecordRef)
         bases: Vec::new(),
         attachments: Vec::new(),
         parents: Vec::new(),
+        sequences: BTreeSet::new(),
         families: Families::default(),
     };
     let loaded = store.load(&[touched]).await?.into_iter().next();

@@ -63,13 +63,30 @@ pub(super) fn pushed<'a>(
             return Err(refuse(ProblemCode::ImmutableField, detail));
         }
     }
-    let raw = to_raw_value(&tree).expect("a tree is plain JSON");
-    let raw = if asked.patch.is_some() { data::check(&raw, limits)?.text } else { raw };
-    let content = data::content_hash_of_tree(Some(Value::Object(tree)), &[]);
-    Ok(Pushed { data: Some(Cow::Owned(raw)), content })
+    if asked.patch.is_none() {
+        return Ok(Pushed::of(tree));
+    }
+    within(tree, limits)
 }
 
-fn tree(state: &State) -> Data {
+impl Pushed<'_> {
+    /// What the server itself made of a record.
+    pub(super) fn of(tree: Data) -> Pushed<'static> {
+        let raw = to_raw_value(&tree).expect("a tree is plain JSON");
+        let content = data::content_hash_of_tree(Some(Value::Object(tree)), &[]);
+        Pushed { data: Some(Cow::Owned(raw)), content }
+    }
+}
+
+/// A record that came of more than what was pushed, if it keeps the limits.
+pub(super) fn within(tree: Data, limits: &Limits) -> Result<Pushed<'static>, Refusal> {
+    let raw = to_raw_value(&tree).expect("a tree is plain JSON");
+    let raw = data::check(&raw, limits)?.text;
+    Ok(Pushed { data: Some(Cow::Owned(raw)), ..Pushed::of(tree) })
+}
+
+/// What a state says.
+pub(super) fn tree(state: &State) -> Data {
     let record: Record = serde_json::from_str(&state.json).expect("the server wrote it");
     record.data_tree()
 }
