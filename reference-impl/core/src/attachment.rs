@@ -82,9 +82,17 @@ pub trait AttachmentStore: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Forgets the files of a data set that no record refers to and that were last offered before `before`. What comes
-    /// back are those that no other data set has, either: their bytes can go.
+    /// Forgets the files of a data set that no record refers to and that were last offered before `before`, and condemns
+    /// the bytes of those that no other data set has, either. The writer of batches calls this, so that no batch is
+    /// decided meanwhile that believes them there. What comes back is all that is condemned.
     async fn collect(&self, data_set: &DataSetName, before: Timestamp) -> Result<Vec<AttachmentId>, StoreError>;
+
+    /// The files whose bytes are condemned: they are to be deleted, and that may have been broken off. One that came
+    /// again is not among them.
+    async fn condemned(&self) -> Result<Vec<AttachmentId>, StoreError>;
+
+    /// The bytes of these are deleted.
+    async fn buried(&self, ids: &[AttachmentId]) -> Result<(), StoreError>;
 
     /// Forgets the uploads of a data set that expired before `now`, and names them.
     async fn expire(&self, data_set: &DataSetName, now: Timestamp) -> Result<Vec<UploadId>, StoreError>;
@@ -122,13 +130,13 @@ pub fn published(pushed: &[Attachment], before: Option<&State>, open: &HashSet<A
     pushed.iter().map(|attachment| Attachment { state: stands(attachment), ..attachment.clone() }).collect()
 }
 
-/// The published record with this file there; nothing, where it does not wait for it.
-pub fn with_arrival(json: &str, id: &AttachmentId) -> Option<String> {
+/// The published record with this file standing so; nothing, where it does already, or the record has no such file.
+pub fn with_file(json: &str, id: &AttachmentId, state: AttachmentState) -> Option<String> {
     let mut record: Record = serde_json::from_str(json).expect("the server wrote it");
     let mut changed = false;
     for attachment in record.attachments.iter_mut().filter(|attachment| attachment.id == *id) {
-        changed |= attachment.state != Some(AttachmentState::Stored);
-        attachment.state = Some(AttachmentState::Stored);
+        changed |= attachment.state.as_ref() != Some(&state);
+        attachment.state = Some(state.clone());
     }
     changed.then(|| serde_json::to_string(&record).expect("a record is plain JSON"))
 }

@@ -1,10 +1,11 @@
-//! Forgets tombstones whose days are over.
+//! Forgets tombstones whose days are over, and files that no record has referred to for the grace.
 
 use crate::blobs::BlobError;
 use crate::data_set::{DataSet, DataSets};
 use crate::server::Parts;
-use fieldsync_core::attachment::GRACE;
+use crate::writer::BatchWriter;
 use fieldsync_core::store::{Store, StoreError};
+use fieldsync_schemas::id::AttachmentId;
 use fieldsync_schemas::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +15,16 @@ const EVERY: Duration = Duration::from_secs(3600);
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Purges every hour, for ever.
-pub(crate) async fn purge_old(parts: Parts, data_sets: Arc<DataSets>) {
+pub(crate) async fn purge_old(collector: Collector, data_sets: Arc<DataSets>) {
+    if let Err(error) = collector.bury().await {
+        tracing::error!(%error, "the bytes of old files were not deleted");
+    }
     let mut hours = tokio::time::interval_at(Instant::now() + EVERY, EVERY);
     loop {
         hours.tick().await;
         for data_set in data_sets.all() {
-            purge(&*parts.store, &data_set).await;
-            if let Err(error) = collect_files(&parts, &data_set).await {
+            purge(&*collector.parts.store, &data_set).await;
+            if let Err(error) = collector.collect(&data_set).await {
                 tracing::error!(%error, data_set = data_set.name.0, "old files were not collected");
             }
         }
@@ -36,16 +40,38 @@ pub(crate) enum CollectError {
     Blob(#[from] BlobError),
 }
 
-/// Deletes the files of a data set that no record has referred to for the grace, and what came of expired uploads.
-pub(crate) async fn collect_files(parts: &Parts, data_set: &DataSet) -> Result<(), CollectError> {
-    let now = data_set.now();
-    let grace = i64::try_from(GRACE.as_millis()).unwrap_or(i64::MAX);
-    let before = Timestamp::from_millis(now.as_millis().saturating_sub(grace));
-    for upload in parts.attachments.expire(&data_set.name, now).await? {
-        parts.blobs.uploads().forget(upload.as_str()).await?;
+/// Deletes files.
+#[derive(Clone)]
+pub(crate) struct Collector {
+    pub(crate) parts: Parts,
+    pub(crate) writer: BatchWriter,
+    /// How long a file is kept that no record refers to.
+    pub(crate) grace: Duration,
+}
+
+impl Collector {
+    /// Deletes the files of a data set that no record has referred to for the grace, and what came of expired uploads.
+    pub(crate) async fn collect(&self, data_set: &DataSet) -> Result<(), CollectError> {
+        let Parts { attachments, blobs, .. } = &self.parts;
+        let now = data_set.now();
+        for upload in attachments.expire(&data_set.name, now).await? {
+            blobs.uploads().forget(upload.as_str()).await?;
+        }
+        let grace = i64::try_from(self.grace.as_millis()).unwrap_or(i64::MAX);
+        let before = Timestamp::from_millis(now.as_millis().saturating_sub(grace));
+        let choose = || async { Ok::<_, CollectError>(self.writer.collect(&data_set.name, before).await?) };
+        blobs.collect(choose, |gone| self.buried(gone)).await
     }
-    let choose = || async { Ok::<_, CollectError>(parts.attachments.collect(&data_set.name, before).await?) };
-    parts.blobs.collect(choose).await
+
+    /// Deletes what was condemned before the process ended.
+    async fn bury(&self) -> Result<(), CollectError> {
+        let choose = || async { Ok::<_, CollectError>(self.parts.attachments.condemned().await?) };
+        self.parts.blobs.collect(choose, |gone| self.buried(gone)).await
+    }
+
+    async fn buried(&self, gone: Vec<AttachmentId>) -> Result<(), CollectError> {
+        Ok(self.parts.attachments.buried(&gone).await?)
+    }
 }
 
 /// Purges one data set: of each type whose tombstones have a life, those that are older, by the data set's clock.
@@ -62,9 +88,11 @@ async fn purge(store: &dyn Store, data_set: &DataSet) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blobs::Finished;
     use crate::data_set::Hosted;
     use crate::machine::MachineClock;
     use crate::{SqliteStore, domain_from_yaml};
+    use fieldsync_core::attachment::{AttachmentStore, Blob, GRACE};
     use fieldsync_core::cursor::Point;
     use fieldsync_core::data::content_hash;
     use fieldsync_core::policy::PolicyTable;
@@ -126,5 +154,98 @@ mod tests {
         data_set.move_clock(2 * DAY_MS);
         purge(&store, &data_set).await;
         assert_eq!(ids(&store, &name, "observation").await.0, ["written-200-days-ago"], "by the data set's own clock");
+    }
+
+    /// A server's parts in a folder, with one data set.
+    struct Site {
+        store: Arc<SqliteStore>,
+        collector: Collector,
+        data_set: Arc<DataSet>,
+        _deciding: tokio::task::JoinHandle<()>,
+    }
+
+    impl Site {
+        async fn new(folder: &std::path::Path) -> Self {
+            let store = Arc::new(SqliteStore::open(folder).unwrap());
+            let parts = Parts::standard(store.clone()).unwrap();
+            let hosted = Hosted::new(domain_from_yaml(DOMAIN).unwrap(), &PolicyTable::standard()).unwrap();
+            let name = DataSetName("version_wins".to_owned());
+            let row = DataSetRow::new(name, (*hosted.domain).clone(), Epoch::new("e-1").unwrap());
+            store.put_data_set(&row, Vec::new()).await.unwrap();
+            let (writer, deciding) = BatchWriter::new(
+                parts.store.clone(),
+                parts.attachments.clone(),
+                parts.rules.clone(),
+                parts.policies.clone(),
+                parts.ids.clone(),
+            );
+            let data_set = Arc::new(DataSet::new(&row, hosted, Arc::new(MachineClock)));
+            let collector = Collector { parts, writer, grace: GRACE };
+            Self { store, collector, data_set, _deciding: tokio::spawn(deciding) }
+        }
+
+        /// Somebody uploads these bytes.
+        async fn upload(&self, text: &'static str) -> AttachmentId {
+            let blobs = &self.collector.parts.blobs;
+            let id = crate::blobs::id_of(text.as_bytes());
+            let blob = Blob { bytes: text.len() as u64, media_type: "text/plain".to_owned() };
+            blobs.uploads().append("u-1", 0, blob.bytes, axum::body::Body::from(text)).await.unwrap();
+            let enter = || async {
+                self.offer(&id, &blob).await;
+                Ok::<(), CollectError>(())
+            };
+            assert_eq!(blobs.finish("u-1", &id, &blob, enter).await.unwrap(), Finished::Whole);
+            id
+        }
+
+        async fn offer(&self, id: &AttachmentId, blob: &Blob) {
+            self.collector.writer.arrive(&self.data_set, &"amina".parse().unwrap(), id, blob).await.unwrap();
+        }
+
+        async fn days_later(&self, days: i64) {
+            self.data_set.move_clock(days * DAY_MS);
+            self.collector.collect(&self.data_set).await.unwrap();
+        }
+
+        async fn has(&self, id: &AttachmentId) -> bool {
+            let known = self.store.open_to(&self.data_set.name, &"amina".parse().unwrap(), id).await.unwrap().is_some();
+            let is_there = self.collector.parts.blobs.read(id, 0..1).await.is_ok();
+            assert_eq!(known, is_there, "what the database says is what is there");
+            is_there
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_no_record_refers_to_goes_after_the_grace_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::new(folder.path()).await;
+        let (file, offered) = (site.upload("a file").await, site.upload("another file").await);
+        site.days_later(6).await;
+        assert!(site.has(&file).await && site.has(&offered).await);
+        site.offer(&offered, &Blob { bytes: 12, media_type: "text/plain".to_owned() }).await;
+        site.days_later(8).await;
+        assert!(!site.has(&file).await);
+        assert!(site.has(&offered).await, "it was offered again in time");
+        site.days_later(14).await;
+        assert!(!site.has(&offered).await);
+        assert_eq!(site.upload("a file").await, file);
+        assert!(site.has(&file).await, "it comes again like any other");
+    }
+
+    #[tokio::test]
+    async fn what_was_condemned_before_the_process_ended_goes_afterwards_unless_it_came_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::new(folder.path()).await;
+        let (file, back) = (site.upload("a file").await, site.upload("another file").await);
+        // The process ends between the database and the bytes.
+        let condemned = site.store.collect(&site.data_set.name, Timestamp::from_millis(i64::MAX)).await.unwrap();
+        assert_eq!(condemned.len(), 2);
+        assert_eq!(site.upload("another file").await, back);
+        let _gone = site;
+        let site = Site::new(folder.path()).await;
+        site.collector.bury().await.unwrap();
+        assert!(!site.has(&file).await);
+        assert!(site.has(&back).await);
+        assert_eq!(site.store.condemned().await.unwrap(), []);
     }
 }

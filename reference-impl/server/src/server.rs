@@ -8,12 +8,12 @@ use crate::domain::DomainFileError;
 use crate::http::{self, App, Control};
 use crate::listen::{self, Phase};
 use crate::machine::{MachineClock, RandomIds};
-use crate::purge;
+use crate::purge::{self, Collector};
 use crate::rules::Rules;
 use crate::sqlite::SqliteStore;
 use crate::writer::BatchWriter;
 use axum::Router;
-use fieldsync_core::attachment::AttachmentStore;
+use fieldsync_core::attachment::{AttachmentStore, GRACE, UPLOAD_LIFE};
 use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::cursor::CursorKey;
 use fieldsync_core::policy::PolicyTable;
@@ -80,6 +80,10 @@ pub struct Settings {
     pub password_cost: PasswordCost,
     /// How long a stop waits for answers that are under way.
     pub grace: Duration,
+    /// How long an upload can be gone on with after its slot was given.
+    pub upload_life: Duration,
+    /// How long a file is kept that no record refers to. The protocol says seven days.
+    pub file_grace: Duration,
 }
 
 impl Settings {
@@ -91,6 +95,8 @@ impl Settings {
             on_kill: None,
             password_cost: PasswordCost::default(),
             grace: Duration::from_secs(20),
+            upload_life: UPLOAD_LIFE,
+            file_grace: GRACE,
         }
     }
 }
@@ -157,13 +163,25 @@ impl Server {
             let kill = settings.on_kill.clone().unwrap_or_else(|| Arc::new(end));
             Control::new(hosted, kill)
         });
+        let collector = Collector { parts: parts.clone(), writer: writer.clone(), grace: settings.file_grace };
         let (purging, watching) = (
-            purge::purge_old(parts.clone(), data_sets.clone()),
+            purge::purge_old(collector.clone(), data_sets.clone()),
             backed_up::watch(parts.store.clone(), data_sets.clone()),
         );
         let beside = async { tokio::join!(purging, watching) };
         let layer = parts.layer.clone();
-        let app = Arc::new(App { parts, data_sets, auth, cursors, writer, default, control, phase: watched.clone() });
+        let app = Arc::new(App {
+            parts,
+            data_sets,
+            auth,
+            cursors,
+            writer,
+            collector,
+            upload_life: settings.upload_life,
+            default,
+            control,
+            phase: watched.clone(),
+        });
         let router = http::router(app);
         let router = layer.map_or(router.clone(), |layer| layer(router));
         let alive = phase.clone();

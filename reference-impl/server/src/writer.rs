@@ -52,9 +52,17 @@ struct Arrival {
     done: oneshot::Sender<Result<(), StoreError>>,
 }
 
+/// The files of a data set that can go, and who deletes their bytes.
+struct Collection {
+    data_set: DataSetName,
+    before: Timestamp,
+    done: oneshot::Sender<Result<Vec<AttachmentId>, StoreError>>,
+}
+
 enum Message {
     Decide(Box<Job>),
     Arrive(Box<Arrival>),
+    Collect(Collection),
     Hold(DataSetName),
     Release(DataSetName),
 }
@@ -108,6 +116,21 @@ impl BatchWriter {
         is_done.await.map_err(|_| ended())?.map_err(|error| internal(&error))
     }
 
+    /// Forgets the files of a data set that no record refers to and that were last offered before `before`; what comes back
+    /// are the files whose bytes can go. Between two batches: one that is decided meanwhile would publish a file as stored
+    /// that goes.
+    pub(crate) async fn collect(
+        &self,
+        data_set: &DataSetName,
+        before: Timestamp,
+    ) -> Result<Vec<AttachmentId>, StoreError> {
+        let (done, is_done) = oneshot::channel();
+        let gone = || StoreError { doing: "collect files that nothing refers to", source: Box::new(ended()) };
+        let collection = Collection { data_set: data_set.clone(), before, done };
+        self.messages.send(Message::Collect(collection)).await.map_err(|_| gone())?;
+        is_done.await.map_err(|_| gone())?
+    }
+
     /// Lets the batches of a data set wait from now on; those of others go on.
     pub(crate) async fn hold(&self, data_set: DataSetName) -> Result<(), Trouble> {
         self.send(Message::Hold(data_set)).await
@@ -153,6 +176,9 @@ impl Task {
                         let arrived = self.attachments.arrive(&data_set, &principal, &id, &blob, now).await;
                         // Nobody waits any more where the device hung up; the file stands all the same.
                         let _ = done.send(arrived);
+                    }
+                    Message::Collect(Collection { data_set, before, done }) => {
+                        let _ = done.send(self.attachments.collect(&data_set, before).await);
                     }
                     Message::Hold(data_set) => {
                         self.held.entry(data_set).or_default();

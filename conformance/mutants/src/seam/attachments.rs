@@ -71,6 +71,14 @@ impl<F: AttachmentFault> AttachmentStore for Faulty<F> {
         self.inner.collect(data_set, before).await
     }
 
+    async fn condemned(&self) -> Result<Vec<AttachmentId>, StoreError> {
+        self.inner.condemned().await
+    }
+
+    async fn buried(&self, ids: &[AttachmentId]) -> Result<(), StoreError> {
+        self.inner.buried(ids).await
+    }
+
     async fn expire(&self, data_set: &DataSetName, now: Timestamp) -> Result<Vec<UploadId>, StoreError> {
         self.inner.expire(data_set, now).await
     }

@@ -89,6 +89,20 @@ pub const MUTANTS: &[Mutant] = &[
         },
     ),
     Mutant::server(
+        "who-only-reads-gets-a-slot",
+        "attachments.slot.needs-write",
+        "A slot is given to everybody who may read.",
+        |parts| {
+            wire::whole_answers(parts, "/attachments", |head, body| {
+                if head.status == StatusCode::FORBIDDEN {
+                    head.status = StatusCode::OK;
+                    head.headers.insert("content-type", HeaderValue::from_static("application/json"));
+                    *body = slot_for_anybody().to_string().into_bytes();
+                }
+            })
+        },
+    ),
+    Mutant::server(
         "whoever-has-the-link-has-the-upload",
         "attachments.slot.own-to-principal",
         "Anybody with a link can go on with the upload of somebody else.",
@@ -256,6 +270,12 @@ fn appended_anywhere(parts: Parts) -> Parts {
             answer
         }
     })
+}
+
+fn slot_for_anybody() -> Value {
+    let upload =
+        json!({"id": "u-1", "protocol": "tus-1.0", "url": "/uploads/u-1", "expires_at": "2100-01-01T00:00:00Z"});
+    json!({"id": format!("sha256:{}", "0".repeat(64)), "have": false, "upload": upload})
 }
 
 fn ends_well_instead_of(parts: Parts, status: StatusCode) -> Parts {

@@ -1,8 +1,9 @@
 //! The bytes of files: uploads that grow, and whole files in an object store.
 //!
 //! An upload is a file in a folder of its own, as long as what came of it ([`uploads`]). When all of it is there it is
-//! hashed, and goes into the object store under its hash; the local folder is the object store unless another is
-//! configured. Nobody's words become a path: an upload is named by the server, a file by its hash.
+//! read once: hashed, and written into the object store under its hash. The local folder is the object store unless
+//! another is configured; it has the uploads, too, and there a file is only given its other name. Nobody's words become
+//! a path: an upload is named by the server, a file by its hash.
 
 mod uploads;
 
@@ -11,20 +12,23 @@ pub use uploads::{AppendError, Appended};
 use fieldsync_core::attachment::Blob;
 use fieldsync_schemas::id::AttachmentId;
 use futures_util::stream::{BoxStream, StreamExt};
+use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::io::AsyncReadExt;
-use tokio::sync::RwLock;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{RwLock, RwLockReadGuard};
 use uploads::Uploads;
 
 /// How much of a file is in memory at a time.
 const PIECE: usize = 256 << 10;
+/// A file below this goes into another object store in one request, a longer one in parts of this length.
+const PART: usize = 8 << 20;
 
 /// Why the bytes of a file could not be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,8 @@ pub enum Finished {
 pub struct Blobs {
     files: Arc<dyn ObjectStore>,
     uploads: Uploads,
+    /// Whether the uploads lie in the object store, too, under the name of their folder.
+    has_uploads: bool,
     /// Held for reading while a file comes in, for writing while files are collected: a file that is offered again
     /// must not lose its bytes in between.
     comings: RwLock<()>,
@@ -64,20 +70,24 @@ pub struct Blobs {
 impl Blobs {
     /// In this folder, which is made where it is missing.
     pub fn in_folder(dir: &Path) -> io::Result<Self> {
-        let files = dir.join("files");
-        std::fs::create_dir_all(&files)?;
-        let files = LocalFileSystem::new_with_prefix(&files).map_err(io::Error::other)?.with_fsync(true);
-        Self::over(Arc::new(files), &dir.join("uploads"))
+        std::fs::create_dir_all(dir)?;
+        let files = LocalFileSystem::new_with_prefix(dir).map_err(io::Error::other)?.with_fsync(true);
+        Ok(Self { has_uploads: true, ..Self::over(Arc::new(files), &dir.join(UPLOADS))? })
     }
 
     /// Whole files in this object store, uploads that grow in this folder.
     pub fn over(files: Arc<dyn ObjectStore>, uploads: &Path) -> io::Result<Self> {
-        Ok(Self { files, uploads: Uploads::open(uploads)?, comings: RwLock::new(()) })
+        Ok(Self { files, uploads: Uploads::open(uploads)?, has_uploads: false, comings: RwLock::new(()) })
     }
 
     /// The uploads that grow.
     pub(crate) fn uploads(&self) -> &Uploads {
         &self.uploads
+    }
+
+    /// No file is collected as long as this is held.
+    pub(crate) async fn nothing_goes(&self) -> RwLockReadGuard<'_, ()> {
+        self.comings.read().await
     }
 
     /// Takes an upload for a file: looks at its length and its hash, whatever anybody said of them, and keeps it.
@@ -93,37 +103,35 @@ impl Blobs {
         F: Future<Output = Result<(), E>> + Send,
         E: From<BlobError>,
     {
+        // Nobody writes to it meanwhile, and what is verified is what is kept.
+        let _pen = self.uploads.hold(upload).await;
         let length = self.uploads.length(upload).await?;
         if length < blob.bytes {
             return Ok(Finished::Short(length));
         }
-        if length > blob.bytes || self.uploads.hash(upload).await? != *id {
-            return Ok(Finished::Other);
-        }
-        let _coming = self.comings.read().await;
-        self.keep(upload, id).await?;
+        let mut bytes = self.uploads.read(upload).await?;
+        let _nothing_goes = if self.has_uploads {
+            if copied(&mut bytes, &mut tokio::io::sink()).await? != (blob.bytes, id.clone()) {
+                return Ok(Finished::Other);
+            }
+            let coming = self.comings.read().await;
+            let upload = Key::from_iter([UPLOADS, upload]);
+            self.files.copy(&upload, &key(id)).await.map_err(failed("keep a file"))?;
+            coming
+        } else {
+            let mut target = BufWriter::with_capacity(self.files.clone(), key(id), PART);
+            if copied(&mut bytes, &mut target).await? != (blob.bytes, id.clone()) {
+                target.abort().await.map_err(failed("leave out a file"))?;
+                return Ok(Finished::Other);
+            }
+            // Only now does it appear, as a whole.
+            let coming = self.comings.read().await;
+            target.shutdown().await.map_err(failed("keep a file"))?;
+            coming
+        };
         enter().await?;
         self.uploads.forget(upload).await?;
         Ok(Finished::Whole)
-    }
-
-    /// Copies an upload into the object store. It appears there as a whole.
-    async fn keep(&self, upload: &str, id: &AttachmentId) -> Result<(), BlobError> {
-        const DOING: &str = "keep a file";
-        let mut file = self.uploads.read(upload).await?;
-        let target = self.files.put_multipart(&key(id)).await.map_err(failed(DOING))?;
-        let mut writer = WriteMultipart::new(target);
-        let mut piece = vec![0; PIECE];
-        loop {
-            let read = file.read(&mut piece).await.map_err(failed(DOING))?;
-            if read == 0 {
-                break;
-            }
-            writer.wait_for_capacity(1).await.map_err(failed(DOING))?;
-            writer.write(&piece[..read]);
-        }
-        writer.finish().await.map_err(failed(DOING))?;
-        Ok(())
     }
 
     /// A part of a file, piece by piece.
@@ -141,33 +149,65 @@ impl Blobs {
         Ok(found.into_stream().map(|piece| piece.map_err(failed(DOING))).boxed())
     }
 
-    /// Deletes the bytes of what `choose` gives up. Nothing comes in meanwhile.
-    pub(crate) async fn collect<F, E>(&self, choose: impl FnOnce() -> F + Send) -> Result<(), E>
+    /// Deletes the bytes of what `choose` gives up, and lets `bury` note that they are gone. Nothing comes in meanwhile.
+    pub(crate) async fn collect<F, G, E>(
+        &self,
+        choose: impl FnOnce() -> F + Send,
+        bury: impl FnOnce(Vec<AttachmentId>) -> G + Send,
+    ) -> Result<(), E>
     where
         F: Future<Output = Result<Vec<AttachmentId>, E>> + Send,
+        G: Future<Output = Result<(), E>> + Send,
         E: From<BlobError>,
     {
         let _nobody_comes = self.comings.write().await;
-        for id in choose().await? {
-            match self.files.delete(&key(&id)).await {
+        let gone = choose().await?;
+        for id in &gone {
+            match self.files.delete(&key(id)).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(failed("delete a file")(error).into()),
             }
         }
-        Ok(())
+        if gone.is_empty() { Ok(()) } else { bury(gone).await }
     }
 }
+
+/// The folder of the uploads that grow.
+const UPLOADS: &str = "uploads";
 
 /// Where a file is: its hash, in 256 folders.
 fn key(id: &AttachmentId) -> Key {
     let hash = id.as_str().trim_start_matches("sha256:");
-    Key::from_iter([&hash[..2], hash])
+    Key::from_iter(["files", &hash[..2], hash])
+}
+
+/// Copies all bytes, and says how many there are and what their id is.
+async fn copied(
+    from: &mut (impl AsyncRead + Unpin + ?Sized),
+    to: &mut (impl AsyncWrite + Unpin),
+) -> Result<(u64, AttachmentId), BlobError> {
+    let (mut length, mut hash, mut piece) = (0, Sha256::new(), vec![0; PIECE]);
+    loop {
+        let read = from.read(&mut piece).await.map_err(failed("read an upload"))?;
+        if read == 0 {
+            return Ok((length, named(hash)));
+        }
+        length += read as u64;
+        hash.update(&piece[..read]);
+        to.write_all(&piece[..read]).await.map_err(failed("keep a file"))?;
+    }
 }
 
 /// The id of these bytes' hash.
 fn named(hash: Sha256) -> AttachmentId {
     let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     AttachmentId::new(format!("sha256:{hex}")).expect("a hash in hexadecimal is an attachment id")
+}
+
+/// The id of these bytes.
+#[cfg(test)]
+pub(crate) fn id_of(bytes: &[u8]) -> AttachmentId {
+    named(Sha256::new_with_prefix(bytes))
 }
 
 #[cfg(test)]
@@ -195,17 +235,33 @@ mod tests {
         pieces.into_iter().flat_map(|piece| piece.unwrap().to_vec()).collect()
     }
 
+    /// In the folder of the uploads, and in another store.
+    fn both_ways(folder: &Path) -> [Box<dyn Fn() -> Blobs>; 2] {
+        let elsewhere: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        let (one, other) = (folder.join("one"), folder.join("other"));
+        [
+            Box::new(move || Blobs::in_folder(&one).unwrap()),
+            Box::new(move || Blobs::over(elsewhere.clone(), &other).unwrap()),
+        ]
+    }
+
     #[tokio::test]
     async fn a_file_is_kept_once_all_of_it_came_and_its_hash_fits() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        for open in both_ways(folder.path()) {
+            is_kept(&*open).await;
+        }
+    }
+
+    async fn is_kept(open: &dyn Fn() -> Blobs) {
+        let blobs = open();
         let id = named(Sha256::new_with_prefix("hello"));
         let finish =
             async |blobs: &Blobs| blobs.finish::<_, Failed>("u1", &id, &blob(5), || async { Ok(()) }).await.unwrap();
         assert_eq!(finish(&blobs).await, Finished::Short(0));
         blobs.uploads().append("u1", 0, 5, Body::from("hel")).await.unwrap();
         // The process ended here, and another one goes on.
-        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let blobs = open();
         assert_eq!(finish(&blobs).await, Finished::Short(3));
         blobs.uploads().append("u1", 3, 5, Body::from("lo")).await.unwrap();
         assert_eq!(finish(&blobs).await, Finished::Whole);
@@ -215,18 +271,37 @@ mod tests {
         blobs.uploads().append("u2", 0, 5, Body::from("world")).await.unwrap();
         let other = blobs.finish::<_, Failed>("u2", &id, &blob(5), || async { Ok(()) }).await.unwrap();
         assert_eq!(other, Finished::Other);
-        blobs.collect::<_, Failed>(|| async { Ok(vec![id.clone()]) }).await.unwrap();
+        let buried = async |ids: Vec<AttachmentId>| {
+            assert_eq!(ids, [id.clone()]);
+            Ok::<(), Failed>(())
+        };
+        blobs.collect(|| async { Ok(vec![id.clone()]) }, buried).await.unwrap();
         assert!(blobs.read(&id, 0..5).await.is_err());
     }
 
     #[tokio::test]
     async fn an_empty_file_is_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::in_folder(folder.path()).unwrap();
-        let id = named(Sha256::new());
-        let finished = blobs.finish::<_, Failed>("u1", &id, &blob(0), || async { Ok(()) }).await.unwrap();
-        assert_eq!(finished, Finished::Whole);
-        assert_eq!(whole(&blobs, &id, 0..0).await, b"");
+        for open in both_ways(folder.path()) {
+            let (blobs, id) = (open(), named(Sha256::new()));
+            let finished = blobs.finish::<_, Failed>("u1", &id, &blob(0), || async { Ok(()) }).await.unwrap();
+            assert_eq!(finished, Finished::Whole);
+            assert_eq!(whole(&blobs, &id, 0..0).await, b"");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_longer_than_a_part_is_kept_in_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = vec![7; PART + PIECE + 1];
+        let (id, length) = (named(Sha256::new_with_prefix(&bytes)), bytes.len() as u64);
+        for open in both_ways(folder.path()) {
+            let blobs = open();
+            blobs.uploads().append("u1", 0, length, Body::from(bytes.clone())).await.unwrap();
+            let finished = blobs.finish::<_, Failed>("u1", &id, &blob(length), || async { Ok(()) }).await.unwrap();
+            assert_eq!(finished, Finished::Whole);
+            assert!(whole(&blobs, &id, 0..length).await == bytes);
+        }
     }
 
     #[tokio::test]

@@ -1,19 +1,17 @@
 //! Uploads that grow: one file each, whose length is the offset. At most one request appends to it at a time, and a
 //! later one takes over from an earlier one, whose connection may be long dead.
 
-use super::{BlobError, PIECE, failed, named};
+use super::{BlobError, failed};
 use axum::body::Body;
-use fieldsync_schemas::id::AttachmentId;
 use http_body_util::BodyExt;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::fs::{File, OpenOptions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
 /// How long a body may stand still.
 const STILL: Duration = Duration::from_secs(30);
@@ -42,16 +40,32 @@ pub enum AppendError {
     Blob(#[from] BlobError),
 }
 
-/// Who appends to an upload.
+/// Who writes to an upload.
 struct Pen {
-    held: AsyncMutex<()>,
+    held: Arc<AsyncMutex<()>>,
     /// How many have asked for it; the last of them has it, or gets it next.
     asked: watch::Sender<u64>,
 }
 
 impl Default for Pen {
     fn default() -> Self {
-        Self { held: AsyncMutex::default(), asked: watch::channel(0).0 }
+        Self { held: Arc::default(), asked: watch::channel(0).0 }
+    }
+}
+
+/// The pen in somebody's hand.
+pub(super) struct Held {
+    _held: OwnedMutexGuard<()>,
+    _pen: Arc<Pen>,
+    turn: u64,
+    asked: watch::Receiver<u64>,
+}
+
+impl Held {
+    /// Returns once somebody else asks for it.
+    async fn is_wanted(&mut self) {
+        let turn = self.turn;
+        _ = self.asked.wait_for(|asked| *asked != turn).await;
     }
 }
 
@@ -78,6 +92,18 @@ impl Uploads {
         pens.entry(upload.to_owned()).or_default().clone()
     }
 
+    /// Takes over from whoever writes to an upload.
+    pub(super) async fn hold(&self, upload: &str) -> Held {
+        let pen = self.pen(upload);
+        let mut turn = 0;
+        pen.asked.send_modify(|asked| {
+            *asked += 1;
+            turn = *asked;
+        });
+        let asked = pen.asked.subscribe();
+        Held { _held: pen.held.clone().lock_owned().await, _pen: pen, turn, asked }
+    }
+
     /// How many bytes came; none of an upload that was only begun.
     pub(crate) async fn length(&self, upload: &str) -> Result<u64, BlobError> {
         match tokio::fs::metadata(self.path(upload)).await {
@@ -96,14 +122,7 @@ impl Uploads {
         mut body: Body,
     ) -> Result<Appended, AppendError> {
         const DOING: &str = "append to an upload";
-        let pen = self.pen(upload);
-        let mut turn = 0;
-        pen.asked.send_modify(|asked| {
-            *asked += 1;
-            turn = *asked;
-        });
-        let mut later = pen.asked.subscribe();
-        let _held = pen.held.lock().await;
+        let mut held = self.hold(upload).await;
         let is = self.length(upload).await?;
         if is != offset {
             return Err(AppendError::Offset { is });
@@ -115,7 +134,7 @@ impl Uploads {
         loop {
             let frame = tokio::select! {
                 frame = tokio::time::timeout(STILL, body.frame()) => frame,
-                _ = later.wait_for(|asked| *asked != turn) => break,
+                () = held.is_wanted() => break,
             };
             // A body that breaks off or stands still ends here; how far it came is told.
             let Ok(Some(Ok(frame))) = frame else { break };
@@ -137,25 +156,10 @@ impl Uploads {
         if too_long { Err(AppendError::TooLong) } else { Ok(Appended { offset: length }) }
     }
 
-    pub(super) async fn read(&self, upload: &str) -> Result<Box<dyn tokio::io::AsyncRead + Send + Unpin>, BlobError> {
-        match File::open(self.path(upload)).await {
-            Ok(file) => Ok(Box::new(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(tokio::io::empty())),
-            Err(error) => Err(failed("read an upload")(error)),
-        }
-    }
-
-    pub(super) async fn hash(&self, upload: &str) -> Result<AttachmentId, BlobError> {
-        let mut file = self.read(upload).await?;
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; PIECE];
-        loop {
-            let read = file.read(&mut piece).await.map_err(failed("hash an upload"))?;
-            if read == 0 {
-                return Ok(named(hash));
-            }
-            hash.update(&piece[..read]);
-        }
+    /// All that came of an upload. Of one without bytes a file is made, so that it can be kept like any other.
+    pub(super) async fn read(&self, upload: &str) -> Result<File, BlobError> {
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(self.path(upload)).await;
+        file.map_err(failed("read an upload"))
     }
 
     /// Deletes what came of an upload.

@@ -16,7 +16,7 @@ use axum::http::header::{
 use axum::http::header::{HeaderName, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use fieldsync_core::attachment::{self, Blob, UPLOAD_LIFE, Upload};
+use fieldsync_core::attachment::{self, Blob, Upload};
 use fieldsync_core::problem::Trouble;
 use fieldsync_schemas::attachment::{
     CompleteAnswer, CompleteRequest, SlotAnswer, SlotRequest, UploadOffer, UploadProtocol,
@@ -49,6 +49,8 @@ pub(super) async fn slot(
     let entry =
         entry.ok_or_else(|| Fault::new(ProblemCode::UnknownType, format!("the registry has no type {type_name}")))?;
     attachment::check(&attachment, entry).map_err(|refusal| Trouble::new(refusal.code, refusal.detail))?;
+    // What is there now is there until it is written down that it was offered.
+    let nothing_goes = app.parts.blobs.nothing_goes().await;
     if let Some(blob) = app.parts.attachments.open_to(&data_set.name, principal, &id).await? {
         if blob.bytes != bytes {
             let detail = format!("{id} has {} bytes, not {bytes}", blob.bytes);
@@ -57,11 +59,12 @@ pub(super) async fn slot(
         app.writer.arrive(data_set, principal, &id, &blob).await?;
         return Ok(Json(SlotAnswer { id, have: true, upload: None }));
     }
+    drop(nothing_goes);
     let upload = Upload {
         id: UploadId::new(app.parts.ids.unique()).expect("ids have the form of an upload id"),
         principal: principal.clone(),
         attachment,
-        expires_at: data_set.now().plus(UPLOAD_LIFE),
+        expires_at: data_set.now().plus(app.upload_life),
     };
     app.parts.attachments.put_upload(&data_set.name, &upload).await?;
     let offer = UploadOffer {

@@ -5,7 +5,7 @@
 use super::fault::Fault;
 use super::{App, body};
 use crate::data_set::{DataSet, Hosted};
-use crate::purge::{self, CollectError};
+use crate::purge::CollectError;
 use crate::scope;
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -218,6 +218,6 @@ async fn horizon(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
     while let Some(write) = writes.join_next().await {
         write.map_err(|error| StoreError { doing: "purge tombstones", source: error.into() })??;
     }
-    purge::collect_files(&app.parts, &data_set).await?;
+    app.collector.collect(&data_set).await?;
     done()
 }

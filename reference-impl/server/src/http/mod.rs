@@ -21,6 +21,7 @@ mod uploads;
 use crate::auth::Auth;
 use crate::data_set::DataSets;
 use crate::listen::Phase;
+use crate::purge::Collector;
 use crate::server::Parts;
 use crate::writer::BatchWriter;
 use axum::Router;
@@ -36,6 +37,7 @@ use fieldsync_core::problem::Trouble;
 use fieldsync_schemas::problem::{PROBLEM_MEDIA_TYPE, ProblemCode};
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -52,6 +54,9 @@ pub(crate) struct App {
     pub(crate) auth: Auth,
     pub(crate) cursors: CursorKey,
     pub(crate) writer: BatchWriter,
+    pub(crate) collector: Collector,
+    /// How long an upload can be gone on with.
+    pub(crate) upload_life: Duration,
     /// The data set that `/.well-known/fieldsync` names.
     pub(crate) default: String,
     pub(crate) control: Option<Control>,

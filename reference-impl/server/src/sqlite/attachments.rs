@@ -5,7 +5,7 @@
 use super::commit::Places;
 use super::{Failure, SqliteStore, rows};
 use async_trait::async_trait;
-use fieldsync_core::attachment::{AttachmentStore, Blob, RecordFiles, Upload, with_arrival};
+use fieldsync_core::attachment::{AttachmentStore, Blob, RecordFiles, Upload, with_file};
 use fieldsync_core::store::{DataSetName, StoreError};
 use fieldsync_schemas::id::{AttachmentId, Principal, UploadId};
 use fieldsync_schemas::record::AttachmentState;
@@ -90,6 +90,7 @@ impl AttachmentStore for SqliteStore {
                     id.as_str(),
                     principal.as_str(),
                 ))?;
+                connection.prepare_cached("DELETE FROM condemned WHERE id = ?1")?.execute([id.as_str()])?;
                 publish_arrival(connection, data_set, &principal, &id)
             })
             .await
@@ -105,18 +106,26 @@ impl AttachmentStore for SqliteStore {
                      (SELECT 1 FROM file_links l WHERE l.data_set = ?1 AND l.id = b.id)",
                 )?;
                 let ids = statement.query_map((data_set, before.as_millis()), |row| row.get::<_, String>(0))?;
-                let mut gone = Vec::new();
                 for id in ids.collect::<Result<Vec<_>, _>>()? {
                     connection.execute("DELETE FROM blobs WHERE data_set = ?1 AND id = ?2", (data_set, &id))?;
                     connection.execute("DELETE FROM owners WHERE data_set = ?1 AND id = ?2", (data_set, &id))?;
-                    let elsewhere: bool =
-                        connection
-                            .query_row("SELECT EXISTS (SELECT 1 FROM blobs WHERE id = ?1)", [&id], |row| row.get(0))?;
-                    if !elsewhere {
-                        gone.push(AttachmentId::new(id)?);
-                    }
+                    connection.execute("INSERT OR IGNORE INTO condemned VALUES (?1)", [&id])?;
                 }
-                Ok(gone)
+                condemned(connection)
+            })
+            .await
+    }
+
+    async fn condemned(&self) -> Result<Vec<AttachmentId>, StoreError> {
+        self.readers.few("look for files whose bytes are to be deleted", condemned).await
+    }
+
+    async fn buried(&self, ids: &[AttachmentId]) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.writer
+            .run("note that the bytes of files are deleted", move |connection| {
+                let mut bury = connection.prepare_cached("DELETE FROM condemned WHERE id = ?1")?;
+                ids.iter().try_for_each(|id| bury.execute([id.as_str()]).map(drop).map_err(Failure::from))
             })
             .await
     }
@@ -133,6 +142,14 @@ impl AttachmentStore for SqliteStore {
             })
             .await
     }
+}
+
+/// What is condemned and in no data set. A file that another data set has stays.
+fn condemned(connection: &Connection) -> Result<Vec<AttachmentId>, Failure> {
+    let mut statement = connection
+        .prepare_cached("SELECT id FROM condemned c WHERE NOT EXISTS (SELECT 1 FROM blobs b WHERE b.id = c.id)")?;
+    let ids = statement.query_map([], |row| row.get::<_, String>(0))?;
+    ids.map(|id| Ok(AttachmentId::new(id?)?)).collect()
 }
 
 /// The file, where it is there and open to the principal: who uploaded it, or sees a record that refers to it.
@@ -183,7 +200,7 @@ fn publish_arrival(
             .query_row((data_set, &type_name, &record), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let Some((place, feed, json)) = found else { continue };
-        let Some(json) = with_arrival(&json, id) else { continue };
+        let Some(json) = with_file(&json, id, AttachmentState::Stored) else { continue };
         let next = places.next();
         connection
             .prepare_cached("UPDATE rows SET place = ?2, json = ?3 WHERE place = ?1")?
@@ -191,6 +208,50 @@ fn publish_arrival(
         connection.prepare_cached("UPDATE feeds SET last = ?2 WHERE id = ?1")?.execute((feed, next))?;
     }
     places.lay_down(connection)
+}
+
+/// Lets the files of records stand as they are there, after the records came out of a backup: bytes are in none. A file
+/// that came since then is there, one that is lost is awaited again.
+pub(super) fn stand_anew(connection: &Connection, data_set: i64) -> Result<(), Failure> {
+    let mut statement = connection.prepare(
+        "SELECT type, record, id, stored, EXISTS (SELECT 1 FROM blobs b WHERE b.data_set = ?1 AND b.id = l.id), \
+         EXISTS (SELECT 1 FROM owners o WHERE o.data_set = ?1 AND o.id = l.id AND o.principal = l.principal) \
+         FROM file_links l WHERE data_set = ?1",
+    )?;
+    let mut found = statement.query([data_set])?;
+    while let Some(row) = found.next()? {
+        let (type_name, record, id): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (stood, is_there, is_the_writers): (bool, bool, bool) = (row.get(3)?, row.get(4)?, row.get(5)?);
+        let stands = is_there && (stood || is_the_writers);
+        if stands == stood {
+            continue;
+        }
+        connection
+            .prepare_cached(
+                "UPDATE file_links SET stored = ?5 WHERE data_set = ?1 AND id = ?2 AND type = ?3 AND record = ?4",
+            )?
+            .execute((data_set, &id, &type_name, &record, stands))?;
+        let row: Option<(i64, String)> = connection
+            .prepare_cached("SELECT place, json FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?
+            .query_row((data_set, &type_name, &record), |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let state = if stands { AttachmentState::Stored } else { AttachmentState::Awaiting };
+        let changed = row.and_then(|(place, json)| Some((place, with_file(&json, &id.parse().ok()?, state)?)));
+        if let Some((place, json)) = changed {
+            connection.prepare_cached("UPDATE rows SET json = ?2 WHERE place = ?1")?.execute((place, json))?;
+        }
+    }
+    Ok(())
+}
+
+/// The grace of all files that records of the data set refer to counts from now.
+pub(super) fn let_go(connection: &Connection, data_set: i64, now: Timestamp) -> Result<(), Failure> {
+    connection.execute(
+        "UPDATE blobs SET offered_at = MAX(offered_at, ?2) WHERE data_set = ?1 AND EXISTS \
+         (SELECT 1 FROM file_links l WHERE l.data_set = ?1 AND l.id = blobs.id)",
+        (data_set, now.as_millis()),
+    )?;
+    Ok(())
 }
 
 /// Which files a record refers to now. Who put one there stays the same as long as it is there.

@@ -34,3 +34,7 @@ CREATE TABLE IF NOT EXISTS uploads (
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (data_set, id)
 ) WITHOUT ROWID;
+-- Files whose bytes are to be deleted, which may have been broken off.
+CREATE TABLE IF NOT EXISTS condemned (
+    id TEXT NOT NULL PRIMARY KEY
+) WITHOUT ROWID;

@@ -4,6 +4,7 @@
 //! twice; revs and decided mutations come back as they were. Cursors are bound to their epoch, so that no horizon is
 //! needed for those of before.
 
+use super::attachments::{let_go, stand_anew};
 use super::commit::{Places, put_seeds};
 use super::{FILE, Failure, SAFE, connect, prepare, rows};
 use crate::machine::RandomIds;
@@ -12,6 +13,7 @@ use fieldsync_core::epoch::Epochs;
 use fieldsync_core::store::{DataSetName, DataSetRow, State};
 use fieldsync_schemas::id::{Epoch, FeedName};
 use fieldsync_schemas::problem::EpochCause;
+use fieldsync_schemas::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -170,6 +172,7 @@ fn restore_one(live: &Connection, from: &Connection, row: &DataSetRow, epoch: Ep
     let data_set = rows::data_set(live, &row.name)?;
     clear(live, data_set)?;
     copy_data(from, live, &row.name)?;
+    stand_anew(live, data_set)?;
     begin(live, data_set, &row.epochs.clone().then(epoch, EpochCause::Restored), row.accepted_seq)
 }
 
@@ -188,7 +191,11 @@ fn covered(connection: &Connection) -> Result<Vec<(DataSetName, u64)>, Failure> 
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Nothing but the bytes of files stays, for what comes next may refer to them.
 fn clear(connection: &Connection, data_set: i64) -> Result<(), Failure> {
+    let offset_ms: i64 =
+        connection.query_row("SELECT clock_offset_ms FROM data_sets WHERE id = ?1", [data_set], |row| row.get(0))?;
+    let_go(connection, data_set, Timestamp::from_millis(Timestamp::now().as_millis().saturating_add(offset_ms)))?;
     for table in ["rows", "history", "links", "file_links", "replicas", "decided", "shifts", "feeds"] {
         connection.execute(&format!("DELETE FROM {table} WHERE data_set = ?1"), [data_set])?;
     }
