@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 from fieldsync_device import Credentials, Device, Limits, Names
-from fieldsync_device.device import machine_clock
+from fieldsync_device.records import machine_clock
 
-DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0", "profiles": ["version-wins", "entity-queue"],
+DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0", "profiles": ["version-wins", "entity-queue", "field-merge"],
                "capabilities": ["concurrent", "digest", "groups", "password-login", "refetch", "telemetry",
                                 "token-refresh", "triggers"]}
 

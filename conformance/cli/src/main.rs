@@ -6,12 +6,15 @@ mod adapter;
 mod backup;
 mod check;
 mod command_error;
+mod conflicts;
 mod doc;
 mod explain;
 mod list;
 mod mutants;
 mod new;
 mod output;
+mod refetch;
+mod remote;
 mod report;
 mod report_files;
 mod schemas;
@@ -21,6 +24,7 @@ mod suite;
 mod telemetry;
 mod trace;
 mod user;
+mod wipe;
 
 use clap::{Parser, Subcommand};
 use command_error::CommandError;
@@ -71,10 +75,16 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Make a backup of the reference server's data, also while it serves.
     Backup(backup::BackupArgs),
-    /// Look after the accounts of the reference server.
+    /// Look after the accounts of the reference server, and their scopes.
     User(user::UserArgs),
+    /// Order the devices of a user to pull once more, also while the reference server serves.
+    Refetch(refetch::RefetchArgs),
+    /// Empty a data set of the reference server on purpose.
+    Wipe(wipe::WipeArgs),
     /// Show what devices tell of their syncs, by user.
     Telemetry(telemetry::TelemetryArgs),
+    /// Show what was overridden in a data set, by record.
+    Conflicts(conflicts::ConflictsArgs),
 }
 
 impl Command {
@@ -94,7 +104,10 @@ impl Command {
             Command::Serve(args) => serve::run(args),
             Command::Backup(args) => backup::run(&args),
             Command::User(args) => user::run(args),
+            Command::Refetch(args) => refetch::run(args),
+            Command::Wipe(args) => wipe::run(&args),
             Command::Telemetry(args) => telemetry::run(args),
+            Command::Conflicts(args) => conflicts::run(args),
         }
     }
 }
@@ -139,8 +152,15 @@ mod tests {
             "fieldsync serve --data d --domain f.yaml --restore b",
             "fieldsync mutants serve some-fault --data d --domain f.yaml --control",
             "fieldsync user add anna --data d --grant visits=read-write",
+            "fieldsync user scope anna --data d --data-set visits --place north --place south",
+            "fieldsync user scope anna --data d --data-set visits --all",
+            "fieldsync refetch anna --data d --data-set visits",
+            "fieldsync refetch anna --data d --data-set visits --type household --type member",
+            "fieldsync wipe --data d --data-set visits",
             "fieldsync telemetry --url http://a/visits --token-env TOKEN",
-            "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all",
+            "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all --expect amina",
+            "fieldsync conflicts --url http://a/visits --token-env TOKEN",
+            "fieldsync conflicts --url http://a/visits --user root --password-env PASSWORD --type household --record hut",
         ] {
             assert!(parses(line), "{line}");
         }
@@ -153,8 +173,14 @@ mod tests {
             "fieldsync check server --url http://a --header nothing",
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",
+            "fieldsync user scope anna --data d --data-set visits",
+            "fieldsync user scope anna --data d --data-set visits --place north --all",
+            "fieldsync refetch anna --data d",
+            "fieldsync wipe --data d",
             "fieldsync telemetry --url http://a/visits",
             "fieldsync telemetry --url http://a/visits --user root",
+            "fieldsync conflicts --url http://a/visits",
+            "fieldsync conflicts --url http://a/visits --token-env TOKEN --user root --password-env PASSWORD",
         ] {
             assert!(!parses(line), "{line}");
         }

@@ -4,7 +4,7 @@ use crate::command_error::CommandError;
 use clap::Args;
 use fieldsync_conformance::report::verdict::ExitStatus;
 use fieldsync_schemas::domain::Domain;
-use fieldsync_server::{Parts, Restored, Server, Settings, SqliteStore, domain_from_yaml};
+use fieldsync_server::{Claim, Parts, Restored, Server, Settings, SqliteStore, domain_from_yaml};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,8 +45,8 @@ pub fn serve(args: ServeArgs, fault: impl FnOnce(Parts) -> Parts) -> Result<Exit
     let settings = Settings { control: args.control, on_kill: Some(on_kill), ..Settings::new(domains) };
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
     runtime.block_on(async {
-        std::fs::create_dir_all(&args.data)
-            .map_err(|error| CommandError::usage(format!("cannot make {}: {error}", args.data.display())))?;
+        // Two servers on one folder would each go on in an epoch and a row of batches of its own.
+        let _claim = Claim::take(&args.data).map_err(CommandError::usage)?;
         if let Some(backup) = &args.restore
             && fieldsync_server::restore(&args.data, backup).map_err(CommandError::usage)? == Restored::Before
         {

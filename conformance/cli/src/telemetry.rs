@@ -1,158 +1,134 @@
 //! `fieldsync telemetry`: what the devices of a data set tell of their syncs, for those who look after the users.
+//!
+//! A device's clock may be years off, and a phone that could not tell for a week tells everything at once. So the order is
+//! that in which the server took it in, in which the feed gives it.
 
 use crate::command_error::CommandError;
+use crate::output;
+use crate::remote::RemoteArgs;
 use clap::Args;
+use fieldsync_conformance::report::text::{Text, Tone};
 use fieldsync_conformance::report::verdict::ExitStatus;
-use fieldsync_conformance::subject::server::below;
-use fieldsync_schemas::id::{Cursor, FeedName, Principal, ReplicaId};
-use fieldsync_schemas::login::{LoginRequest, TokenAnswer};
-use fieldsync_schemas::pull::{PullAnswer, PullRequest};
+use fieldsync_schemas::id::{Principal, ReplicaId};
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::telemetry::{SyncEndWord, SyncTelemetry, TELEMETRY_FEED};
 use fieldsync_schemas::time::Timestamp;
-use fieldsync_schemas::{PROTOCOL_VERSION, VERSION_HEADER};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use url::Url;
 
-/// The arguments of `telemetry`. A password is never an argument, because everybody on the machine can read those.
+/// What is told of a failure is cut off here; `--all` tells it whole.
+const WIDTH: usize = 80;
+
+/// The arguments of `telemetry`.
 #[derive(Debug, Args)]
 pub struct TelemetryArgs {
-    /// The base URL of the data set.
-    #[arg(long, value_name = "URL")]
-    pub url: Url,
-    /// The account that asks; one with the role admin sees all users.
-    #[arg(long, value_name = "NAME", requires = "password_env")]
-    pub user: Option<String>,
-    /// The environment variable that holds its password.
-    #[arg(long, value_name = "VARIABLE", requires = "user")]
-    pub password_env: Option<String>,
-    /// The environment variable that holds a bearer token.
-    #[arg(long, value_name = "VARIABLE", conflicts_with = "user", required_unless_present = "user")]
-    pub token_env: Option<String>,
-    /// Also list every sync, oldest first.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+    /// Also list every sync, in the order in which they were told.
     #[arg(long)]
     pub all: bool,
+    /// A user who ought to tell: listed as silent where nothing came. Once for each.
+    #[arg(long, value_name = "NAME")]
+    pub expect: Vec<Principal>,
 }
 
-/// Pulls the feed and lists it by user, those who are worst off first.
+/// Pulls the feed and lists it by user and device, those who are worst off first.
 pub fn run(args: TelemetryArgs) -> Result<ExitStatus, CommandError> {
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
-    let told = runtime.block_on(pulled(&args)).map_err(CommandError::usage)?;
-    print!("{}", listed(told, args.all));
+    let pulled = runtime.block_on(args.remote.pulled(TELEMETRY_FEED)).map_err(CommandError::usage)?;
+    output::print(&listed(pulled.iter().filter_map(told).collect(), &args.expect, args.all).plain())?;
     Ok(ExitStatus::Conformant)
 }
 
-async fn pulled(args: &TelemetryArgs) -> Result<Vec<SyncTelemetry>, String> {
-    let variable = |name: &String| std::env::var(name).map_err(|_| format!("the environment has no variable {name}"));
-    let http = reqwest::Client::new();
-    let token = match (&args.user, &args.password_env, &args.token_env) {
-        (Some(user), Some(password), _) => {
-            let login = LoginRequest { user: user.clone(), password: variable(password)? };
-            post::<TokenAnswer>(&http, below(&args.url, "login"), None, &login).await?.access_token
-        }
-        (_, _, Some(name)) => variable(name)?,
-        _ => return Err("name a user with --user and --password-env, or a token with --token-env".to_owned()),
-    };
-    let feed: FeedName = TELEMETRY_FEED.parse().map_err(|error| format!("{error}"))?;
-    let replica: ReplicaId = "telemetry".parse().map_err(|error| format!("{error}"))?;
-    let mut from: Option<Cursor> = None;
-    let mut told = Vec::new();
-    loop {
-        let feeds = BTreeMap::from([(feed.clone(), from.clone())]);
-        let request = PullRequest { replica: replica.clone(), epoch: None, limit: None, feeds };
-        let answer: PullAnswer = post(&http, below(&args.url, "pull"), Some(&token), &request).await?;
-        let Some(page) = answer.feeds.into_iter().find(|page| page.feed == feed) else { return Ok(told) };
-        for record in page.changes.iter().filter_map(|change| change.record.as_ref()) {
-            let record: Record = serde_json::from_str(record.get()).map_err(|error| error.to_string())?;
-            // A device may tell what this program does not know.
-            told.extend(record.data.and_then(|data| serde_json::from_str(data.get()).ok()));
-        }
-        if !page.more {
-            return Ok(told);
-        }
-        from = Some(page.cursor);
-    }
+/// One sync, as it was told.
+struct Told {
+    /// The replica under which the device tells: each device has its own.
+    by: Option<ReplicaId>,
+    accepted_at: Timestamp,
+    sync: SyncTelemetry,
 }
 
-async fn post<T: DeserializeOwned>(
-    http: &reqwest::Client,
-    url: Url,
-    token: Option<&str>,
-    body: &impl Serialize,
-) -> Result<T, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{url}: {error}");
-    let mut request = http.post(url.clone()).header(VERSION_HEADER, PROTOCOL_VERSION);
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
-    }
-    let body = serde_json::to_vec(body).map_err(|error| failed(&error))?;
-    let answer = request.header("content-type", "application/json").body(body).send().await;
-    let answer = answer.map_err(|error| failed(&error))?;
-    let status = answer.status();
-    let body = answer.bytes().await.map_err(|error| failed(&error))?;
-    if !status.is_success() {
-        let said: String = String::from_utf8_lossy(&body).chars().take(300).collect();
-        return Err(failed(&format!("{status}: {}", said.escape_debug())));
-    }
-    serde_json::from_slice(&body).map_err(|error| failed(&error))
+/// A device may tell what this program does not know.
+fn told(record: &Record) -> Option<Told> {
+    let sync = serde_json::from_str(record.data.as_ref()?.get()).ok()?;
+    Some(Told { by: record.replica.clone(), accepted_at: record.accepted_at, sync })
 }
 
-/// What is known of one user's syncs.
-#[derive(Default)]
-struct OfUser {
-    syncs: Vec<SyncTelemetry>,
+/// What is known of the syncs of one device.
+struct OfDevice {
+    user: Principal,
+    syncs: Vec<Told>,
 }
 
-impl OfUser {
+impl OfDevice {
     /// The last sync that went well.
-    fn last_good(&self) -> Option<Timestamp> {
-        self.syncs.iter().filter(|one| one.outcome == SyncEndWord::Ok).map(|one| one.started_at).max()
+    fn last_good(&self) -> Option<&Told> {
+        self.syncs.iter().rfind(|one| one.sync.outcome == SyncEndWord::Ok)
     }
 
     /// The syncs that did not since, the last one at the end.
-    fn bad_since(&self) -> Vec<&SyncTelemetry> {
-        let good = self.last_good();
-        let is_since = |one: &&SyncTelemetry| one.outcome != SyncEndWord::Ok && Some(one.started_at) > good;
-        self.syncs.iter().filter(is_since).collect()
+    fn bad_since(&self) -> &[Told] {
+        let good = self.syncs.iter().rposition(|one| one.sync.outcome == SyncEndWord::Ok);
+        &self.syncs[good.map_or(0, |place| place + 1)..]
+    }
+
+    /// The app and the device, as they were last told.
+    fn names(&self) -> String {
+        let last = self.syncs.last().map(|one| [&one.sync.app, &one.sync.device]);
+        let names: Vec<&str> = last.into_iter().flatten().flatten().map(String::as_str).collect();
+        names.join(", ")
     }
 }
 
-/// One line a user, who has failed most since the last good sync first.
-fn listed(told: Vec<SyncTelemetry>, all: bool) -> String {
-    let mut users: BTreeMap<Principal, OfUser> = BTreeMap::new();
+/// A few lines a device, the one that has failed most since its last good sync first, the silent users at the end.
+fn listed(told: Vec<Told>, expected: &[Principal], all: bool) -> Text {
+    let mut devices: BTreeMap<(Principal, Option<ReplicaId>), Vec<Told>> = BTreeMap::new();
     for one in told {
-        users.entry(one.user.clone()).or_default().syncs.push(one);
+        devices.entry((one.sync.user.clone(), one.by.clone())).or_default().push(one);
     }
-    let mut users: Vec<(Principal, OfUser)> = users.into_iter().collect();
-    users.iter_mut().for_each(|(_, of_user)| of_user.syncs.sort_by_key(|one| one.started_at));
-    users.sort_by_key(|(user, of_user)| (std::cmp::Reverse(of_user.bad_since().len()), user.clone()));
-    let mut text = format!("{:<24} {:>6} {:<24} {:>7}  last trouble\n", "user", "syncs", "last good sync", "failed");
-    for (user, of_user) in &users {
-        let bad = of_user.bad_since();
-        let good = of_user.last_good().map_or_else(|| "never".to_owned(), |at| at.to_string());
-        let trouble = bad.last().map(|one| word(one)).unwrap_or_default();
-        let line = format!("{user:<24} {:>6} {good:<24} {:>7}  {trouble}", of_user.syncs.len(), bad.len());
-        text.push_str(line.trim_end());
-        text.push('\n');
-        for one in of_user.syncs.iter().filter(|_| all) {
-            let (pushed, pulled): (u64, u64) = (one.pushed.values().sum(), one.pulled.values().sum());
-            let line =
-                format!("  {} {:<8} {pushed:>6} pushed {pulled:>6} pulled  {}", one.started_at, one.outcome, word(one));
-            text.push_str(line.trim_end());
-            text.push('\n');
+    let mut devices: Vec<OfDevice> = devices.into_iter().map(|((user, _), syncs)| OfDevice { user, syncs }).collect();
+    devices.sort_by_key(|device| (Reverse(device.bad_since().len()), device.user.clone()));
+    let mut text = Text::default();
+    let columns =
+        |user: &str, syncs: &str, good: &str, failed: &str| format!("{user:<24} {syncs:>6}  {good:<24}  {failed:>6}");
+    text.line(Tone::Strong, columns("user", "syncs", "last good sync", "failed"));
+    for device in &devices {
+        let (good, bad) = (device.last_good(), device.bad_since());
+        let good = good.map_or_else(|| "never".to_owned(), |one| one.accepted_at.to_string());
+        let (syncs, failed) = (device.syncs.len().to_string(), bad.len().to_string());
+        text.line(Tone::Plain, columns(device.user.as_str(), &syncs, &good, &failed));
+        let names = device.names();
+        if !names.is_empty() {
+            text.wrapped(Tone::Faint, "  with  ", &names, WIDTH);
         }
+        if let Some(last) = bad.last() {
+            text.wrapped(Tone::Bad, "  last  ", &trouble(&last.sync), WIDTH);
+        }
+        for one in device.syncs.iter().filter(|_| all) {
+            tell(&mut text, one);
+        }
+    }
+    for user in expected.iter().filter(|user| devices.iter().all(|device| device.user != **user)) {
+        text.line(Tone::Bad, columns(user.as_str(), "0", "never", "0"));
+        text.line(Tone::Bad, "  silent: no device of theirs has told of a sync");
     }
     text
 }
 
+fn tell(text: &mut Text, told: &Told) {
+    let sync = &told.sync;
+    let (pushed, pulled): (u64, u64) = (sync.pushed.values().sum(), sync.pulled.values().sum());
+    let counts = format!("{pushed} pushed, {pulled} pulled, {} given up", sync.given_up);
+    let bytes = format!("{} requests, {} B sent, {} B received", sync.requests, sync.bytes_sent, sync.bytes_received);
+    let outcome = if sync.outcome == SyncEndWord::Ok { "ok".to_owned() } else { trouble(sync) };
+    text.wrapped(Tone::Plain, &format!("  {}  ", told.accepted_at), &format!("{outcome}; {counts}; {bytes}"), WIDTH);
+}
+
 /// Why a sync did not go well.
-fn word(one: &SyncTelemetry) -> String {
-    let cause = one.cause.map(|cause| serde_json::to_value(cause).unwrap_or_default());
+fn trouble(sync: &SyncTelemetry) -> String {
+    let cause = sync.cause.map(|cause| serde_json::to_value(cause).unwrap_or_default());
     let cause = cause.as_ref().and_then(|cause| cause.as_str()).unwrap_or_default();
-    match (&one.outcome, &one.detail) {
-        (SyncEndWord::Ok, _) => String::new(),
+    match (&sync.outcome, &sync.detail) {
         (SyncEndWord::Failed, Some(detail)) => format!("{cause}: {detail}"),
         (SyncEndWord::Failed, None) => cause.to_owned(),
         (other, _) => other.to_string(),
@@ -164,27 +140,51 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn sync(user: &str, minute: u32, outcome: &str) -> SyncTelemetry {
-        let mut sync =
-            json!({"user": user, "outcome": outcome, "started_at": format!("2026-12-01T08:{minute:02}:00Z")});
+    fn sync(user: &str, by: &str, minute: u32, outcome: &str) -> Told {
+        let mut sync = json!({"user": user, "outcome": outcome, "started_at": "2020-01-01T00:00:00Z",
+            "app": "visits 3.1", "device": by});
         if outcome == "failed" {
             sync["cause"] = json!("network");
+            sync["detail"] = json!("cut\u{1b}[2J off");
         }
-        serde_json::from_value(sync).unwrap()
+        Told {
+            by: by.parse().ok(),
+            accepted_at: format!("2026-12-01T08:{minute:02}:00Z").parse().unwrap(),
+            sync: serde_json::from_value(sync).unwrap(),
+        }
     }
 
     #[test]
-    fn who_fails_stands_first() {
+    fn who_fails_stands_first_each_device_for_itself() {
         let told = vec![
-            sync("amina", 1, "failed"),
-            sync("amina", 5, "ok"),
-            sync("juma", 2, "ok"),
-            sync("juma", 3, "failed"),
-            sync("juma", 4, "killed"),
+            sync("amina", "tablet", 1, "failed"),
+            sync("juma", "old-phone", 2, "ok"),
+            sync("juma", "new-phone", 3, "failed"),
+            sync("juma", "new-phone", 4, "failed"),
+            sync("amina", "tablet", 5, "ok"),
         ];
-        let text = listed(told, false);
-        let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[1].starts_with("juma") && lines[1].ends_with("2  killed"), "{text}");
-        assert!(lines[2].starts_with("amina") && lines[2].trim_end().ends_with('0'), "{text}");
+        let expected: Vec<Principal> = ["amina", "asha"].map(|name| name.parse().unwrap()).into();
+        let text = listed(told, &expected, false).plain();
+        let wanted = "\
+user                      syncs  last good sync            failed
+juma                          2  never                          2
+  with  visits 3.1, new-phone
+  last  network: cut\\u{1b}[2J off
+amina                         2  2026-12-01T08:05:00.000Z       0
+  with  visits 3.1, tablet
+juma                          1  2026-12-01T08:02:00.000Z       0
+  with  visits 3.1, old-phone
+asha                          0  never                          0
+  silent: no device of theirs has told of a sync
+";
+        assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn all_tells_every_sync_within_eighty_columns() {
+        let text =
+            listed(vec![sync("amina", "tablet", 1, "killed"), sync("amina", "tablet", 2, "ok")], &[], true).plain();
+        assert!(text.contains("  2026-12-01T08:01:00.000Z  killed; 0 pushed"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }

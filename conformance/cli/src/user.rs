@@ -4,6 +4,7 @@ use crate::command_error::CommandError;
 use clap::{Args, Subcommand};
 use fieldsync_conformance::report::verdict::ExitStatus;
 use fieldsync_core::store::DataSetName;
+use fieldsync_schemas::id::RecordId;
 use fieldsync_schemas::session::Role;
 use fieldsync_server::{PasswordCost, SqliteStore, add_user};
 use std::path::PathBuf;
@@ -21,6 +22,28 @@ pub struct UserArgs {
 pub enum UserAction {
     /// Add an account, or give it a new password and further grants.
     Add(AddUserArgs),
+    /// Give an account a scope in a data set, also while it is served: the records at these places and below, or all.
+    Scope(ScopeArgs),
+}
+
+/// A scope to give.
+#[derive(Debug, Args)]
+pub struct ScopeArgs {
+    /// The name of the account, which has a grant in the data set.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The folder of the server's data.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The data set.
+    #[arg(long, value_name = "DATA SET")]
+    pub data_set: String,
+    /// A place, by its id; once for each.
+    #[arg(long, value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    pub place: Vec<RecordId>,
+    /// Everything, as where no scope was ever given.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// An account to add. Its password is never an argument, because everybody on the machine can read those.
@@ -52,7 +75,28 @@ fn grant(text: &str) -> Result<(String, Role), String> {
 
 /// Does it.
 pub fn run(args: UserArgs) -> Result<ExitStatus, CommandError> {
-    let UserAction::Add(args) = args.action;
+    match args.action {
+        UserAction::Add(args) => add(args),
+        UserAction::Scope(args) => give_scope(args),
+    }
+}
+
+fn give_scope(args: ScopeArgs) -> Result<ExitStatus, CommandError> {
+    let ScopeArgs { name, data, data_set, place, all } = args;
+    let seen = if all { "everything".to_owned() } else { listed(&place) };
+    let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
+    let places = (!all).then_some(place);
+    runtime.block_on(fieldsync_server::give_scope(&data, &data_set, &name, places)).map_err(CommandError::usage)?;
+    println!("{name} sees {seen} in {data_set}");
+    Ok(ExitStatus::Conformant)
+}
+
+fn listed(places: &[RecordId]) -> String {
+    let names: Vec<&str> = places.iter().map(RecordId::as_str).collect();
+    format!("what is at {} and below", names.join(", "))
+}
+
+fn add(args: AddUserArgs) -> Result<ExitStatus, CommandError> {
     let password = match &args.password_env {
         Some(name) => std::env::var(name).map_err(|_| {
             CommandError::usage(format!("the environment has no variable {name}; set it to the password"))

@@ -11,7 +11,7 @@ const NOW_MILLIS: i64 = 300_000;
 /// An object may have more members than are named, an array has exactly the named items. `$any` stands for any value,
 /// `$absent` for none, `$string` for a text, `$time` for an instant, `$now` for one within five minutes of this one,
 /// `{"$some": ...}` for an array with such an item, `{"$most": 100}` for one with at most so many,
-/// and `{"$not": ...}` for any value but this.
+/// `{"$not": ...}` for any value but this, and `{"$lacks": "text"}` for a text in which this one does not stand.
 pub fn mismatch(expected: &Value, got: Option<&Value>) -> Option<(String, Value, Value)> {
     at(expected, got, String::new())
 }
@@ -41,6 +41,10 @@ fn at(expected: &Value, got: Option<&Value>, path: String) -> Option<(String, Va
         }
         (Value::Object(members), Some(got)) if members.len() == 1 && members.contains_key("$not") => {
             if at(&members["$not"], Some(got), String::new()).is_some() { None } else { differs(path) }
+        }
+        (Value::Object(members), Some(got)) if members.len() == 1 && members.contains_key("$lacks") => {
+            let stands = |text: &str| members["$lacks"].as_str().is_none_or(|part| text.contains(part));
+            if got.as_str().is_some_and(|text| !stands(text)) { None } else { differs(path) }
         }
         (Value::Object(members), Some(Value::Array(found))) if members.len() == 1 && members.contains_key("$most") => {
             let most = members["$most"].as_u64().unwrap_or(0);
@@ -107,6 +111,19 @@ mod tests {
             assert_eq!(mismatch(&json!("$now"), Some(&at(offset))).is_none(), fits, "{offset} ms");
         }
         assert!(mismatch(&json!("$now"), Some(&json!("soon"))).is_some());
+    }
+
+    #[test]
+    fn a_text_can_be_searched_for_what_it_must_not_say() {
+        let got = json!({"detail": "a record refers to it", "code": 4});
+        for (expected, fits) in [
+            (json!({"detail": {"$lacks": "r-17"}}), true),
+            (json!({"detail": {"$lacks": "record"}}), false),
+            (json!({"code": {"$lacks": "r-17"}}), false),
+            (json!({"pointer": {"$lacks": "r-17"}}), false),
+        ] {
+            assert_eq!(mismatch(&expected, Some(&got)).is_none(), fits, "{expected}");
+        }
     }
 
     #[test]

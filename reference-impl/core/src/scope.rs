@@ -132,6 +132,12 @@ pub fn with_all_below(places: &[RecordId], around: &BTreeMap<RecordId, RecordId>
     found
 }
 
+/// The records that a scope does not hold, of those with these labels.
+pub fn unseen(scope: &Scope, labels: HashMap<RecordRef, Label>) -> HashSet<RecordRef> {
+    let is_unseen = |(record, label): (RecordRef, Label)| (!scope.holds(Some(&label))).then_some(record);
+    labels.into_iter().filter_map(is_unseen).collect()
+}
+
 /// The labels of the states that a batch touches, as they were before it.
 pub type Known = HashMap<RecordRef, Option<Label>>;
 

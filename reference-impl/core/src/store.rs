@@ -216,6 +216,8 @@ pub struct Loaded {
     pub drawn: HashMap<SequenceName, u64>,
     /// The live children of the heads of families, and of those that they take along.
     pub children: HashMap<RecordRef, Vec<RecordRef>>,
+    /// Who sees these parents and children, other than everybody.
+    pub labels: HashMap<RecordRef, Label>,
 }
 
 impl Loaded {
@@ -233,6 +235,10 @@ impl Loaded {
             for state in commit.states.iter().filter(|state| parents.contains(&state.record)) {
                 let standing = if state.deleted { Standing::Deleted } else { Standing::Live };
                 self.parents.insert(state.record.clone(), standing);
+                match &state.label {
+                    Some(label) => self.labels.insert(state.record.clone(), label.clone()),
+                    None => self.labels.remove(&state.record),
+                };
             }
             for state in commit.states.iter().filter(|state| records.contains(&state.record)) {
                 if let Some(before) = self.states.insert(state.record.clone(), state.clone()) {

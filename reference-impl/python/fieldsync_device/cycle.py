@@ -1,4 +1,4 @@
-"""One sync: settle, push, pull (chapter "Sync cycles").
+"""One sync: settle, push, pull; or, where devices merge, settle, pull, push, pull (chapter "Sync cycles").
 
 To settle is to send the batch again that has no answer. Push begins with it, so nothing is pulled before it.
 """
@@ -13,7 +13,7 @@ from .epoch import EpochChanged, enter
 from .outbox import Outbox
 from .pull import Pull, settle_expired
 from .push import Push
-from .session import Line, Limits, Refused, SyncFailed
+from .session import FIELD_MERGE, Line, Limits, Refused, SyncFailed
 from .tally import Tally
 from .telemetry import Telling
 
@@ -76,10 +76,10 @@ def _cycle(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int])
 
 def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -> None:
     push = Push(outbox, line, limits, clock)
+    merging = line.session().profile == FIELD_MERGE
     for _ in range(2):
-        outbox.pushing = True
-        again = push.run()
-        outbox.pushing = False
+        # Where devices merge, they pull before they push; what has no answer is settled first in any case.
+        again = _push(outbox, push, only_settle=merging and not outbox.store.meta("recovering"))
         if outbox.store.meta("recovering"):
             # What is kept comes before anything that is pulled.
             if push.failure:
@@ -95,6 +95,20 @@ def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]
             outbox.store.set_meta(compare=False)
         if push.failure:
             raise push.failure
+        if merging:
+            push.went = False
+            again = _push(outbox, push)
+            if push.went:
+                pull.run()
+            if push.failure:
+                raise push.failure
         if not again or not outbox.sendable():
             return
     raise SyncFailed("server", "the server asks for a pull before every push")
+
+
+def _push(outbox: Outbox, push: Push, only_settle: bool = False) -> bool:
+    outbox.pushing = True
+    again = push.run(only_settle)
+    outbox.pushing = False
+    return again

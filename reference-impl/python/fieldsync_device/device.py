@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any, Callable
 
-from . import cycle, edits, status
+from . import conflicts, cycle, edits, status
 from .cycle import SyncEnd
 from .occasions import Occasions
 from .outbox import Outbox
-from .records import new_record_id, timestamp
+from .records import machine_clock, new_record_id
 from .session import Credentials, Limits, Line
 from .status import Reading
 from .store import Store
 from .telemetry import Names, Telling
 from .transport import Transport
-
-CONFLICTS = "conflict"
-
-
-def machine_clock() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
-
 
 class _Run:
     """A sync under way."""
@@ -48,10 +39,11 @@ class Device:
         self._clock = clock
         self._limits = limits
         self._store = Store(folder, replica)
-        self._outbox = Outbox(self._store)
+        self._outbox = Outbox(self._store, clock)
         self._transport = Transport(base_url, limits.timeout, limits.answer_bytes)
         self._closing = threading.Event()
-        self._line = Line(self._transport, self._store, credentials, limits, wait or self._closing.wait)
+        self._line = Line(self._transport, self._store, credentials, limits, wait or self._closing.wait,
+                          self._outbox.follow)
         self._telling = Telling(self._store, self._line, clock, telemetry) if telemetry else None
         self._gate = threading.Lock()
         self._running: _Run | None = None
@@ -62,18 +54,18 @@ class Device:
     def create(self, kind: str, data: dict[str, Any], key: str | None = None, group: str | None = None) -> str:
         """Makes a record, and gives its id. Records that are made with one `group` go to the server all or none."""
         key = key or new_record_id(self._clock())
-        edits.create(self._outbox, kind, key, data, self._now(), group)
+        edits.create(self._outbox, kind, key, data, self._outbox.now(), group)
         self._changed()
         return key
 
     def edit(self, kind: str, key: str, changes: dict[str, Any]) -> None:
         """Sets members of a record's data; null clears one."""
-        edits.edit(self._outbox, kind, key, changes, self._now())
+        edits.edit(self._outbox, kind, key, changes, self._outbox.now())
         self._changed()
 
     def delete(self, kind: str, key: str) -> None:
         """Deletes a record."""
-        edits.delete(self._outbox, kind, key, self._now())
+        edits.delete(self._outbox, kind, key, self._outbox.now())
         self._changed()
 
     def discard(self, kind: str, key: str) -> None:
@@ -100,8 +92,8 @@ class Device:
         return status.read(self._outbox, kind, key)
 
     def conflicts(self) -> list[tuple[str, dict[str, Any]]]:
-        """The conflict log: each entry once, by its id, whether it came with an outcome or by the feed."""
-        return self._store.records(CONFLICTS)
+        """The conflict log: each entry once, by its id, whether it came with an outcome, came by the feed, or was written here."""
+        return conflicts.log(self._outbox)
 
     def outbox(self) -> list[tuple[str, str]]:
         """The records with mutations that are not settled, one for each mutation."""
@@ -163,6 +155,3 @@ class Device:
     def _changed(self) -> None:
         if self._occasions:
             self._occasions.changed()
-
-    def _now(self) -> str:
-        return timestamp(self._clock())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .messages import is_group, is_reference
-from .outbox import BATCH, DEFERRED, GONE, NEW, REFUSED, Outbox
+from .outbox import BATCH, DEFERRED, GONE, NEW, REFUSED, Mutation, Outbox, data_of, snapshot_of
 from .records import encode, new_id, same_content, without_nulls
 from .status import shown
 
@@ -74,7 +74,10 @@ def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: 
                 last.replaces, last.state = last.mutation_id, NEW
             last.mutation_id, last.modified_at, last.saves = new_id("m-"), at, last.saves + 1
             last.data = None if data is None else encode(data)
-            outbox.update(last)
+            if kind in outbox.rules and data is not None and _was_so(last, before, data):
+                outbox.remove(last)
+            else:
+                outbox.update(last)
     elif last is not None and last.state != REFUSED:
         outbox.add(kind, key, data, at)
     elif last is not None and last.shown:
@@ -89,8 +92,17 @@ def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: 
             outbox.remove(last)
             replaces = last.mutation_id
         state = outbox.store.record(kind, key)
+        if kind in outbox.rules and state is not None and data is not None and same_content(state.data, data):
+            return  # Nothing to push: the user has taken back what was refused.
         if state is None:
             outbox.add(kind, key, data, at, replaces=replaces, grp=group)
         else:
             outbox.add(kind, key, data, at, base=state.rev, base_version=state.version, base_live=not state.deleted,
-                       replaces=replaces, grp=group)
+                       snapshot=outbox.snapshot(kind, state.data), replaces=replaces, grp=group)
+
+
+def _was_so(last: Mutation, before: Mutation | None, data: dict[str, Any]) -> bool:
+    """Whether a change of a type that is merged was taken back before it was pushed."""
+    if before is not None:
+        return not (before.discarded or before.deletes) and same_content(data_of(before), data)
+    return same_content(snapshot_of(last), data)

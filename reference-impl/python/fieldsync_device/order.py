@@ -6,7 +6,7 @@ that do not depend on one another the older goes first. What goes as one is a *u
 
 from __future__ import annotations
 
-from .outbox import Mutation, Outbox, data_of
+from .outbox import CONFLICT, Mutation, Outbox, data_of
 from .session import Session
 
 Record = tuple[str, str]
@@ -23,6 +23,8 @@ def units(mutations: list[Mutation]) -> list[Unit]:
 
 def in_order(ready: list[Mutation], outbox: Outbox, session: Session) -> list[Unit]:
     """What of `ready` can go now, in the order in which it goes."""
+    entries = [[mutation] for mutation in ready if mutation.type == CONFLICT]  # they go after all that waits
+    ready = [mutation for mutation in ready if mutation.type != CONFLICT]
     queue = _Queue(ready, outbox, session)
     changes = [mutation for mutation in ready if not mutation.deletes]
     deletes = [mutation for mutation in ready if mutation.deletes]
@@ -32,7 +34,7 @@ def in_order(ready: list[Mutation], outbox: Outbox, session: Session) -> list[Un
     queue.going = []
     for mutation in sorted(deletes, key=lambda one: (session.rank(one.type), -one.n)):
         queue.visit(mutation)
-    return going + queue.going[::-1]
+    return going + queue.going[::-1] + entries
 
 
 class _Queue:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, Callable
 
-from .records import encode, new_id
+from .merge import least_patch
+from .records import encode, machine_clock, new_id, same_content, timestamp
 from .store import Store
 from .tally import Tally
 
@@ -24,6 +25,8 @@ EXPIRED = "expired"  # the server forgot its outcome: what is pulled will tell
 REFUSED = "refused"  # in the quarantine
 
 GONE = "gone"
+CONFLICT = "conflict"
+FIELD_MERGE = "field-merge"
 
 
 
@@ -41,6 +44,7 @@ class Mutation:
     base: str | None = None
     base_version: int = 0
     base_live: bool = False
+    snapshot: str | None = None  # of a type that is merged: the live state on which the change was made
     replaces: str | None = None
     grp: str | None = None     # with whom it is taken, or not at all
     state: str = NEW
@@ -59,6 +63,18 @@ class Mutation:
         return self.base_version + self.saves
 
     @property
+    def waits(self) -> bool:
+        """Whether the server is known to have kept nothing of it."""
+        return self.state in (NEW, DEFERRED)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether there is nothing in it to push: it deletes what is not there, or says what is there already."""
+        if self.data is None:
+            return not self.base_live
+        return self.snapshot is not None and same_content(json.loads(self.snapshot), json.loads(self.data))
+
+    @property
     def shown(self) -> bool:
         """Whether its user sees it: not what was discarded, nor a refused change of what the server has."""
         if self.state == REFUSED:
@@ -74,6 +90,8 @@ class Mutation:
             head["replaces"] = self.replaces
         if self.grp and groups:
             head["group"] = self.grp
+        if self.data is not None and self.snapshot is not None:
+            return encode({**head, "patch": least_patch(json.loads(self.snapshot), json.loads(self.data))})
         text = encode(head)
         return text if self.deletes else f'{text[:-1]},"data":{self.data}}}'
 
@@ -88,10 +106,26 @@ _values = attrgetter(*_NAMES)
 class Outbox:
     """The mutations in a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], int] = machine_clock) -> None:
         self.store = store
+        self._clock = clock
+        self.rules: dict[str, dict[str, Any]] = {}  # of each type that devices merge
+        self.follow(store.meta("session"))
         self.pushing = False  # whether the batch is on its way at this moment
         self.tally = Tally()  # what the sync that is under way has done
+
+    def now(self) -> str:
+        """The time, by the device's clock."""
+        return timestamp(self._clock())
+
+    def follow(self, session: dict[str, Any] | None) -> None:
+        """A session came: which types are merged on the device, and how."""
+        types = session["registry"]["types"] if session else ()
+        self.rules = {entry["name"]: entry["merge"] for entry in types if entry["merge"]["policy"] == FIELD_MERGE}
+
+    def snapshot(self, kind: str, data: Any) -> str | None:
+        """What is kept of the state on which a change is made, where its type is merged."""
+        return encode(data) if kind in self.rules and data is not None else None
 
     def _select(self, where: str, *values: Any) -> list[Mutation]:
         with self.store.transaction():
@@ -105,6 +139,10 @@ class Outbox:
     def unsettled_of(self, kind: str, key: str) -> list[Mutation]:
         """The outbox, as far as it is about one record."""
         return self._select("type = ? AND id = ? AND state <> 'refused'", kind, key)
+
+    def of_type(self, kind: str) -> list[Mutation]:
+        """The outbox and the quarantine of one type."""
+        return self._select("type = ?", kind)
 
     def unsettled(self) -> list[Mutation]:
         """The outbox, in the order of its making."""
@@ -152,9 +190,11 @@ class Outbox:
         """The mutation is the record's state: what waited behind it goes on from there."""
         waiting = self.waiting_behind(mutation)
         self.remove(mutation)
-        if waiting and waiting.state == SENT and waiting.version > version:
+        if waiting and waiting.state == SENT:
             # It goes again after a restore: it stays what it was.
-            waiting.saves = waiting.version - version
+            waiting.saves = max(waiting.saves, waiting.version - version)
+        elif waiting:
+            waiting.snapshot = mutation.data if live and mutation.type in self.rules else None
         if waiting:
             waiting.base, waiting.base_version, waiting.base_live = rev, version, live
             self._keep_or_drop(waiting)
@@ -166,7 +206,7 @@ class Outbox:
         if waiting is None:
             return None
         waiting.base, waiting.base_version = mutation.base, mutation.base_version
-        waiting.base_live = mutation.base_live
+        waiting.base_live, waiting.snapshot = mutation.base_live, mutation.snapshot
         waiting.saves += mutation.saves
         return waiting
 
@@ -198,6 +238,19 @@ class Outbox:
         self.update(mutation)
         return mutation
 
+    def reopen(self, mutation: Mutation) -> None:
+        """The server has another state than the mutation's base: it waits for the merge, as one with all behind it."""
+        first, waiting = mutation, self.waiting_behind(mutation)
+        while waiting:
+            waiting = self.give_way(mutation)
+            waiting.mutation_id, waiting.replaces, waiting.grp = first.mutation_id, first.replaces, first.grp
+            mutation, waiting = waiting, self.waiting_behind(waiting)
+        if mutation is first and first.discarded:
+            self.remove(first)
+        else:
+            mutation.state = NEW
+            self.update(mutation)
+
     def leave_open(self, mutation: Mutation, state: str) -> None:
         """Nobody knows what became of it: it stays as it was sent, whatever waits behind it."""
         if mutation.discarded:
@@ -212,8 +265,7 @@ class Outbox:
         self._keep_or_drop(waiting)
 
     def _keep_or_drop(self, waiting: Mutation) -> None:
-        """A delete of what is not there has nothing to do."""
-        if waiting.deletes and not waiting.base_live:
+        if waiting.state != SENT and waiting.changes_nothing:
             self.remove(waiting)
         else:
             self.update(waiting)
@@ -225,6 +277,11 @@ class Outbox:
     def mark_passed(self) -> None:
         """A sync ended well: what still waits is pending again."""
         self.store.execute("UPDATE mutation SET cause = NULL WHERE cause IS NOT NULL")
+
+
+def snapshot_of(mutation: Mutation) -> dict[str, Any] | None:
+    """The state on which a change of a type that is merged was made."""
+    return None if mutation.snapshot is None else json.loads(mutation.snapshot)
 
 
 def data_of(mutation: Mutation) -> dict[str, Any] | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import epoch, messages
+from . import conflicts, epoch, messages
 from .epoch import EpochChanged
-from .outbox import EXPIRED, GONE, Outbox, data_of
-from .records import encode, same_content
+from .merging import is_in, merge_in
+from .outbox import CONFLICT, EXPIRED, GONE, Outbox
+from .records import encode
 from .session import Line, Limits, Refused, SyncFailed
 from .store import Store
 
@@ -131,6 +132,9 @@ def arrived(outbox: Outbox, feed: str, record: dict[str, Any]) -> None:
     """The server's state of a record came."""
     outbox.store.put_record(feed, record)
     epoch.delete_again(outbox, record)
+    merge_in(outbox, record["type"], record["id"])
+    if record["type"] == CONFLICT:
+        conflicts.came(outbox, record["id"])
 
 
 def settle_expired(outbox: Outbox) -> None:
@@ -139,12 +143,15 @@ def settle_expired(outbox: Outbox) -> None:
         for mutation in outbox.in_state(EXPIRED):
             state = outbox.store.record(mutation.type, mutation.id)
             there = None if state is None else state.data
-            if state is not None and same_content(there, data_of(mutation)):
+            if state is not None and is_in(outbox, mutation, state):
                 epoch.keep(outbox, mutation)
                 outbox.tally.settled(mutation.type)
-                outbox.settle(mutation, state.rev, state.version, not state.deleted)
+                # What is merged is merged with the whole state, in which others may have changed something, too.
+                merged = mutation.type in outbox.rules
+                outbox.settle(mutation, mutation.base if merged else state.rev, state.version, not state.deleted)
             elif there is None and mutation.deletes:
                 outbox.tally.settled(mutation.type)
                 outbox.supersede(mutation)
             else:
                 outbox.refuse(mutation, "outcome-unknown")
+            merge_in(outbox, mutation.type, mutation.id)

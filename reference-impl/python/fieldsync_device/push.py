@@ -6,9 +6,11 @@ loses a mutation: it goes again under its own id, in the same bytes, in halves, 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from . import epoch, messages
+from .merging import merge_in
 from .order import Unit, in_order, units
 from .outbox import BATCH, EXPIRED, NEW, SENT, Mutation, Outbox, data_of
 from .records import encode, new_id, timestamp
@@ -19,6 +21,7 @@ from .transport import Answer
 EXPIRED_CODE = "outcome-expired"
 SETTLED = frozenset({"applied", "duplicate", "merged", "superseded"})
 FENCES = 3    # so often in one sync a device takes a new name before it says that something is wrong
+PUSHES = 4    # so often in one sync a record is pushed that is stale each time
 FAILURES = 3  # so many answers of 500 and above take a batch apart
 
 
@@ -42,13 +45,17 @@ class Push:
         self._sends = 0                       # how often the batch on its way was sent and answered with no success
         self._fences = 0
         self._some_were_taken = False
+        self._stale: Counter[tuple[str, str]] = Counter()  # how often each record was stale; then it was merged
+        self.went = False                     # whether a batch was answered
         self.failure: SyncFailed | None = None
 
-    def run(self) -> bool:
-        """Pushes what waits; True where it is to be tried again after a pull."""
+    def run(self, only_settle: bool = False) -> bool:
+        """Pushes what waits, or only the batch that has no answer; True where it is to be tried again after a pull."""
         again = False
         while True:
             batch, fresh = self._store.batch(), False
+            if batch is None and only_settle:
+                return again
             if batch is None:
                 batch, fresh = self._freeze(), True
             if batch is None:
@@ -67,7 +74,7 @@ class Push:
                 if self.failure or refused.retry in ("resync", "rebase") and refused.code != EXPIRED_CODE:
                     return again
             else:
-                self._some_were_taken = True
+                self._some_were_taken = self.went = True
                 self._apply(batch, answer)
                 self._line.heed(answer["session"])
 
@@ -80,7 +87,8 @@ class Push:
         with self._store.transaction():
             skip = self._later.union(*self._suspects)
             ready = in_order([mutation for mutation in self._outbox.sendable()
-                              if mutation.n not in skip and mutation.type not in session.left_out],
+                              if mutation.n not in skip and mutation.type not in session.left_out
+                              and self._stale[mutation.type, mutation.id] < PUSHES],
                              self._outbox, session)
             chosen: list[Unit] = []
             while self._halves and not chosen:
@@ -203,15 +211,18 @@ class Push:
             seq = answer.get("accepted_seq")
             if seq is not None:
                 epoch.accepted(self._store, seq)
+            merged = self._groups_to_merge(said)
             for mutation in self._outbox.in_state(BATCH):
                 outcome = said.get(mutation.mutation_id, {})
-                self._take_outcome(mutation, outcome, batch.replica, seq)
+                self._take_outcome(mutation, outcome, batch.replica, seq, merged)
+                merge_in(self._outbox, mutation.type, mutation.id)
                 for entry in outcome.get("conflicts", ()):
                     self._store.put_record(self._line.session().feed_of(entry["type"]), entry, only_newer=True)
             self._store.drop_batch()
             self._store.set_meta(seq=batch.seq, token=answer["token"])
 
-    def _take_outcome(self, mutation: Mutation, outcome: dict[str, Any], replica: str, seq: int | None) -> None:
+    def _take_outcome(self, mutation: Mutation, outcome: dict[str, Any], replica: str, seq: int | None,
+                      merged: set[str | None]) -> None:
         word = outcome.get("outcome")
         record = outcome.get("record")
         if word in SETTLED:
@@ -223,20 +234,32 @@ class Push:
         elif word == "merged" and record:
             self._take_state(record)
             epoch.keep(self._outbox, mutation, seq)
-            self._outbox.settle(mutation, record["rev"], int(record["version"]), not record.get("deleted"))
+            # An edit behind it was made without what others had changed; it is merged with the whole state.
+            rev = mutation.base if mutation.type in self._outbox.rules else record["rev"]
+            self._outbox.settle(mutation, rev, int(record["version"]), not record.get("deleted"))
         elif word == "superseded" and record:
             self._take_state(record)
             epoch.keep(self._outbox, mutation, seq)
             self._outbox.supersede(mutation)
         elif word == "rejected" and outcome.get("problem"):
             self._reject(mutation, outcome["problem"]["code"])
+        elif word == "stale" and record and mutation.type in self._outbox.rules:
+            self._take_state(record)
+            self._outbox.reopen(mutation)
+            self._stale[mutation.type, mutation.id] += 1
         elif word in ("held", "skipped", "stale"):
             left = self._outbox.put_off(mutation)
-            if left:
+            if left and not (left.grp and left.grp in merged):
                 self._later.add(left.n)
         else:
             self._outbox.leave_open(mutation, SENT)
             self._later.add(mutation.n)
+
+    def _groups_to_merge(self, said: dict[str, dict[str, Any]]) -> set[str | None]:
+        """The groups of which one is merged and goes again in this sync: the others, which were skipped, go with it."""
+        return {mutation.grp for mutation in self._outbox.in_state(BATCH)
+                if mutation.type in self._outbox.rules
+                and said.get(mutation.mutation_id, {}).get("outcome") == "stale"}
 
     def _reject(self, mutation: Mutation, code: str) -> None:
         name = (mutation.type, mutation.id)
@@ -260,6 +283,7 @@ class Push:
             return
         mutation.replaces, mutation.mutation_id, mutation.state = mutation.mutation_id, new_id("m-"), NEW
         mutation.saves, mutation.base, mutation.base_version, mutation.base_live = mutation.version, None, 0, False
+        mutation.snapshot = None
         self._outbox.update(mutation)
 
     def _take_state(self, record: dict[str, Any]) -> None:

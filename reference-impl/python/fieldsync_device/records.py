@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 import uuid
 from datetime import datetime, timezone
 from typing import Any
 
 PROTOCOL = "2026-12-01"
+
+
+def machine_clock() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 def timestamp(millis: int) -> str:

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from . import epoch, messages
+from .merge import KNOWN_RULES
 from .messages import Check
+from .outbox import FIELD_MERGE
 from .records import PROTOCOL, encode
 from .store import Store
 from .transport import Answer, NoAnswer, Transport
 
 CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes", "groups", "refetch",
-                          "digest"})
-# The policies of transactional types, by profile. What these two policies decide, the server decides.
-PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"}}
+                          "digest", "derived-fields"})
+# The policies of transactional types, by profile.
+PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"},
+            FIELD_MERGE: {FIELD_MERGE}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,9 @@ class Session:
         """A type that asks for what this device does not know is left out, and all others are synced."""
         policies = {"reference": {"server-only"}, "append": {"append-only"}, "transactional": PROFILES[self.profile]}
         return entry["merge"]["policy"] in policies.get(entry["class"], ()) and not entry.get("partition") \
-            and CAPABILITIES.issuperset(entry.get("requires") or ())
+            and CAPABILITIES.issuperset(entry.get("requires") or ()) \
+            and (self.profile != FIELD_MERGE or KNOWN_RULES.issuperset(
+                rule["rule"] for rule in (entry["merge"].get("fields") or {}).values()))
 
     def rank(self, kind: str) -> int:
         """The place of a type in the registry, behind those that it refers to."""
@@ -110,11 +115,12 @@ class Line:
     """The way to the server, with a token and a session."""
 
     def __init__(self, transport: Transport, store: Store, credentials: Credentials, limits: Limits,
-                 wait: Callable[[float], object]) -> None:
+                 wait: Callable[[float], object], heard: Callable[[dict[str, Any]], None]) -> None:
         self._transport = transport
         self._store = store
         self._limits = limits
         self._wait = wait
+        self._heard = heard
         self._session: Session | None = None
         self.set_credentials(credentials)
 
@@ -150,6 +156,7 @@ class Line:
         with self._store.transaction():
             self._heed_orders(session, message.get("refetch") or [])
             self._store.set_meta(session=message, credentials=self._fingerprint())
+        self._heard(message)
         self._session = session
         epoch.heed(self._store, message)
         return session

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS feed (
 CREATE TABLE IF NOT EXISTS mutation (
     n INTEGER PRIMARY KEY AUTOINCREMENT, mutation_id TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
     data TEXT, modified_at TEXT NOT NULL, saves INTEGER NOT NULL, base TEXT, base_version INTEGER NOT NULL,
-    base_live INTEGER NOT NULL, replaces TEXT, grp TEXT, state TEXT NOT NULL, discarded INTEGER NOT NULL, cause TEXT,
+    base_live INTEGER NOT NULL, snapshot TEXT, replaces TEXT, grp TEXT, state TEXT NOT NULL, discarded INTEGER NOT NULL, cause TEXT,
     code TEXT);
 CREATE INDEX IF NOT EXISTS mutation_record ON mutation (type, id, n);
 CREATE TABLE IF NOT EXISTS kept (
@@ -157,17 +157,17 @@ class Store:
         with self.transaction():
             if only_newer:
                 held = self.record(message["type"], message["id"])
-                if held is not None and held.version >= message["version"] and not self._is_missed(feed, message):
+                if held is not None and held.version >= message["version"] and not self.is_doubtful(message["type"], message["id"]):
                     return
             walk = self.execute("SELECT walk FROM feed WHERE name = ?", (feed,)).fetchone()
             self.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                          (message["type"], message["id"], feed, walk[0] if walk else 1, message["rev"],
                           message["version"], deleted, encode(message)))
 
-    def _is_missed(self, feed: str, message: dict[str, Any]) -> bool:
+    def is_doubtful(self, kind: str, key: str) -> bool:
         """Whether a walk is under way that has not met the record: what is held of it may be of another epoch."""
-        return self.execute("SELECT 1 FROM record JOIN feed ON name = ? WHERE type = ? AND id = ? AND walking"
-                            " AND record.walk < feed.walk", (feed, message["type"], message["id"])).fetchone() is not None
+        return self.execute("SELECT 1 FROM record JOIN feed ON name = feed WHERE type = ? AND id = ? AND walking"
+                            " AND record.walk < feed.walk", (kind, key)).fetchone() is not None
 
     def drop_record(self, kind: str, key: str) -> None:
         """Forgets a record."""

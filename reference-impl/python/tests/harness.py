@@ -22,7 +22,7 @@ from fieldsync_device import Credentials, Device, Limits
 BINARY = os.environ.get("FIELDSYNC_BIN", "fieldsync")
 PASSWORD = "correct horse"
 FIXTURES = Path(__file__).parents[3] / "fixtures"
-OTHERS = ("entity_queue",)
+OTHERS = ("entity_queue", "field_merge")
 DOMAIN = """
 name: clinic
 profile: version-wins

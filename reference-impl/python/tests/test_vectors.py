@@ -7,7 +7,10 @@ import unittest
 from typing import Any
 
 from fieldsync_device.canonical import canonical
+from fieldsync_device.conflicts import entry_id
 from fieldsync_device.digest import buckets
+from fieldsync_device.merge import least_patch, merge, merge_late
+from fieldsync_device.records import without_nulls
 
 from .harness import FIXTURES
 
@@ -15,6 +18,49 @@ from .harness import FIXTURES
 def vectors(name: str) -> Any:
     """A file of vectors."""
     return json.loads((FIXTURES / "vectors" / name).read_text())
+
+
+class Merge(unittest.TestCase):
+    """The merge of three states, each line of its chapter."""
+
+    def assert_same(self, got: Any, wanted: Any, title: str) -> None:
+        """Compares as the vectors do: in the canonical form."""
+        self.assertEqual(canonical(got), canonical(wanted), title)
+
+    def test_three_states(self) -> None:
+        files = sorted((FIXTURES / "vectors" / "merge").glob("*.json"))
+        self.assertGreater(len(files), 8)
+        for path in files:
+            if path.name in ("patch.json", "late-state.json"):
+                continue
+            for case in vectors(f"merge/{path.name}"):
+                title = f"{path.name}: {case['title']}"
+                rules, server = case["rules"], case.get("server")
+                merged, overridden = merge(rules, case.get("base"), case.get("local"), server)
+                self.assert_same(merged, case.get("merged"), title)
+                self.assert_same([{**one.message(), "lost_side": one.lost_side} for one in overridden],
+                                 case["overridden"], title)
+                again, more = merge(rules, server, merged, server)
+                self.assert_same(again, merged, title)
+                self.assertEqual(more, [], title)
+
+    def test_late_states(self) -> None:
+        for case in vectors("merge/late-state.json"):
+            merged = merge_late(case["rules"], case.get("base"), case.get("local"), case["late"])
+            self.assert_same(merged, case.get("merged"), case["title"])
+
+    def test_patches(self) -> None:
+        for case in vectors("merge/patch.json"):
+            self.assert_same(least_patch(without_nulls(case["base"]), without_nulls(case["changed"])), case["patch"],
+                             case["title"])
+
+
+class Conflicts(unittest.TestCase):
+    """The ids of the entries that a device writes."""
+
+    def test_ids(self) -> None:
+        for case in vectors("conflicts/ids.json"):
+            self.assertEqual(entry_id(case["record"], case["path"], case["lost_by"]), case["id"], case["title"])
 
 
 class Digest(unittest.TestCase):

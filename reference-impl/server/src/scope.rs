@@ -1,4 +1,4 @@
-//! Scopes and the places that they are made of, as whoever runs the server changes them.
+//! Scopes, the places that they are made of, and refetch orders, as whoever runs the server changes them.
 
 use crate::data_set::DataSet;
 use fieldsync_core::cursor::Point;
@@ -11,9 +11,13 @@ use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::{Data, Record};
 use fieldsync_schemas::registry::TypeClass;
+use fieldsync_schemas::session::RefetchOrder;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// How many places are named to whoever names one that is not there.
+const NAMED: usize = 10;
 
 /// Why something was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +48,17 @@ pub(crate) async fn give(
     user: String,
     places: Option<Vec<RecordId>>,
 ) -> Result<(), ChangeError> {
+    is_granted(store, data_set, &user).await?;
     let _gate = data_set.gate.write().await;
-    let around = around(store, data_set).await?;
-    let seen = with_all_below(places.as_deref().unwrap_or_default(), &around);
+    let there = all_places(store, data_set).await?;
+    if let Some(unknown) = places.iter().flatten().find(|place| !there.ids.contains(*place)) {
+        let known: Vec<&str> = there.ids.iter().take(NAMED).map(RecordId::as_str).collect();
+        let named = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let more = if there.ids.len() > NAMED { ", and others" } else { "" };
+        let detail = format!("{} has no place {unknown}; there is {named}{more}", data_set.name.0);
+        return Err(Trouble::new(ProblemCode::NotFound, detail).into());
+    }
+    let seen = with_all_below(places.as_deref().unwrap_or_default(), &there.around);
     store.rescope(&data_set.name, Vec::new(), vec![Rescope { user, places, seen }]).await?;
     Ok(())
 }
@@ -61,10 +73,10 @@ pub(crate) async fn change(
 ) -> Result<(), ChangeError> {
     let registry = &data_set.hosted.registry;
     let Some(entry) = registry.entry(&record.type_name).filter(|entry| entry.class == TypeClass::Reference) else {
-        return Err(Trouble::new(ProblemCode::Malformed, format!("{} is no reference type", record.type_name)).into());
+        return Err(Trouble::new(ProblemCode::NotFound, format!("{} is no reference type", record.type_name)).into());
     };
     let _gate = data_set.gate.write().await;
-    let mut around = around(store, data_set).await?;
+    let mut around = all_places(store, data_set).await?.around;
     let mut scopes = Vec::new();
     if let Some(locations) = registry.locations.as_ref().filter(|one| one.type_name == record.type_name) {
         around.remove(&record.id);
@@ -90,7 +102,7 @@ pub(crate) async fn change(
 
 /// Works the scopes out anew, after all records became others at once. Called under the data set's gate.
 pub(crate) async fn work_out(store: &Arc<dyn Store>, data_set: &DataSet) -> Result<(), ChangeError> {
-    let around = around(store, data_set).await?;
+    let around = all_places(store, data_set).await?.around;
     let mut scopes = Vec::new();
     for (user, places) in store.scopes(&data_set.name).await? {
         let seen = with_all_below(&places, &around);
@@ -120,20 +132,56 @@ async fn current(store: &Arc<dyn Store>, data_set: &DataSet, record: &RecordRef)
     Ok(loaded.and_then(|Loaded { mut states, .. }| states.remove(record)))
 }
 
-/// The place around each place.
-async fn around(store: &Arc<dyn Store>, data_set: &DataSet) -> Result<BTreeMap<RecordId, RecordId>, StoreError> {
+/// Orders the devices of a user to pull these types once more; all where there are none.
+pub(crate) async fn order(
+    store: &Arc<dyn Store>,
+    data_set: &DataSet,
+    user: &str,
+    order: RefetchOrder,
+) -> Result<(), ChangeError> {
+    is_granted(store, data_set, user).await?;
     let registry = &data_set.hosted.registry;
-    let Some(locations) = &registry.locations else { return Ok(BTreeMap::new()) };
-    let Some(entry) = registry.entry(&locations.type_name) else { return Ok(BTreeMap::new()) };
+    if let Some(unknown) = order.types.iter().find(|name| registry.entry(name).is_none()) {
+        let known: Vec<&str> = registry.types.iter().map(|entry| entry.name.as_str()).collect();
+        let detail = format!("{} has no type {unknown}; it has {}", data_set.name.0, known.join(", "));
+        return Err(Trouble::new(ProblemCode::NotFound, detail).into());
+    }
+    Ok(store.put_refetch(&data_set.name, user, &order).await?)
+}
+
+/// Whether a user may do anything in a data set: a name that was mistyped gets nothing.
+async fn is_granted(store: &Arc<dyn Store>, data_set: &DataSet, user: &str) -> Result<(), ChangeError> {
+    match store.grant(&data_set.name, user).await? {
+        Some(_) => Ok(()),
+        None => {
+            let detail = format!("{user} has no grant in {}; `fieldsync user add` gives one", data_set.name.0);
+            Err(Trouble::new(ProblemCode::NotFound, detail).into())
+        }
+    }
+}
+
+/// The places of a data set.
+#[derive(Default)]
+struct AllPlaces {
+    ids: BTreeSet<RecordId>,
+    /// The place around each place that lies in one.
+    around: BTreeMap<RecordId, RecordId>,
+}
+
+async fn all_places(store: &Arc<dyn Store>, data_set: &DataSet) -> Result<AllPlaces, StoreError> {
+    let registry = &data_set.hosted.registry;
+    let Some(locations) = &registry.locations else { return Ok(AllPlaces::default()) };
+    let Some(entry) = registry.entry(&locations.type_name) else { return Ok(AllPlaces::default()) };
     let mut snapshot = store.snapshot(&data_set.name, &server()).await?;
     let begin = Point { place: Place(0), cleared: Place(0) };
     let rows = snapshot.page(&entry.feed_name(), Sight::Everything, begin, u64::MAX).await?;
-    let mut around = BTreeMap::new();
+    let mut places = AllPlaces::default();
     for row in rows {
         let place: Record = serde_json::from_str(&row.json).expect("the server wrote it");
-        around.extend(outer(&place.data_tree(), &locations.within).map(|outer| (place.id, outer)));
+        places.around.extend(outer(&place.data_tree(), &locations.within).map(|outer| (place.id.clone(), outer)));
+        places.ids.insert(place.id);
     }
-    Ok(around)
+    Ok(places)
 }
 
 fn outer(place: &Data, within: &str) -> Option<RecordId> {

@@ -10,6 +10,7 @@ use crate::listen::{self, Phase};
 use crate::machine::{MachineClock, RandomIds};
 use crate::purge::{self, Collector};
 use crate::rules::Rules;
+use crate::scope;
 use crate::sqlite::SqliteStore;
 use crate::writer::BatchWriter;
 use axum::Router;
@@ -124,6 +125,14 @@ pub enum StartError {
     /// The storage failed.
     #[error("the server does not start: {0}")]
     Store(#[from] StoreError),
+    /// The scopes cannot be worked out.
+    #[error("the server does not start: the scopes of {data_set:?} cannot be worked out: {source}")]
+    Scopes {
+        /// Of which data set.
+        data_set: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Logins cannot be judged.
     #[error("the server does not start: {0}")]
     Logins(String),
@@ -247,6 +256,11 @@ async fn open_data_sets(hosted: &[Hosted], parts: &Parts) -> Result<DataSets, St
             None => Hosted::new(row.domain.clone(), &parts.policies)?,
         };
         data_sets.insert(DataSet::new(&row, hosted, parts.clock.clone()));
+    }
+    for data_set in data_sets.all() {
+        // What lies below a place may have become something else while no server ran: by a restore, or another domain.
+        let worked_out = scope::work_out(&parts.store, &data_set).await;
+        worked_out.map_err(|error| StartError::Scopes { data_set: data_set.name.0.clone(), source: error.into() })?;
     }
     Ok(data_sets)
 }

@@ -44,6 +44,10 @@ pub trait StorageFault: Send + Sync + 'static {
     fn rescope(&self, _scopes: &mut Vec<Rescope>) {}
     /// How much of a feed is seen.
     fn sight(&self, _feed: &FeedName, _sight: &mut Sight) {}
+    /// How much of it is seen where it is compared.
+    fn sight_of_digest(&self, _sight: &mut Sight) {}
+    /// How much of it is seen where a bucket of it is read.
+    fn sight_of_bucket(&self, _sight: &mut Sight) {}
     /// Whether purges are carried out.
     fn forgets(&self) -> bool {
         true
@@ -190,6 +194,8 @@ impl<F: StorageFault> Snapshot for FaultySnapshot<F> {
     }
 
     async fn digest(&mut self, feed: &FeedName, sight: Sight) -> Result<Buckets, StoreError> {
+        let mut sight = sight;
+        self.fault.sight_of_digest(&mut sight);
         self.inner.digest(feed, sight).await
     }
 
@@ -201,6 +207,8 @@ impl<F: StorageFault> Snapshot for FaultySnapshot<F> {
         after: Option<&RecordId>,
         limit: u64,
     ) -> Result<Vec<Arc<str>>, StoreError> {
+        let mut sight = sight;
+        self.fault.sight_of_bucket(&mut sight);
         self.inner.bucket(feed, sight, bucket, after, limit).await
     }
 

@@ -1,11 +1,13 @@
 //! Faults against the chapter `digest`.
 
 use crate::Mutant;
+use crate::seam::storage::{StorageFault, faulty};
 use crate::seam::wire;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
+use fieldsync_core::scope::Sight;
 use fieldsync_server::Parts;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
 use http_body_util::BodyExt;
@@ -41,7 +43,35 @@ pub const MUTANTS: &[Mutant] = &[
             wire::answers(parts, "/bucket", |body| drop(body["records"].as_array_mut().map(|records| records.pop())))
         },
     ),
+    Mutant::server(
+        "hashes-are-of-the-whole-feed",
+        "digest.buckets.of-live-records",
+        "A feed is compared without looking at the scope.",
+        |parts| faulty(parts, WholeFeedIsCompared),
+    ),
+    Mutant::server(
+        "a-bucket-is-of-the-whole-feed",
+        "digest.bucket.whole",
+        "A bucket is read without looking at the scope.",
+        |parts| faulty(parts, WholeFeedIsInTheBucket),
+    ),
 ];
+
+struct WholeFeedIsCompared;
+
+impl StorageFault for WholeFeedIsCompared {
+    fn sight_of_digest(&self, sight: &mut Sight) {
+        *sight = Sight::Everything;
+    }
+}
+
+struct WholeFeedIsInTheBucket;
+
+impl StorageFault for WholeFeedIsInTheBucket {
+    fn sight_of_bucket(&self, sight: &mut Sight) {
+        *sight = Sight::Everything;
+    }
+}
 
 fn what_moved_is_compared_too(parts: Parts) -> Parts {
     wire::around(parts, |mut request: Request, next: Next| async move {

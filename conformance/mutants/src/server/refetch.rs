@@ -9,9 +9,15 @@ use fieldsync_core::store::Assignment;
 pub const MUTANTS: &[Mutant] = &[
     Mutant::server(
         "orders-are-not-listed",
-        "refetch.order.in-the-session",
+        "refetch.order.in-the-session+2",
         "An order is kept, and no session lists it.",
         |parts| faulty(parts, NoOrders),
+    ),
+    Mutant::server(
+        "only-the-last-order-is-listed",
+        "refetch.order.in-the-session+2",
+        "An order takes the place of the one before it.",
+        |parts| faulty(parts, LastOrder),
     ),
     Mutant::server(
         "an-order-ends-the-cursors",
@@ -20,6 +26,15 @@ pub const MUTANTS: &[Mutant] = &[
         cursors_of_a_session,
     ),
 ];
+
+struct LastOrder;
+
+impl StorageFault for LastOrder {
+    fn assignment(&self, assignment: &mut Assignment) {
+        let earlier = assignment.refetch.len().saturating_sub(1);
+        assignment.refetch.drain(..earlier);
+    }
+}
 
 struct NoOrders;
 

@@ -8,18 +8,18 @@ use async_trait::async_trait;
 use fieldsync_core::pull::{Ground, PullError};
 use fieldsync_core::push::{Decision, ReadMutation};
 use fieldsync_core::scope::{Scope, Sight};
-use fieldsync_core::store::{Commit, Loaded, Place, Rescope, Row, RowKind, Snapshot, Touched};
+use fieldsync_core::store::{Commit, DataSetName, Loaded, Place, Rescope, Row, RowKind, Snapshot, Touched};
 use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::id::{FeedName, MutationId, Principal};
-use fieldsync_schemas::problem::ProblemCode;
-use fieldsync_schemas::pull::PullRequest;
+use fieldsync_schemas::problem::{EpochCause, ProblemCode};
+use fieldsync_schemas::pull::{PullRequest, RecordRef};
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::{Parts, PullRule};
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
@@ -83,7 +83,64 @@ pub const MUTANTS: &[Mutant] = &[
         "A change of a record outside the scope is refused in another way than one of a record that is not there.",
         a_refusal_tells,
     ),
+    Mutant::server(
+        "a-parent-is-there-for-everybody",
+        "scopes.parents.unseen-is-missing",
+        "What a record refers to is looked up without looking at the scope.",
+        |parts| labels_kept_where(parts, |loaded, record| !loaded.parents.contains_key(record)),
+    ),
+    Mutant::server(
+        "a-child-of-an-unseen-parent-waits",
+        "scopes.parents.known-stays",
+        "A parent outside the scope is missing, also to a record that has referred to it all along.",
+        an_unseen_parent_is_none,
+    ),
+    Mutant::server(
+        "a-delete-takes-unseen-children-along",
+        "scopes.children.unseen-stay",
+        "Children are deleted with their parent wherever they are, and given with the outcome.",
+        |parts| labels_kept_where(parts, |loaded, record| loaded.parents.contains_key(record)),
+    ),
+    Mutant::server(
+        "a-new-epoch-opens-every-scope",
+        "scopes.epoch.stays",
+        "After a restore and after a wipe everybody sees everything.",
+        |parts| faulty(parts, OpenedByAnEpoch::default()),
+    ),
 ];
+
+fn labels_kept_where(parts: Parts, is_kept: fn(&Loaded, &RecordRef) -> bool) -> Parts {
+    around_decide(parts, move |batch, mut loaded, ground, decide| {
+        let labels = std::mem::take(&mut loaded.labels);
+        loaded.labels = labels.into_iter().filter(|(record, _)| is_kept(&loaded, record)).collect();
+        decide(batch, loaded, ground)
+    })
+}
+
+fn an_unseen_parent_is_none(parts: Parts) -> Parts {
+    around_decide(parts, |batch, mut loaded, ground, decide| {
+        let Loaded { scope, labels, parents, .. } = &mut loaded;
+        parents.retain(|record, _| scope.holds(labels.get(record)));
+        decide(batch, loaded, ground)
+    })
+}
+
+#[derive(Default)]
+struct OpenedByAnEpoch(AtomicBool);
+
+impl StorageFault for OpenedByAnEpoch {
+    fn begins(&self, _: &DataSetName, _: &EpochCause) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn rescope(&self, scopes: &mut Vec<Rescope>) {
+        if self.0.load(Ordering::Relaxed) {
+            for scope in scopes {
+                *scope = Rescope { user: scope.user.clone(), places: None, seen: BTreeSet::new() };
+            }
+        }
+    }
+}
 
 struct PlacesAlone;
 

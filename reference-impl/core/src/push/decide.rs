@@ -35,7 +35,8 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
     if let Some(answer) = fence(batch, loaded.replica.as_ref())? {
         return Ok(Decision::Replay(answer));
     }
-    let kin = Kin::new(std::mem::take(&mut loaded.parents), std::mem::take(&mut loaded.children));
+    let unseen = scope::unseen(&loaded.scope, std::mem::take(&mut loaded.labels));
+    let kin = Kin::new(std::mem::take(&mut loaded.parents), std::mem::take(&mut loaded.children), unseen);
     let mut court = Court {
         ground,
         replica: &batch.replica,
@@ -288,7 +289,7 @@ impl<'a> Court<'a> {
             along = self.kin.taken_along(self.ground.registry, &asked.record)?;
         } else if matches!(ruling, Ruling::Apply(_)) {
             let references = meeting.as_ref().map_or(&asked.references, |meeting| &meeting.references);
-            match self.kin.check(&asked.record, references) {
+            match self.kin.check(entry, &asked.record, references, current.as_ref()) {
                 Ok(()) => {}
                 Err(Missing::Refused(refusal)) => return Err(refusal),
                 Err(Missing::Held(refusal)) => return Ok(waiting(mutation_id, OutcomeKind::Held, refusal)),

@@ -2,6 +2,9 @@
 //!
 //! Chapter: parents. Only the records that a batch names are looked at, what they refer to, and the children of those
 //! that it deletes; a type without parents costs nothing.
+//!
+//! Who pushes may not see all of them. A record that is not seen is none that something new could refer to, so that
+//! nobody finds out by trying which ones there are; and no delete takes it along.
 
 use super::refuse;
 use crate::data;
@@ -106,13 +109,19 @@ pub(super) struct Kin {
     standing: HashMap<RecordRef, Standing>,
     children: HashMap<RecordRef, Vec<RecordRef>>,
     links: Vec<Link>,
+    /// Those of them that whoever pushes does not see.
+    unseen: HashSet<RecordRef>,
     /// The records that a mutation of this batch was to create, and that it was not.
     untaken: HashMap<RecordRef, MutationId>,
 }
 
 impl Kin {
-    pub(super) fn new(standing: HashMap<RecordRef, Standing>, children: HashMap<RecordRef, Vec<RecordRef>>) -> Self {
-        Self { standing, children, ..Self::default() }
+    pub(super) fn new(
+        standing: HashMap<RecordRef, Standing>,
+        children: HashMap<RecordRef, Vec<RecordRef>>,
+        unseen: HashSet<RecordRef>,
+    ) -> Self {
+        Self { standing, children, unseen, ..Self::default() }
     }
 
     /// What changed in who refers to whom.
@@ -122,6 +131,9 @@ impl Kin {
 
     /// This record is about to be created, unless the server has it or had it.
     pub(super) fn promise(&mut self, record: &RecordRef) {
+        if self.unseen.remove(record) {
+            self.standing.remove(record);
+        }
         self.standing.entry(record.clone()).or_insert(Standing::Live);
     }
 
@@ -130,11 +142,20 @@ impl Kin {
         self.untaken.insert(record, mutation_id);
     }
 
-    /// Whether everything that a record refers to is there.
-    pub(super) fn check(&self, record: &RecordRef, references: &[Reference]) -> Result<(), Missing> {
+    /// Whether everything that a record refers to is there. What it refers to already is no news to who sees it.
+    pub(super) fn check(
+        &self,
+        entry: &TypeEntry,
+        record: &RecordRef,
+        references: &[Reference],
+        current: Option<&State>,
+    ) -> Result<(), Missing> {
         for Reference { parent, field, on_missing } in references.iter().filter(|one| one.parent != *record) {
             let about = |code, detail: String| Refusal { pointer: Some(pointer(field)), ..refuse(code, detail) };
-            match (self.standing.get(parent), self.untaken.get(parent), on_missing) {
+            let is_hidden =
+                self.unseen.contains(parent) && !current.is_some_and(|state| parents_of(entry, state).contains(parent));
+            let standing = self.standing.get(parent).filter(|_| !is_hidden);
+            match (standing, self.untaken.get(parent), on_missing) {
                 (Some(Standing::Live), ..) => {}
                 (Some(Standing::Deleted), ..) => {
                     let detail = format!("{parent}, which {field} names, was deleted");
@@ -183,6 +204,14 @@ impl Kin {
         let Some(children) = self.children.get(record) else { return Ok(()) };
         let takes_along = registry.entry(&record.type_name).is_some_and(|entry| entry.on_delete == OnDelete::Cascade);
         for child in children {
+            if self.unseen.contains(child) {
+                return Err(refuse(
+                    ProblemCode::HasChildren,
+                    format!(
+                        "a record that you do not see refers to {record}; somebody who does has to delete it first"
+                    ),
+                ));
+            }
             if !takes_along {
                 return Err(refuse(
                     ProblemCode::HasChildren,
@@ -248,7 +277,7 @@ mod tests {
             .iter()
             .map(|(parent, children)| (named(parent), children.iter().map(|child| named(child)).collect()))
             .collect();
-        Kin::new(HashMap::new(), children)
+        Kin::new(HashMap::new(), children, HashSet::new())
     }
 
     #[test]
@@ -281,12 +310,34 @@ mod tests {
         let mut kin = kin(&[]);
         let reference =
             |on_missing| [Reference { parent: named("campaign/a"), field: "campaign".to_owned(), on_missing }];
-        let dose = named("dose/1");
-        assert!(matches!(kin.check(&dose, &reference(OnMissing::Hold)), Err(Missing::Held(_))));
-        assert!(matches!(kin.check(&dose, &reference(OnMissing::Reject)), Err(Missing::Refused(_))));
+        let (registry, dose) = (registry(), named("dose/1"));
+        let entry = registry.entry(&dose.type_name).unwrap();
+        let check = |kin: &Kin, on_missing| kin.check(entry, &dose, &reference(on_missing), None);
+        assert!(matches!(check(&kin, OnMissing::Hold), Err(Missing::Held(_))));
+        assert!(matches!(check(&kin, OnMissing::Reject), Err(Missing::Refused(_))));
         kin.not_taken(named("campaign/a"), MutationId::new("m").unwrap());
-        assert!(matches!(kin.check(&dose, &reference(OnMissing::Reject)), Err(Missing::Skipped(_))));
+        assert!(matches!(check(&kin, OnMissing::Reject), Err(Missing::Skipped(_))));
         kin.promise(&named("campaign/a"));
-        assert!(kin.check(&dose, &reference(OnMissing::Hold)).is_ok());
+        assert!(check(&kin, OnMissing::Hold).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_seen_is_no_parent_and_holds_up_its_own() {
+        let campaign = named("campaign/a");
+        let reference = [Reference { parent: campaign.clone(), field: "campaign".into(), on_missing: OnMissing::Hold }];
+        let (registry, dose) = (registry(), named("dose/1"));
+        let entry = registry.entry(&dose.type_name).unwrap();
+        for standing in [Standing::Live, Standing::Deleted] {
+            let standing = HashMap::from([(campaign.clone(), standing)]);
+            let mut kin = Kin::new(standing, HashMap::new(), HashSet::from([campaign.clone()]));
+            assert!(matches!(kin.check(entry, &dose, &reference, None), Err(Missing::Held(_))));
+            kin.promise(&campaign);
+            assert!(kin.check(entry, &dose, &reference, None).is_ok(), "as if it had never been there");
+        }
+        let children = HashMap::from([(campaign.clone(), vec![dose.clone()])]);
+        let kin = Kin::new(HashMap::new(), children, HashSet::from([dose.clone()]));
+        let refusal = kin.taken_along(&registry, &campaign).unwrap_err();
+        assert_eq!(refusal.code, ProblemCode::HasChildren);
+        assert!(!refusal.detail.contains("dose"), "{}", refusal.detail);
     }
 }

@@ -94,7 +94,7 @@ pub(super) async fn verb(
             let data_set = named(&app, asked.data_set)?;
             let id = RefetchId::new(app.parts.ids.unique()).expect("ids have the form of an order's id");
             let order = RefetchOrder { id, types: asked.types };
-            app.parts.store.put_refetch(&data_set.name, &asked.user, &order).await?;
+            scope::order(&app.parts.store, &data_set, &asked.user, order).await?;
             done()
         }
         Verb::Backup => backup(&app, read(request).await?).await,

@@ -72,7 +72,7 @@ pub fn back_up(dir: &Path, to: &Path) -> Result<(), BackupError> {
 }
 
 /// Puts what a backup has in the place of what is in this directory, each data set in an epoch of its own, before a
-/// server starts on it. Accounts and grants that are there stay.
+/// server starts on it. Accounts, grants, scopes and refetch orders that are there stay: they say what is allowed now.
 pub fn restore(dir: &Path, backup: &Path) -> Result<Restored, BackupError> {
     let put_back = || -> Result<Restored, Failure> {
         let from = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -89,6 +89,7 @@ pub fn restore(dir: &Path, backup: &Path) -> Result<Restored, BackupError> {
         }
         for row in rows::data_sets(&from)? {
             restore_one(&live, &from, &row, new_epoch())?;
+            copy_assignments(&from, &live, &row.name)?;
         }
         copy_missing(&from, &live, "accounts", "user, password_hash")?;
         copy_missing(&from, &live, "grants", "data_set, user, role")?;
@@ -288,6 +289,34 @@ fn copy_rows(
             values.push(value);
         }
         write.execute(rusqlite::params_from_iter(values))?;
+    }
+    Ok(())
+}
+
+/// Copies the scopes of the users who have none here, and the refetch orders that are not here. Whoever has no scope sees
+/// everything, so one that is lost opens what it closed.
+fn copy_assignments(from: &Connection, to: &Connection, name: &DataSetName) -> Result<(), Failure> {
+    let (source, target) = (rows::data_set(from, name)?, rows::data_set(to, name)?);
+    let mut scopes = from.prepare("SELECT user, places FROM scopes WHERE data_set = ?1")?;
+    let mut seen = from.prepare("SELECT label FROM seen WHERE data_set = ?1 AND user = ?2")?;
+    let mut found = scopes.query([source])?;
+    while let Some(row) = found.next()? {
+        let (user, places): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+        if to.execute("INSERT OR IGNORE INTO scopes VALUES (?1, ?2, ?3)", (target, &user, places))? == 1 {
+            for label in seen.query_map((source, &user), |row| row.get::<_, String>(0))? {
+                to.execute("INSERT INTO seen VALUES (?1, ?2, ?3)", (target, &user, label?))?;
+            }
+        }
+    }
+    let mut orders = from.prepare("SELECT user, refetch FROM refetches WHERE data_set = ?1 ORDER BY number")?;
+    let mut found = orders.query([source])?;
+    while let Some(row) = found.next()? {
+        let (user, refetch): (String, String) = (row.get(0)?, row.get(1)?);
+        to.execute(
+            "INSERT INTO refetches (data_set, user, refetch) SELECT ?1, ?2, ?3 WHERE NOT EXISTS \
+             (SELECT 1 FROM refetches WHERE data_set = ?1 AND user = ?2 AND refetch = ?3)",
+            (target, user, refetch),
+        )?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(super) fn load_parents(
     loaded: &mut Loaded,
 ) -> Result<(), Failure> {
     let mut statement =
-        connection.prepare_cached("SELECT deleted FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?;
+        connection.prepare_cached("SELECT deleted, label FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?;
     for parent in parents {
         if loaded.parents.contains_key(parent) {
             continue;
@@ -25,6 +25,7 @@ pub(super) fn load_parents(
         if let Some(row) = found.next()? {
             let standing = if row.get(0)? { Standing::Deleted } else { Standing::Live };
             loaded.parents.insert(parent.clone(), standing);
+            loaded.labels.extend(rows::label(row, 1)?.map(|label| (parent.clone(), label)));
         }
     }
     Ok(())
@@ -44,7 +45,7 @@ pub(super) fn load_families(
             if room == 0 || loaded.children.contains_key(&parent) {
                 continue;
             }
-            let children = children(connection, data_set, &parent, room)?;
+            let children = children(connection, data_set, &parent, room, loaded)?;
             room -= children.len();
             if families.takes_along.contains(&parent.type_name) {
                 for child in &children {
@@ -63,17 +64,22 @@ fn children(
     data_set: i64,
     parent: &RecordRef,
     most: usize,
+    loaded: &mut Loaded,
 ) -> Result<Vec<RecordRef>, Failure> {
     let mut statement = connection.prepare_cached(
-        "SELECT type, id FROM links WHERE data_set = ?1 AND parent_type = ?2 AND parent = ?3 LIMIT ?4",
+        "SELECT l.type, l.id, r.label FROM links l \
+         JOIN rows r ON r.data_set = l.data_set AND r.type = l.type AND r.id = l.id \
+         WHERE l.data_set = ?1 AND l.parent_type = ?2 AND l.parent = ?3 LIMIT ?4",
     )?;
     let mut found = statement.query((data_set, parent.type_name.as_str(), parent.id.as_str(), most))?;
     let mut children = Vec::new();
     while let Some(row) = found.next()? {
-        children.push(RecordRef {
+        let child = RecordRef {
             type_name: TypeName::new(row.get::<_, String>(0)?)?,
             id: RecordId::new(row.get::<_, String>(1)?)?,
-        });
+        };
+        loaded.labels.extend(rows::label(row, 2)?.map(|label| (child.clone(), label)));
+        children.push(child);
     }
     Ok(children)
 }

@@ -92,6 +92,11 @@ impl SqliteStore {
         Ok(Self { dir: dir.to_owned(), writer: Writer::start(connection)?, readers })
     }
 
+    /// Whether there is a database in this directory.
+    pub(crate) fn is_in(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -13,9 +13,6 @@ use fieldsync_schemas::session::RefetchOrder;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 
-/// How many orders a session lists. Older ones are forgotten: whoever did not pull since is far behind anyway.
-const ORDERS: i64 = 100;
-
 /// A record, or an entry about it, that is at another place than before.
 pub(super) struct Move<'a> {
     pub(super) data_set: i64,
@@ -209,23 +206,30 @@ fn cross(
     Ok(())
 }
 
+/// Stores an order, and forgets those of which it orders everything: whoever did not carry them out carries out this one.
+/// So there are never more than there are types, and one for all.
 pub(super) fn put_refetch(
     connection: &Connection,
     data_set: &DataSetName,
     user: &str,
     order: &RefetchOrder,
 ) -> Result<(), Failure> {
-    let data_set = rows::data_set(connection, data_set)?;
+    for earlier in assignment(connection, data_set, user)?.refetch {
+        if is_covered(&earlier, order) {
+            connection
+                .prepare_cached("DELETE FROM refetches WHERE data_set = ?1 AND user = ?2 AND refetch = ?3")?
+                .execute((rows::data_set(connection, data_set)?, user, serde_json::to_string(&earlier)?))?;
+        }
+    }
     connection.prepare_cached("INSERT INTO refetches (data_set, user, refetch) VALUES (?1, ?2, ?3)")?.execute((
-        data_set,
+        rows::data_set(connection, data_set)?,
         user,
         serde_json::to_string(order)?,
     ))?;
-    connection
-        .prepare_cached(
-            "DELETE FROM refetches WHERE data_set = ?1 AND user = ?2 AND number NOT IN (\
-             SELECT number FROM refetches WHERE data_set = ?1 AND user = ?2 ORDER BY number DESC LIMIT ?3)",
-        )?
-        .execute((data_set, user, ORDERS))?;
     Ok(())
+}
+
+/// Whether a later order has each type of an earlier one. Without types, an order is for all.
+fn is_covered(earlier: &RefetchOrder, later: &RefetchOrder) -> bool {
+    later.types.is_empty() || !earlier.types.is_empty() && earlier.types.iter().all(|name| later.types.contains(name))
 }

@@ -4,8 +4,10 @@ use crate::domain::domain_from_yaml;
 use fieldsync_core::cursor::Point;
 use fieldsync_core::data::content_hash;
 use fieldsync_core::scope::Sight;
-use fieldsync_core::store::{Place, Store};
+use fieldsync_core::store::{Assignment, Place, Rescope, Store};
+use fieldsync_schemas::id::RecordId;
 use fieldsync_schemas::record::Record;
+use fieldsync_schemas::session::RefetchOrder;
 use serde_json::json;
 
 const DOMAIN: &str = include_str!("../../../../../fixtures/domain/version-wins.yaml");
@@ -58,4 +60,46 @@ async fn a_machine_that_is_lost_comes_back_once_in_a_new_epoch() {
     drop(store);
     assert_eq!(restore(&found, &file).unwrap(), Restored::Before);
     assert_eq!(ids(&SqliteStore::open(&found).unwrap(), &name).await, ["rev-later"], "what came after it is kept");
+}
+
+fn place(name: &str) -> RecordId {
+    name.parse().unwrap()
+}
+
+fn only(places: &[&str]) -> Rescope {
+    let places: Vec<RecordId> = places.iter().map(|name| place(name)).collect();
+    Rescope { user: "amina".to_owned(), seen: places.iter().cloned().collect(), places: Some(places) }
+}
+
+#[tokio::test]
+async fn a_scope_is_not_lost_with_the_machine_and_the_latest_one_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, found, file) = (folder.path().join("live"), folder.path().join("found"), folder.path().join("b.sqlite"));
+    let name = DataSetName("version_wins".to_owned());
+    let store = SqliteStore::open(&live).unwrap();
+    // Another data set before it, so that the keys differ from those on the new machine.
+    for other in ["elsewhere", &name.0] {
+        let row = DataSetRow::new(DataSetName(other.to_owned()), domain_from_yaml(DOMAIN).unwrap(), epoch("e-1"));
+        store.put_data_set(&row, vec![]).await.unwrap();
+    }
+    let order: RefetchOrder = serde_json::from_value(json!({"id": "f-1", "types": ["household"]})).unwrap();
+    store.rescope(&name, vec![], vec![only(&["north"])]).await.unwrap();
+    store.put_refetch(&name, "amina", &order).await.unwrap();
+    back_up(&live, &file).unwrap();
+    store.rescope(&name, vec![], vec![only(&["south"])]).await.unwrap();
+    drop(store);
+
+    let there = SqliteStore::open(&found).unwrap();
+    let row = DataSetRow::new(name.clone(), domain_from_yaml(DOMAIN).unwrap(), epoch("e-1"));
+    there.put_data_set(&row, vec![]).await.unwrap();
+    drop(there);
+    for (dir, counts) in [(found, "north"), (live, "south")] {
+        restore(&dir, &file).unwrap();
+        let store = SqliteStore::open(&dir).unwrap();
+        let given = store.assignment(&name, "amina").await.unwrap();
+        assert_eq!(given, Assignment { places: Some(vec![place(counts)]), refetch: vec![order.clone()] });
+        let connection = connect(&dir.join(FILE)).unwrap();
+        let seen = super::super::scope::labels(&connection, rows::data_set(&connection, &name).unwrap(), "amina");
+        assert_eq!(seen.unwrap().into_iter().collect::<Vec<_>>(), [counts]);
+    }
 }
