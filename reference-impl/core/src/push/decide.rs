@@ -301,7 +301,7 @@ impl<'a> Court<'a> {
                 let modified_at = contest.pushed.modified_at;
                 let files = attachment::published(&asked.attachments, current.as_ref(), &self.loaded.open);
                 let is_made = asked.op != MutationOp::Delete && current.as_ref().is_none_or(|before| before.deleted);
-                let pushed = if is_made { self.numbered(entry, pushed) } else { pushed };
+                let pushed = if is_made { self.numbered(entry, asked, pushed) } else { pushed };
                 let state = self.state(asked, pushed, entry, version, modified_at, files.clone());
                 scope::admits_state(&self.loaded.scope, &state, entry, &self.known, self.ground.principal)?;
                 let mut conflicts: Vec<_> =
@@ -375,11 +375,11 @@ impl<'a> Court<'a> {
     }
 
     /// A record that is made gets its numbers.
-    fn numbered<'p>(&mut self, entry: &TypeEntry, pushed: Pushed<'p>) -> Pushed<'p> {
+    fn numbered<'p>(&mut self, entry: &TypeEntry, asked: &Asked, pushed: Pushed<'p>) -> Pushed<'p> {
         let (Some(data), true) = (&pushed.data, sequence::sequences(entry).next().is_some()) else { return pushed };
         let mut tree = data::tree(data);
         sequence::draw(entry, &mut self.drawn, &mut tree);
-        Pushed::of(tree)
+        Pushed::of(tree, &asked.attachments)
     }
 
     /// What the server's own merge came to: the state that it made, or that was there, and an entry for each value that

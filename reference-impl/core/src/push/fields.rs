@@ -10,7 +10,7 @@ use crate::merge::{self, Rules};
 use crate::store::{Hash, State};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::push::{MutationOp, Refusal};
-use fieldsync_schemas::record::{Data, Record};
+use fieldsync_schemas::record::{Attachment, Data, Record};
 use fieldsync_schemas::registry::{MergePolicy, TypeEntry};
 use fieldsync_schemas::session::Limits;
 use serde_json::Value;
@@ -64,25 +64,25 @@ pub(super) fn pushed<'a>(
         }
     }
     if asked.patch.is_none() {
-        return Ok(Pushed::of(tree));
+        return Ok(Pushed::of(tree, &asked.attachments));
     }
-    within(tree, limits)
+    within(tree, &asked.attachments, limits)
 }
 
 impl Pushed<'_> {
     /// What the server itself made of a record.
-    pub(super) fn of(tree: Data) -> Pushed<'static> {
+    pub(super) fn of(tree: Data, attachments: &[Attachment]) -> Pushed<'static> {
         let raw = to_raw_value(&tree).expect("a tree is plain JSON");
-        let content = data::content_hash_of_tree(Some(Value::Object(tree)), &[]);
+        let content = data::content_hash_of_tree(Some(Value::Object(tree)), attachments);
         Pushed { data: Some(Cow::Owned(raw)), content }
     }
 }
 
 /// A record that came of more than what was pushed, if it keeps the limits.
-pub(super) fn within(tree: Data, limits: &Limits) -> Result<Pushed<'static>, Refusal> {
+pub(super) fn within(tree: Data, attachments: &[Attachment], limits: &Limits) -> Result<Pushed<'static>, Refusal> {
     let raw = to_raw_value(&tree).expect("a tree is plain JSON");
     let raw = data::check(&raw, limits)?.text;
-    Ok(Pushed { data: Some(Cow::Owned(raw)), ..Pushed::of(tree) })
+    Ok(Pushed { data: Some(Cow::Owned(raw)), ..Pushed::of(tree, attachments) })
 }
 
 /// What a state says.

@@ -59,7 +59,7 @@ pub(super) fn meet(
         Some(mut tree) => {
             derive(entry, server.as_ref(), &mut tree);
             let found = references(entry, &Value::Object(tree.clone()))?;
-            (fields::within(tree, limits)?, found)
+            (fields::within(tree, &[], limits)?, found)
         }
     };
     let version = asked.version.max(current.version.next());
