@@ -48,7 +48,7 @@ impl Group {
 
     /// The first process of the group.
     pub fn pid(&self) -> Option<u32> {
-        self.0.map(|id| id.as_raw_nonzero().get().cast_unsigned())
+        self.0
     }
 
     /// Ends every process of the group at once, without a chance to say goodbye.
