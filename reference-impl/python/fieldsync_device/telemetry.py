@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KIND = "telemetry"
 BATCHES = 5  # so many in one sync
 MOST = 100   # so many syncs that could not be told of are kept
+TROUBLE = 3  # so many that wait are told before the pull
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,12 @@ class Telling:
                                 " (SELECT id FROM telling ORDER BY rowid DESC LIMIT ?)", (MOST,))
         # A sync that the server broke off is told at once: there may never be a better one.
         if end.ok or end.cause == "server" and not end.retry_after:
+            self._tell()
+
+    def before_the_pull(self) -> None:
+        """Tells of earlier syncs, where several wait: it may be in the pull that each of them breaks off."""
+        (waiting,), = self._store.execute("SELECT count(*) FROM telling WHERE ended").fetchall()
+        if waiting >= TROUBLE:
             self._tell()
 
     def _tell(self) -> None:
