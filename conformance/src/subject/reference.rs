@@ -330,6 +330,7 @@ impl ReferenceDevice {
                 .map(|name| Capability::new(name).expect("a constant that is a capability"))
                 .collect(),
             app: Some(format!("fieldsync {}", env!("CARGO_PKG_VERSION"))),
+            device: Some(std::env::consts::OS.to_owned()),
             ..DeviceOptions::new(base_url, self.http.clone())
         };
         let device = fieldsync_client::Device::open(options).map_err(told)?;

@@ -4,6 +4,7 @@ use crate::pace::Pace;
 use crate::replay::{AccountAccess, Restart, Stage};
 use crate::subject::command::line;
 use crate::subject::control::Control;
+use crate::subject::reach::why;
 use async_trait::async_trait;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
 use fieldsync_schemas::discovery::Discovery;
@@ -384,7 +385,7 @@ impl Asker {
     ) -> Result<T, Blocked> {
         let failed = |error: reqwest::Error| {
             let unreachable = error.is_connect() || error.is_timeout();
-            blocked(doing, format!("{url} cannot be reached: {error}"), unreachable)
+            blocked(doing, format!("{url} cannot be reached: {}", why(&error)), unreachable)
         };
         if let Some(pace) = &self.pace {
             pace.turn().await;

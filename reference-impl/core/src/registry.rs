@@ -10,7 +10,7 @@ use fieldsync_schemas::conflict::{CONFLICT_FEED, CONFLICT_TYPE};
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{FeedName, TypeName};
 use fieldsync_schemas::registry::{
-    FieldRule, FieldRuleKind, MergePolicy, MergeRules, OnDelete, Profile, Registry, TypeClass, TypeEntry,
+    FieldRule, FieldRuleKind, MergePolicy, MergeRules, OnDelete, OnStale, Profile, Registry, TypeClass, TypeEntry,
 };
 use fieldsync_schemas::telemetry::{TELEMETRY_FEED, TELEMETRY_TYPE};
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,9 +97,11 @@ pub enum DomainError {
         /// What is wrong.
         source: RulesError,
     },
-    /// A derived member cannot be computed.
+    /// A member cannot be computed, or drawn.
     #[error(
-        "type {name}: {pointer} is derived; it and its inputs stand at the top of the record, and it has inputs and a value"
+        "type {name}: {pointer} cannot be given a value; a `derived` member has inputs and a `value` to choose from, a \
+         `server-set` one may have a `value` with a `sequence` alone, all of them at the top of the record, and no other \
+         rule has a `value`"
     )]
     Derived {
         /// The type.
@@ -118,6 +120,15 @@ pub enum DomainError {
     /// Devices that do not know partitions would miss most of a type.
     #[error("type {name} has a partition; name `partitions` in its `requires`, so that other devices leave it out")]
     Partition {
+        /// The type.
+        name: TypeName,
+    },
+    /// A type is to be merged by the server, which cannot be.
+    #[error(
+        "type {name} has `on_stale: merge`; only records of the policy field-merge, which carry no files, are merged by the \
+         server"
+    )]
+    OnStale {
         /// The type.
         name: TypeName,
     },
@@ -214,10 +225,23 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
         Rules::compile(&entry.merge).map_err(|source| DomainError::Fields { name: entry.name.clone(), source })?;
         let is_sound = |(pointer, rule): &(&String, &FieldRule)| {
             let at_the_top = rule.inputs.iter().chain([*pointer]).all(|one| push::member(one).is_some());
-            rule.rule != FieldRuleKind::Derived || at_the_top && !rule.inputs.is_empty() && rule.value.is_some()
+            let value = rule.value.as_ref();
+            match rule.rule {
+                FieldRuleKind::Derived => {
+                    at_the_top && !rule.inputs.is_empty() && value.is_some_and(|value| value.sequence.is_none())
+                }
+                FieldRuleKind::ServerSet => value.is_none_or(|value| {
+                    at_the_top && value.sequence.is_some() && value.choose.is_empty() && value.otherwise.is_none()
+                }),
+                _ => value.is_none(),
+            }
         };
         if let Some((pointer, _)) = entry.merge.fields.iter().find(|one| !is_sound(one)) {
             return Err(DomainError::Derived { name: entry.name.clone(), pointer: pointer.clone() });
+        }
+        let is_merged = entry.merge.policy == MergePolicy::FieldMerge && entry.attachments.is_none();
+        if entry.merge.on_stale == Some(OnStale::Merge) && !is_merged {
+            return Err(DomainError::OnStale { name: entry.name.clone() });
         }
     }
     for seed in &domain.records {

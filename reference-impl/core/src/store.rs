@@ -150,6 +150,15 @@ pub struct Link {
     pub is_there: bool,
 }
 
+/// The name of a sequence: each member that is drawn has its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SequenceName {
+    /// The type of the records.
+    pub type_name: TypeName,
+    /// The member of their data.
+    pub member: String,
+}
+
 /// Records whose live children are to be loaded.
 #[derive(Debug, Clone, Default)]
 pub struct Families {
@@ -180,6 +189,8 @@ pub struct Touched {
     pub attachments: Vec<AttachmentId>,
     /// The records that they refer to.
     pub parents: Vec<RecordRef>,
+    /// The sequences that they may draw from.
+    pub sequences: BTreeSet<SequenceName>,
     /// Those that they delete, where others may refer to them.
     pub families: Families,
 }
@@ -201,6 +212,8 @@ pub struct Loaded {
     pub scope: Scope,
     /// How the records stand that are referred to.
     pub parents: HashMap<RecordRef, Standing>,
+    /// The last number that was drawn from each sequence.
+    pub drawn: HashMap<SequenceName, u64>,
     /// The live children of the heads of families, and of those that they take along.
     pub children: HashMap<RecordRef, Vec<RecordRef>>,
     /// Who sees these parents and children, other than everybody.
@@ -232,6 +245,8 @@ impl Loaded {
                     self.bases.insert(before.rev.clone(), before);
                 }
             }
+            let drawn = commit.drawn.iter().filter(|(name, _)| touched.sequences.contains(name));
+            self.drawn.extend(drawn.map(|(name, last)| (name.clone(), *last)));
             let arrived = commit.files.iter().flat_map(|files| &files.attachments);
             let arrived = arrived.filter(|attachment| attachment.state == Some(AttachmentState::Stored));
             self.open.extend(arrived.map(|attachment| attachment.id.clone()));
@@ -265,6 +280,8 @@ pub struct Commit {
     pub decided: Vec<Decided>,
     /// The files of the new states, of types that may carry some.
     pub files: Vec<RecordFiles>,
+    /// The last number that is drawn by now from each sequence that the batch touches.
+    pub drawn: HashMap<SequenceName, u64>,
     /// The place of the batch among all that the data set took in.
     pub accepted_seq: u64,
     /// The replica with its new answer.

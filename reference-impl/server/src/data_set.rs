@@ -30,6 +30,7 @@ const CAPABILITIES: &[&str] = &[
     "refetch",
     "restore",
     "derived-fields",
+    "on-stale-merge",
     "telemetry",
     "digest",
     "attachments-proxied",

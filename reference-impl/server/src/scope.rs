@@ -127,6 +127,7 @@ async fn current(store: &Arc<dyn Store>, data_set: &DataSet, record: &RecordRef)
         bases: Vec::new(),
         attachments: Vec::new(),
         parents: Vec::new(),
+        sequences: BTreeSet::new(),
         families: Families::default(),
     };
     let loaded = store.load(&[touched]).await?.into_iter().next();

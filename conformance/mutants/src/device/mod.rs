@@ -14,6 +14,7 @@ mod levels;
 mod merge;
 mod merge_items;
 mod merging;
+mod merging_habits;
 mod parents;
 mod partitions;
 mod pull;
@@ -52,6 +53,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     cycles_trouble::MUTANTS,
     attachments::MUTANTS,
     merging::MUTANTS,
+    merging_habits::MUTANTS,
     telemetry::MUTANTS,
     errors::MUTANTS,
 ];

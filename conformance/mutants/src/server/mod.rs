@@ -12,6 +12,7 @@ mod fields;
 mod groups;
 mod levels;
 mod merge;
+mod on_stale;
 mod parents;
 mod partitions;
 mod pull;
@@ -22,6 +23,7 @@ mod refetch;
 mod registry;
 mod scopes;
 mod security;
+mod sequences;
 mod session;
 mod telemetry;
 mod transport;
@@ -42,6 +44,8 @@ pub const MUTANTS: &[&[Mutant]] = &[
     digest::MUTANTS,
     merge::MUTANTS,
     fields::MUTANTS,
+    sequences::MUTANTS,
+    on_stale::MUTANTS,
     deletes::MUTANTS,
     scopes::MUTANTS,
     refetch::MUTANTS,

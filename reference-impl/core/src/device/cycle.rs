@@ -42,6 +42,8 @@ pub enum Phase {
     Settle,
     /// The outbox is pushed, batch by batch.
     Push,
+    /// What waits to be told is told before a pull in which the syncs may all break off.
+    TellTrouble,
     /// All feeds are pulled, page by page.
     Pull,
     /// What the server made of what was pushed is pulled.
@@ -57,11 +59,18 @@ pub enum Phase {
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
-        Profile::VersionWins | Profile::EntityQueue => {
-            Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare, Phase::Attachments, Phase::Tell])
-        }
+        Profile::VersionWins | Profile::EntityQueue => Some(&[
+            Phase::Settle,
+            Phase::Push,
+            Phase::TellTrouble,
+            Phase::Pull,
+            Phase::Compare,
+            Phase::Attachments,
+            Phase::Tell,
+        ]),
         Profile::FieldMerge => Some(&[
             Phase::Settle,
+            Phase::TellTrouble,
             Phase::Pull,
             Phase::Push,
             Phase::PullResults,
@@ -238,6 +247,7 @@ impl Step<'_> {
                 None => return Ok(self.finish()),
                 Some(Phase::Settle) => self.settle()?,
                 Some(Phase::Push) => self.push()?,
+                Some(Phase::TellTrouble) => self.tell_trouble(),
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
                 Some(Phase::Compare) => {
@@ -266,7 +276,9 @@ impl Step<'_> {
 
     pub(super) fn answered(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
         let Some(kind) = self.machine.run.as_mut().and_then(|run| run.sent.take()) else { return Ok(Next::Idle) };
-        self.run().tally.bytes_received += answer.body.len() as u64;
+        if !matches!(kind, CallKind::Offset | CallKind::Upload | CallKind::Download) {
+            self.run().tally.bytes_received += answer.body.len() as u64;
+        }
         if self.is_telling() {
             return self.on_told(Some(answer));
         }
@@ -318,6 +330,7 @@ impl Step<'_> {
         let run = self.run();
         run.sent = Some(kind);
         run.counts.requests += 1;
+        run.tally.requests += 1;
         let token = self.machine.credentials.token.clone();
         Next::Send(Call { kind, path: path.into(), body: None, token, transfer: Some(transfer), bytes: Vec::new() })
     }

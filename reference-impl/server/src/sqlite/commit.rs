@@ -2,7 +2,7 @@
 
 use super::{Failure, attachments, links, moves, rows, scope};
 use fieldsync_core::scope::Label;
-use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Decided, Rescope, State};
+use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Decided, Rescope, SequenceName, State};
 use fieldsync_schemas::id::{FeedName, ReplicaId};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
@@ -19,6 +19,7 @@ pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), 
         for files in &commit.files {
             attachments::put_links(connection, data_set, &commit.principal, files, commit.at)?;
         }
+        put_drawn(connection, data_set, &commit.drawn)?;
         put_replica(connection, data_set, commit)?;
         connection
             .prepare_cached("UPDATE data_sets SET accepted_seq = ?2 WHERE id = ?1")?
@@ -210,6 +211,14 @@ fn put_decided(connection: &Connection, data_set: i64, feeds: &mut Feeds<'_>, co
         let principal = commit.principal.as_str();
         let at = commit.at.as_millis();
         statement.execute((data_set, principal, mutation_id.as_str(), feed, at, content, &**outcome))?;
+    }
+    Ok(())
+}
+
+fn put_drawn(connection: &Connection, data_set: i64, drawn: &HashMap<SequenceName, u64>) -> Result<(), Failure> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO sequences VALUES (?1, ?2, ?3, ?4)")?;
+    for (name, last) in drawn {
+        statement.execute((data_set, name.type_name.as_str(), &name.member, last))?;
     }
     Ok(())
 }

@@ -86,6 +86,15 @@ CREATE TABLE links (
     PRIMARY KEY (data_set, parent_type, parent, type, id)
 ) WITHOUT ROWID;
 
+-- The last number that was drawn for each member that has a sequence. It is never given back.
+CREATE TABLE sequences (
+    data_set INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    member TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (data_set, type, member)
+) WITHOUT ROWID;
+
 CREATE TABLE replicas (
     data_set INTEGER NOT NULL,
     principal TEXT NOT NULL,
