@@ -60,9 +60,11 @@ impl Roles {
     /// What a client must claim to play these roles.
     pub fn needs(&self, case: &Case) -> BTreeSet<AdapterCapability> {
         let mut needs = BTreeSet::new();
-        for files in [AdapterCapability::AttachmentsProxied, AdapterCapability::AttachmentsDirect] {
-            if case.scenario.needs.capabilities.iter().any(|capability| capability.as_str() == files.as_str()) {
-                needs.insert(files);
+        for known in
+            [AdapterCapability::AttachmentsProxied, AdapterCapability::AttachmentsDirect, AdapterCapability::Partitions]
+        {
+            if case.scenario.needs.capabilities.iter().any(|capability| capability.as_str() == known.as_str()) {
+                needs.insert(known);
             }
         }
         for (name, settings) in case.scenario.devices.settings() {

@@ -15,7 +15,9 @@ mod levels;
 mod merge;
 mod merge_items;
 mod merging;
+mod merging_habits;
 mod parents;
+mod partitions;
 mod pull;
 mod records;
 mod refetch;
@@ -44,6 +46,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    partitions::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
@@ -52,6 +55,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     attachments::MUTANTS,
     direct::MUTANTS,
     merging::MUTANTS,
+    merging_habits::MUTANTS,
     telemetry::MUTANTS,
     errors::MUTANTS,
 ];

@@ -13,7 +13,9 @@ mod fields;
 mod groups;
 mod levels;
 mod merge;
+mod on_stale;
 mod parents;
+mod partitions;
 mod pull;
 mod pull_cursors;
 mod push;
@@ -22,6 +24,7 @@ mod refetch;
 mod registry;
 mod scopes;
 mod security;
+mod sequences;
 mod session;
 mod telemetry;
 mod transport;
@@ -42,10 +45,13 @@ pub const MUTANTS: &[&[Mutant]] = &[
     digest::MUTANTS,
     merge::MUTANTS,
     fields::MUTANTS,
+    sequences::MUTANTS,
+    on_stale::MUTANTS,
     deletes::MUTANTS,
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    partitions::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,
