@@ -103,6 +103,7 @@ pub struct ServerArgs {
 
 /// How scenarios run.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "How they run")]
 pub struct RunOptions {
     /// How many scenarios run at once; what the machine can do where absent.
     #[arg(long, value_name = "NUMBER", global = true, value_parser = clap::value_parser!(u32).range(1..))]
@@ -378,7 +379,9 @@ async fn address(args: &ServerArgs) -> Result<Result<Found, Blocked>, CommandErr
     let ca_cert = match &args.ca_cert {
         None => None,
         Some(path) => {
-            Some(std::fs::read(path).map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?)
+            let wrong =
+                |error| CommandError::usage(format!("cannot read the certificates {}: {error}", path.display()));
+            Some(std::fs::read(path).map_err(wrong)?)
         }
     };
     let accounts = match &args.accounts {
@@ -432,9 +435,9 @@ fn control(text: &str, root: Option<&Url>) -> Result<Url, CommandError> {
 }
 
 fn read_accounts(path: &std::path::Path) -> Result<BTreeMap<String, AccountSource>, CommandError> {
-    let wrong = |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    serde_saphyr::from_str(&text).map_err(|error| wrong(&error))
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CommandError::usage(format!("cannot read the accounts {}: {error}", path.display())))?;
+    serde_saphyr::from_str(&text).map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))
 }
 
 fn is_filtered(args: &CheckArgs) -> bool {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Files besides the text. `-` stands for the standard output, which then has no text.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "What is told")]
 pub struct ReportFiles {
     /// Write a page for a browser to this file: findings, verdicts, and every scenario drawn.
     #[arg(long, value_name = "FILE", global = true)]
@@ -34,6 +35,7 @@ pub struct ReportFiles {
 
 /// How the text looks.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What is told")]
 pub struct TextOptions {
     /// Whether the text has colour.
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
@@ -90,6 +92,7 @@ impl ReportFiles {
 
 /// What is told of a run, and what is known before.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What is told")]
 pub struct ReportOptions {
     /// Write the events as JSON lines to this file; `fieldsync report` renders them.
     #[arg(long, value_name = "FILE", global = true)]
