@@ -6,6 +6,8 @@
 pub mod baseline;
 pub mod broken;
 pub mod cleanup;
+pub mod doctor;
+pub mod har;
 pub mod harness;
 pub mod judge;
 pub mod merge;

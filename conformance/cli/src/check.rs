@@ -2,7 +2,9 @@
 
 use crate::command_error::CommandError;
 use crate::config::ConfigOptions;
+use crate::headers::{header, header_map};
 use crate::hold::{Hold, NO_TIMEOUT};
+use crate::pair::judge_pair;
 use crate::report_files::ReportOptions;
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand};
@@ -55,6 +57,8 @@ pub enum Subject {
     Server(ServerArgs),
     /// Judge a client, by the command that starts its adapter.
     Client(ClientArgs),
+    /// Judge a client and a server together; each failure is tried with the reference on either side, and has an owner.
+    Pair(PairArgs),
 }
 
 /// A client to judge.
@@ -66,8 +70,19 @@ pub struct ClientArgs {
     pub command: Option<String>,
 }
 
-/// A server to judge.
+/// A client and a server to judge together.
 #[derive(Debug, Args)]
+pub struct PairArgs {
+    /// The command that starts the client's adapter.
+    #[arg(long, value_name = "COMMAND")]
+    pub command: String,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// A server to judge.
+#[derive(Debug, Default, Args)]
 pub struct ServerArgs {
     /// The base URL of a data set; once for each profile that the server hosts.
     #[arg(long, value_name = "URL", conflicts_with = "serve")]
@@ -137,14 +152,6 @@ fn shard(text: &str) -> Result<Shard, String> {
     match parts {
         Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
         _ => Err("a shard is one of several, such as 1/4 to 4/4".to_owned()),
-    }
-}
-
-/// A header of a request: `Name: value`.
-pub fn header(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        _ => Err("a header is `Name: value`".to_owned()),
     }
 }
 
@@ -289,6 +296,11 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
                 }
             }
         }
+        Some(Subject::Pair(pair)) => {
+            // Each scenario has a process of the client to itself, and some are slow to start.
+            options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
+            judge_pair(cases, &spec, &pair.server, &pair.command, &options, &mut watch).await?
+        }
         Some(Subject::Server(server)) => {
             options.judged = vec![Actor::Server];
             options.headers.clone_from(&server.header);
@@ -322,7 +334,7 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
     Ok(events)
 }
 
-fn subject_name(server: &ServerArgs) -> String {
+pub(crate) fn subject_name(server: &ServerArgs) -> String {
     server.serve.clone().unwrap_or_else(|| server.url.join(" "))
 }
 
@@ -332,21 +344,34 @@ fn look_at(args: &CheckArgs) -> Result<(), CommandError> {
         None => false,
         Some(Subject::Client(client)) => client.command.is_some(),
         Some(Subject::Server(server)) => {
-            if server.url.is_empty() && server.serve.is_none() {
-                return Err(CommandError::usage(
-                    "which server? name it with --url, or start it with --serve, here or under [server] in fieldsync.toml",
-                ));
-            }
-            if server.cleanup && (server.serve.is_some() || server.control.is_some()) {
-                return Err(CommandError::usage(
-                    "--cleanup is for a server that stays: with --serve or --control the data sets are made for the run",
-                ));
-            }
+            named(server)?;
             server.serve.is_some()
+        }
+        // Each side plays again with the reference, after which nobody could tell what was held.
+        Some(Subject::Pair(pair)) => {
+            named(&pair.server)?;
+            false
         }
     };
     if args.run.hold && !is_started {
-        return Err(CommandError::usage("--hold keeps what the suite starts: it needs --serve or --command"));
+        return Err(CommandError::usage(
+            "--hold keeps what the suite starts: it needs `check server --serve` or `check client --command`",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a server without a name, and a cleanup where there is nothing to clean.
+fn named(server: &ServerArgs) -> Result<(), CommandError> {
+    if server.url.is_empty() && server.serve.is_none() {
+        return Err(CommandError::usage(
+            "which server? name it with --url, or start it with --serve, here or under [server] in fieldsync.toml",
+        ));
+    }
+    if server.cleanup && (server.serve.is_some() || server.control.is_some()) {
+        return Err(CommandError::usage(
+            "--cleanup is for a server that stays: with --serve or --control the data sets are made for the run",
+        ));
     }
     Ok(())
 }
@@ -367,15 +392,11 @@ fn url(text: &str) -> Result<Url, CommandError> {
 }
 
 /// A server's address, and its process where it was started.
-type Found = (ServerAddress, Option<Arc<Spawned>>);
+pub(crate) type Found = (ServerAddress, Option<Arc<Spawned>>);
 
 /// Where the server is; one that is to be started is started, or it is told why nothing can run.
-async fn address(args: &ServerArgs) -> Result<Result<Found, Blocked>, CommandError> {
-    let mut headers = http::HeaderMap::new();
-    for (name, value) in &args.header {
-        let wrong = || CommandError::usage(format!("{name:?}: {value:?} is no header"));
-        headers.insert(name.parse::<http::HeaderName>().map_err(|_| wrong())?, value.parse().map_err(|_| wrong())?);
-    }
+pub(crate) async fn address(args: &ServerArgs) -> Result<Result<Found, Blocked>, CommandError> {
+    let headers = header_map(&args.header)?;
     let ca_cert = match &args.ca_cert {
         None => None,
         Some(path) => {
@@ -441,8 +462,7 @@ fn read_accounts(path: &std::path::Path) -> Result<BTreeMap<String, AccountSourc
 }
 
 fn is_filtered(args: &CheckArgs) -> bool {
-    let Filters { chapter, rule, scenario, capability } = &args.filters;
-    args.run.last_failed || [chapter, rule, scenario, capability].iter().any(|filter| !filter.is_empty())
+    args.run.last_failed || !args.filters.is_empty()
 }
 
 /// The command that was run, with one scenario in place of its filters. What a header says may be a secret.
@@ -454,8 +474,19 @@ fn again(args: &CheckArgs) -> String {
         words.push("client".to_owned());
         words.extend(client.command.iter().map(|command| option("command", command)));
     }
-    if let Some(Subject::Server(server)) = &args.subject {
-        words.push("server".to_owned());
+    if let Some(Subject::Pair(pair)) = &args.subject {
+        words.push("pair".to_owned());
+        words.push(option("command", &pair.command));
+    }
+    let server = match &args.subject {
+        Some(Subject::Server(server)) => {
+            words.push("server".to_owned());
+            Some(server)
+        }
+        Some(Subject::Pair(pair)) => Some(&pair.server),
+        _ => None,
+    };
+    if let Some(server) = server {
         words.extend(server.url.iter().map(|url| option("url", url)));
         words.extend(server.serve.iter().map(|command| option("serve", command)));
         words.extend(server.control.iter().map(|url| option("control", url)));

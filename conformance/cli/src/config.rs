@@ -1,7 +1,8 @@
 //! `fieldsync.toml`: what would else be told by options. An option goes before what stands in the file.
 
-use crate::check::{CheckArgs, RunOptions, Subject, header};
+use crate::check::{CheckArgs, RunOptions, ServerArgs, Subject};
 use crate::command_error::CommandError;
+use crate::headers::header;
 use crate::report_files::{Annotations, ReportOptions};
 use crate::suite::SuiteOptions;
 use clap::Args;
@@ -70,6 +71,11 @@ impl Configuration {
                     self.complete_server(server, config)?;
                 }
             }
+            Some(Subject::Pair(pair)) => {
+                if let Some(config) = &self.config.server {
+                    self.complete_server(&mut pair.server, config)?;
+                }
+            }
             Some(Subject::Client(client)) => {
                 let config = self.config.client.as_ref();
                 fill(&mut client.command, config.and_then(|config| config.command.clone()));
@@ -83,11 +89,7 @@ impl Configuration {
         Ok(())
     }
 
-    fn complete_server(
-        &self,
-        server: &mut crate::check::ServerArgs,
-        config: &ServerConfig,
-    ) -> Result<(), CommandError> {
+    fn complete_server(&self, server: &mut ServerArgs, config: &ServerConfig) -> Result<(), CommandError> {
         if !config.url.is_empty() && config.serve.is_some() {
             return Err(self.mistake("serve", "`url` and `serve` both name the server: leave one of them out"));
         }
@@ -185,7 +187,7 @@ mod tests {
         Ok(args)
     }
 
-    fn server(args: &CheckArgs) -> &crate::check::ServerArgs {
+    fn server(args: &CheckArgs) -> &ServerArgs {
         match &args.subject {
             Some(Subject::Server(server)) => server,
             other => panic!("{other:?}"),

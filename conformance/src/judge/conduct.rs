@@ -12,13 +12,13 @@ use fieldsync_schemas::pull::{PullRequest, RecordRef};
 use fieldsync_schemas::push::{Mutation, PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::CallKind;
 use fieldsync_schemas::telemetry::TELEMETRY_FEED;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const BYTE_FOR_BYTE: &str = "cycles.freeze.byte-for-byte";
 const RECORD_ONCE: &str = "cycles.batch.record-once";
 const ENTRY_ID: &str = "conflicts.entry.id";
-const ONLY_CHANGES: &str = "cycles.patch.only-changes";
+const ONLY_CHANGES: &str = "cycles.patch.only-changes+2";
 const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
 
@@ -84,8 +84,8 @@ struct Conduct {
     unanswered: Option<(ReplicaId, Value)>,
     /// The request whose token was refused.
     refused: Option<(CallKind, Value)>,
-    /// What the device has seen of states, by rev.
-    states: HashMap<String, Value>,
+    /// What the device has seen of states, by rev: the data, and the ids of the files.
+    states: HashMap<String, (Value, Vec<Value>)>,
     found: Vec<Misconduct>,
 }
 
@@ -127,8 +127,10 @@ impl Conduct {
         let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
         let changes = items(&answer["feeds"]).into_iter().flat_map(|page| items(&page["changes"]));
         for told in changes.chain(items(&answer["outcomes"])) {
-            if let (Some(rev), Some(data)) = (told["record"]["rev"].as_str(), told["record"].get("data")) {
-                self.states.insert(rev.to_owned(), data.clone());
+            let record = &told["record"];
+            if let (Some(rev), true) = (record["rev"].as_str(), record["data"].is_object()) {
+                let files = items(&record["attachments"]).iter().map(|file| file["id"].clone()).collect();
+                self.states.insert(rev.to_owned(), (record["data"].clone(), files));
             }
         }
     }
@@ -136,9 +138,11 @@ impl Conduct {
     /// The first member of a patch that changes nothing of the state that it names, if the device has seen that.
     fn patch(&mut self, index: u64, mutation: &Mutation) {
         let (Some(patch), Some(base)) = (&mutation.patch, &mutation.base) else { return };
-        let Some(base) = self.states.get(base.as_str()) else { return };
+        let Some((base, files)) = self.states.get(base.as_str()) else { return };
         let Ok(patch) = serde_json::from_str::<Value>(patch.get()) else { return };
-        if let Some(path) = idle(&patch, Some(base), "") {
+        let changes_files = !mutation.attachments.iter().map(|file| json!(file.id)).eq(files.iter().cloned());
+        let is_of_files_alone = changes_files && patch.as_object().is_some_and(Map::is_empty);
+        if let Some(path) = idle(&patch, Some(base), "").filter(|_| !is_of_files_alone) {
             let what = format!("what the patch of {} names beside changes", mutation.id);
             self.add(ONLY_CHANGES, index, what, json!("nothing"), json!(path));
         }

@@ -322,6 +322,8 @@ impl ReferenceDevice {
             batch_limit: self.setup.batch,
             replica: self.setup.replica.clone(),
             triggers,
+            // Small, so that a file of a scenario comes in several.
+            piece: 30_000,
             capabilities: ["attachments-proxied"]
                 .into_iter()
                 .chain(self.setup.telemetry.then_some(TELEMETRY))

@@ -93,7 +93,7 @@ pub(crate) async fn change(
     if let Some(before) = before {
         let mut published: Record = serde_json::from_str(&state.json).expect("the server wrote it");
         published.version = before.version.next();
-        let content = data::content_hash(published.data.as_deref(), &[]);
+        let content = data::content_hash(published.data.as_deref(), &published.attachments);
         state = State::published(state.feed, content, published);
     }
     store.rescope(&data_set.name, vec![state], scopes).await?;

@@ -138,7 +138,7 @@ impl Step<'_> {
             }
             more |= page.more;
             moved |= page.from.as_ref() != Some(&page.cursor) || !page.changes.is_empty();
-            self.take_page(page, seen);
+            self.take_page(page, seen)?;
         }
         let mut is_new = false;
         for feed in &answer.new_feeds {
@@ -160,7 +160,7 @@ impl Step<'_> {
         self.go_on()
     }
 
-    fn take_page(&mut self, page: &Page, seen: Vec<Seen>) {
+    fn take_page(&mut self, page: &Page, seen: Vec<Seen>) -> Result<(), StoreError> {
         let mark = self.machine.state.marks.mark;
         for change in seen {
             self.run().counts.pulled += 1;
@@ -178,16 +178,14 @@ impl Step<'_> {
                     }
                     self.meet(&record);
                     self.delete_again(&record);
-                    self.want_files(&record);
-                    let copy = ServerCopy { record: *record, feed: page.feed.clone(), mark };
-                    self.write(Write::Server(Box::new(copy)));
+                    self.put_server(ServerCopy { record: *record, feed: page.feed.clone(), mark })?;
                 }
                 Seen::Left(record) => {
                     self.gone(&record);
                     if record.type_name.as_str() == CONFLICT_TYPE {
                         self.write(Write::ConflictGone(record.id.clone()));
                     }
-                    self.write(Write::ServerGone(record));
+                    self.drop_server(record)?;
                 }
             }
         }
@@ -197,6 +195,7 @@ impl Step<'_> {
         {
             self.write(Write::Resync(page.feed.clone(), Some(Resync { complete: true, ..resync })));
         }
+        Ok(())
     }
 
     fn on_pull_problem(&mut self, problem: &Problem) -> Result<Next, DeviceError> {
@@ -255,6 +254,7 @@ impl Step<'_> {
                     self.gone(&record);
                 }
             }
+            self.loosen_swept(&feed, resync.mark)?;
             self.write(Write::Sweep { feed: feed.clone(), below: resync.mark });
             if feed == self.feed_of(&TypeName::new(CONFLICT_TYPE).expect("a constant that is a type name")) {
                 self.write(Write::SweepConflicts);

@@ -65,7 +65,7 @@ pub(super) fn pushed<'a>(
     }
     let raw = to_raw_value(&tree).expect("a tree is plain JSON");
     let raw = if asked.patch.is_some() { data::check(&raw, limits)?.text } else { raw };
-    let content = data::content_hash_of_tree(Some(Value::Object(tree)), &[]);
+    let content = data::content_hash_of_tree(Some(Value::Object(tree)), &asked.attachments);
     Ok(Pushed { data: Some(Cow::Owned(raw)), content })
 }
 
