@@ -230,7 +230,6 @@ mod tests {
             "fieldsync doctor http://a/visits --user anna",
             "fieldsync judge",
             "fieldsync check pair --url http://a",
-            "fieldsync check pair --command run",
             "fieldsync matrix clients.toml",
             "fieldsync completions csh",
             "fieldsync judge traffic.har --judge tablet",
