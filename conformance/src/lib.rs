@@ -17,6 +17,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod shown;
+pub mod site;
 pub mod spec;
 pub mod subject;
 pub mod tap;

@@ -75,7 +75,7 @@ pub struct ClientArgs {
 pub struct PairArgs {
     /// The command that starts the client's adapter.
     #[arg(long, value_name = "COMMAND")]
-    pub command: String,
+    pub command: Option<String>,
     /// The server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -160,7 +160,8 @@ pub fn run(mut args: CheckArgs) -> Result<ExitStatus, CommandError> {
     args.config.load()?.complete(&mut args)?;
     look_at(&args)?;
     let baseline = args.report.prepare()?;
-    let suite = args.suite.load()?;
+    let mut suite = args.suite.load()?;
+    suite.spec.pages = args.report.files.spec_url.as_ref().map(ToString::to_string);
     let selected = select(&suite, &args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
     let mut events = runtime.block_on(judge_subject(&suite, &selected, &args))?;
@@ -299,7 +300,8 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
         Some(Subject::Pair(pair)) => {
             // Each scenario has a process of the client to itself, and some are slow to start.
             options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
-            judge_pair(cases, &spec, &pair.server, &pair.command, &options, &mut watch).await?
+            let command = pair.command.as_deref().unwrap_or_default();
+            judge_pair(cases, &spec, &pair.server, command, &options, &mut watch).await?
         }
         Some(Subject::Server(server)) => {
             options.judged = vec![Actor::Server];
@@ -340,37 +342,35 @@ pub(crate) fn subject_name(server: &ServerArgs) -> String {
 
 /// Refuses what the command line and the configuration do not say together.
 fn look_at(args: &CheckArgs) -> Result<(), CommandError> {
-    let is_started = match &args.subject {
-        None => false,
-        Some(Subject::Client(client)) => client.command.is_some(),
-        Some(Subject::Server(server)) => {
-            named(server)?;
-            server.serve.is_some()
-        }
-        // Each side plays again with the reference, after which nobody could tell what was held.
-        Some(Subject::Pair(pair)) => {
-            named(&pair.server)?;
-            false
-        }
+    let server = match &args.subject {
+        Some(Subject::Server(server)) => Some(server),
+        Some(Subject::Pair(pair)) => Some(&pair.server),
+        _ => None,
     };
+    let is_started = match &args.subject {
+        Some(Subject::Client(client)) => client.command.is_some(),
+        Some(Subject::Pair(pair)) if pair.command.is_none() => {
+            return Err(CommandError::usage(
+                "which client? start its adapter with --command, here or under [client] in fieldsync.toml",
+            ));
+        }
+        _ => server.is_some_and(|server| server.serve.is_some()) && !matches!(args.subject, Some(Subject::Pair(_))),
+    };
+    if let Some(server) = server {
+        if server.url.is_empty() && server.serve.is_none() {
+            return Err(CommandError::usage(
+                "which server? name it with --url, or start it with --serve, here or under [server] in fieldsync.toml",
+            ));
+        }
+        if server.cleanup && (server.serve.is_some() || server.control.is_some()) {
+            return Err(CommandError::usage(
+                "--cleanup is for a server that stays: with --serve or --control the data sets are made for the run",
+            ));
+        }
+    }
     if args.run.hold && !is_started {
         return Err(CommandError::usage(
             "--hold keeps what the suite starts: it needs `check server --serve` or `check client --command`",
-        ));
-    }
-    Ok(())
-}
-
-/// Refuses a server without a name, and a cleanup where there is nothing to clean.
-fn named(server: &ServerArgs) -> Result<(), CommandError> {
-    if server.url.is_empty() && server.serve.is_none() {
-        return Err(CommandError::usage(
-            "which server? name it with --url, or start it with --serve, here or under [server] in fieldsync.toml",
-        ));
-    }
-    if server.cleanup && (server.serve.is_some() || server.control.is_some()) {
-        return Err(CommandError::usage(
-            "--cleanup is for a server that stays: with --serve or --control the data sets are made for the run",
         ));
     }
     Ok(())
@@ -400,9 +400,7 @@ pub(crate) async fn address(args: &ServerArgs) -> Result<Result<Found, Blocked>,
     let ca_cert = match &args.ca_cert {
         None => None,
         Some(path) => {
-            let wrong =
-                |error| CommandError::usage(format!("cannot read the certificates {}: {error}", path.display()));
-            Some(std::fs::read(path).map_err(wrong)?)
+            Some(std::fs::read(path).map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?)
         }
     };
     let accounts = match &args.accounts {
@@ -476,7 +474,7 @@ fn again(args: &CheckArgs) -> String {
     }
     if let Some(Subject::Pair(pair)) = &args.subject {
         words.push("pair".to_owned());
-        words.push(option("command", &pair.command));
+        words.extend(pair.command.iter().map(|command| option("command", command)));
     }
     let server = match &args.subject {
         Some(Subject::Server(server)) => {

@@ -28,6 +28,11 @@ impl CommandError {
         Self { status: ExitStatus::SuiteError, message: message.to_string() }
     }
 
+    /// What is asked for is there, and is not as it has to be.
+    pub fn not_conformant(message: impl fmt::Display) -> Self {
+        Self { status: ExitStatus::NotConformant, message: message.to_string() }
+    }
+
     /// There is nothing of this name; names the nearest that there is.
     pub fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let hint = match nearest(name, known) {

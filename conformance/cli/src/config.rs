@@ -1,6 +1,6 @@
 //! `fieldsync.toml`: what would else be told by options. An option goes before what stands in the file.
 
-use crate::check::{CheckArgs, RunOptions, ServerArgs, Subject};
+use crate::check::{CheckArgs, RunOptions, Subject};
 use crate::command_error::CommandError;
 use crate::headers::header;
 use crate::report_files::{Annotations, ReportOptions};
@@ -71,14 +71,16 @@ impl Configuration {
                     self.complete_server(server, config)?;
                 }
             }
-            Some(Subject::Pair(pair)) => {
-                if let Some(config) = &self.config.server {
-                    self.complete_server(&mut pair.server, config)?;
-                }
-            }
             Some(Subject::Client(client)) => {
                 let config = self.config.client.as_ref();
                 fill(&mut client.command, config.and_then(|config| config.command.clone()));
+            }
+            Some(Subject::Pair(pair)) => {
+                let config = self.config.client.as_ref();
+                fill(&mut pair.command, config.and_then(|config| config.command.clone()));
+                if let Some(config) = &self.config.server {
+                    self.complete_server(&mut pair.server, config)?;
+                }
             }
             None => {}
         }
@@ -89,7 +91,11 @@ impl Configuration {
         Ok(())
     }
 
-    fn complete_server(&self, server: &mut ServerArgs, config: &ServerConfig) -> Result<(), CommandError> {
+    fn complete_server(
+        &self,
+        server: &mut crate::check::ServerArgs,
+        config: &ServerConfig,
+    ) -> Result<(), CommandError> {
         if !config.url.is_empty() && config.serve.is_some() {
             return Err(self.mistake("serve", "`url` and `serve` both name the server: leave one of them out"));
         }
@@ -187,7 +193,7 @@ mod tests {
         Ok(args)
     }
 
-    fn server(args: &CheckArgs) -> &ServerArgs {
+    fn server(args: &CheckArgs) -> &crate::check::ServerArgs {
         match &args.subject {
             Some(Subject::Server(server)) => server,
             other => panic!("{other:?}"),

@@ -31,6 +31,7 @@ mod report_files;
 mod schemas;
 mod serve;
 mod show;
+mod spec;
 mod suite;
 mod telemetry;
 mod trace;
@@ -88,8 +89,10 @@ enum Command {
     Mutants(mutants::MutantsArgs),
     /// Plug in a client: try its adapter, or be one.
     Adapter(adapter::AdapterArgs),
-    /// Check what is written about the protocol.
+    /// Write about the protocol: check examples, links and names, and draw scenarios.
     Doc(doc::DocArgs),
+    /// Make the specification's pages.
+    Spec(spec::SpecArgs),
     /// Run the reference server.
     Serve(serve::ServeArgs),
     /// Make a backup of the reference server's data, also while it serves.
@@ -130,6 +133,7 @@ impl Command {
             Command::Mutants(args) => mutants::run(args),
             Command::Adapter(args) => adapter::run(args),
             Command::Doc(args) => doc::run(args),
+            Command::Spec(args) => spec::run(args),
             Command::Serve(args) => serve::run(args),
             Command::Backup(args) => backup::run(&args),
             Command::User(args) => user::run(args),
@@ -182,6 +186,9 @@ mod tests {
             "fieldsync merge a.jsonl b.jsonl --baseline known.toml --html page.html",
             "fieldsync baseline update --from a.jsonl --reason why --issue #7 --expires 2999-01-01",
             "fieldsync baseline check known.toml",
+            "fieldsync check --html page.html --spec-url https://example.org/spec",
+            "fieldsync spec build --out pages --run kotlin=a.jsonl --run swift=b.jsonl --mutants none",
+            "fieldsync doc diagram push/x --svg",
             "fieldsync check client --command run --scenario push/x",
             "fieldsync adapter serve",
             "fieldsync mutants adapter some-fault",
@@ -218,6 +225,11 @@ mod tests {
             "fieldsync check --shard 0/4",
             "fieldsync check --shard 5/4",
             "fieldsync baseline update --from a.jsonl --reason why --issue #7 --expires 2020-01-01",
+            "fieldsync report a.jsonl --spec-url javascript:alert(1)",
+            "fieldsync spec build",
+            "fieldsync spec build --out pages --run a.jsonl",
+            "fieldsync spec build --out pages --run ../x=a.jsonl",
+            "fieldsync doc diagram push/x --svg --mermaid",
             "fieldsync check server --url http://a --header nothing",
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",
@@ -229,7 +241,7 @@ mod tests {
             "fieldsync doctor",
             "fieldsync doctor http://a/visits --user anna",
             "fieldsync judge",
-            "fieldsync check pair --url http://a",
+            "fieldsync check pair --url http://a --serve run --command run",
             "fieldsync matrix clients.toml",
             "fieldsync completions csh",
             "fieldsync judge traffic.har --judge tablet",

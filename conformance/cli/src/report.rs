@@ -36,7 +36,8 @@ pub struct ReportArgs {
 pub fn run(args: ReportArgs) -> Result<ExitStatus, CommandError> {
     args.files.check()?;
     let runs: Vec<Vec<Event>> = args.runs.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
-    let suite = args.suite.load()?;
+    let mut suite = args.suite.load()?;
+    suite.spec.pages = args.files.spec_url.as_ref().map(ToString::to_string);
     match &runs[..] {
         [events] => {
             let background = Background { spec: &suite.spec, cases: case_notes(&suite.cases) };

@@ -14,6 +14,7 @@ use fieldsync_schemas::baseline::Day;
 use fieldsync_schemas::event::Event;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
+use url::Url;
 
 /// Files besides the text. `-` stands for the standard output, which then has no text.
 #[derive(Debug, Default, Args)]
@@ -31,6 +32,18 @@ pub struct ReportFiles {
     /// Write a badge to this file, as SVG.
     #[arg(long, value_name = "FILE", global = true)]
     pub badge: Option<PathBuf>,
+    /// Where the pages of `fieldsync spec build` are: the links of the page lead to the rules there.
+    #[arg(long, value_name = "URL", global = true, value_parser = web_address)]
+    pub spec_url: Option<Url>,
+}
+
+fn web_address(text: &str) -> Result<Url, String> {
+    let url: Url =
+        text.parse().map_err(|error| format!("{error}; write it whole, such as https://example.org/spec"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        scheme => Err(format!("a page cannot lead to {scheme}: write an address of http or https")),
+    }
 }
 
 /// How the text looks.

@@ -72,9 +72,15 @@ impl SuiteOptions {
     pub fn load_spec(&self) -> Result<Spec, CommandError> {
         match &self.spec {
             None => Spec::embedded().map_err(CommandError::suite),
-            Some(folder) => {
-                SpecFiles::in_folder(folder).and_then(|files| Spec::read(&files)).map_err(CommandError::usage)
-            }
+            Some(_) => Spec::read(&self.spec_files()?).map_err(CommandError::usage),
+        }
+    }
+
+    /// The text of the specification.
+    pub fn spec_files(&self) -> Result<SpecFiles, CommandError> {
+        match &self.spec {
+            None => Ok(SpecFiles::embedded()),
+            Some(folder) => SpecFiles::in_folder(folder).map_err(CommandError::usage),
         }
     }
 

@@ -122,6 +122,78 @@ fn doc_check_names_each_flaw_with_its_line() {
 }
 
 #[test]
+fn doc_check_follows_links() {
+    let house = House::new();
+    house.write("links.md", "# Top\n\n[a](spec/src/push.md) [b](#top)\n\n[c](none.md)\n[d](#bottom)\n");
+    let (status, out, _) = house.run_here(&["doc", "check", "links.md"]);
+    assert_eq!(status, 1);
+    assert!(out.starts_with("links.md:5: the link \"c\" leads to none.md"), "{out}");
+    assert!(out.contains("links.md:6: the link \"d\" leads to #bottom") && out.ends_with("2 flaws\n"), "{out}");
+}
+
+#[test]
+fn a_scenario_is_drawn_for_a_document() {
+    let house = House::new();
+    let (status, drawn, errors) = house.run_here(&["doc", "diagram", "push/lost-answer"]);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert!(drawn.starts_with("sequenceDiagram\n") && drawn.contains("participant d0 as tablet"), "{drawn}");
+    assert!(drawn.contains("d0->>server: ") && drawn.contains("POST /push"), "{drawn}");
+    let (_, again, _) = house.run_here(&["doc", "diagram", "push/lost-answer", "--mermaid"]);
+    assert_eq!(again, drawn, "the same scenario is the same drawing");
+    let (status, picture, _) = house.run_here(&["doc", "diagram", "push/lost-answer", "--svg"]);
+    assert!(status == 0 && picture.starts_with("<svg xmlns=") && picture.contains("<style>"), "{picture}");
+    let (status, _, errors) = house.run_here(&["doc", "diagram", "push/lost-answr"]);
+    assert!(status == 2 && errors.contains("push/lost-answer"), "{errors}");
+    house.write(
+        "fixtures/scenarios/push/lost-answer.yaml",
+        &SCENARIO.replace("38.1}}}\n", "39}}}\n").replacen("39", "38.1", 1),
+    );
+    let (status, _, errors) = house.run_here(&["doc", "diagram", "push/lost-answer"]);
+    assert!(status == 1 && errors.contains("does not pass against the reference"), "{errors}");
+}
+
+#[test]
+fn the_specification_is_built_and_built_again() {
+    let house = House::new();
+    house.write("spec/src/push.md", &format!("{PUSH}\nSee `push/lost-answer` and [hazards](hazards.md#hazards).\n"));
+    house.write("spec/src/hazards.md", &format!("# Hazards\n\n{HAZARDS}"));
+    let check = ["check", "--scenario", "push/lost-answer", "--jsonl", "run.jsonl", "--html", "run.html"];
+    assert_eq!(house.run_here(&[&check[..], &["--spec-url", "https://example.org/spec/"]].concat()).0, 0);
+    let read = |name: &str| std::fs::read_to_string(house.path().join(name)).unwrap();
+    assert!(read("run.html").contains("href=\"https://example.org/spec/push.html#r-push.retry.same-outcome\""));
+
+    let build = ["spec", "build", "--run", "mine=run.jsonl", "--out"];
+    let (status, out, errors) = house.run_here(&[&build[..], &["pages"]].concat());
+    assert_eq!(status, 0, "{out}{errors}");
+    for (page, words) in [
+        ("index.html", "Push"),
+        ("push.html", "mine: held"),
+        ("scenarios/push/lost-answer.html", "<svg class=\"d\""),
+        ("hazards.html", "id=\"h-H7\""),
+        ("runs/mine.html", "../push.html#r-push.retry.same-outcome"),
+        ("messages/push-request.html", "POST /push"),
+        ("search.html", "push/lost-answer"),
+    ] {
+        assert!(read(&format!("pages/{page}")).contains(words), "{words} in {page}");
+    }
+    house.write("pages/messages/old.html", "");
+    let list = read("pages/.fieldsync-pages") + "messages/old.html\n";
+    house.write("pages/.fieldsync-pages", &list);
+    assert_eq!(house.run_here(&[&build[..], &["other"]].concat()).0, 0);
+    assert_eq!(house.run_here(&[&build[..], &["pages"]].concat()).0, 0, "into the folder that it made");
+    assert!(!house.path().join("pages/messages/old.html").exists(), "a page that is made no more is gone");
+    for path in read("other/.fieldsync-pages").lines() {
+        assert!(read(&format!("pages/{path}")) == read(&format!("other/{path}")), "{path} is the same each time");
+    }
+    assert_eq!(house.run_here(&[&build[..], &["spec"]].concat()).0, 2, "what is there is not written over");
+
+    house.write("spec/src/push.md", &format!("{PUSH}\n[x](none.md) `push/no-such`\n"));
+    let (status, out, _) = house.run_here(&[&build[..], &["pages"]].concat());
+    assert!(status == 1 && out.contains("push.md:9: \"none.md\" leads to no chapter"), "{out}");
+    assert!(out.contains("push.md:9: there is no scenario push/no-such"), "{out}");
+}
+
+#[test]
 fn a_stored_run_is_told_anew_and_compared() {
     let house = House::new();
     let check = ["check", "--scenario", "push/lost-answer", "--jsonl", "run.jsonl", "--html", "run.html"];

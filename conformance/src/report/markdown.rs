@@ -4,6 +4,7 @@
 //! escaped. Nothing of it links, mentions, embeds or draws.
 
 use super::findings::{Finding, new_and_known};
+use super::html::pieces;
 use super::summary::{self, Tally, plural};
 use super::text::{Tone, visible};
 use super::verdict::judge;
@@ -97,6 +98,11 @@ fn visible_lines(lines: &[String]) -> String {
     lines.iter().map(|line| visible(line)).collect::<Vec<_>>().join("\n")
 }
 
+/// A sentence of this project, in which code stands between backticks.
+fn coded(sentence: &str) -> String {
+    pieces(sentence).iter().map(|piece| if piece.is_code { code(piece.text) } else { text(piece.text) }).collect()
+}
+
 /// A paragraph.
 pub(super) fn line(out: &mut String, words: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
@@ -110,10 +116,10 @@ fn write_finding(out: &mut String, finding: &Finding<'_>, run: &Run<'_>, backgro
     let count = plural(finding.scenarios.len(), "scenario");
     line(out, format_args!("#### {sign} `{}` · {strength} · {count}", finding.rule));
     let sentence = rule.map_or("This rule is not in the specification that was read.", |rule| &rule.sentence);
-    line(out, format_args!("> {}", text(sentence)));
+    line(out, format_args!("> {}", coded(sentence)));
     let case = background.case(&finding.shown.id);
     if let Some(harm) = case.and_then(|case| case.harm.as_ref()) {
-        line(out, format_args!("**What it means:** {}", text(harm)));
+        line(out, format_args!("**What it means:** {}", coded(harm)));
     }
     if let Some(blame) = finding.blame() {
         line(out, format_args!("**Whose fault:** {blame}"));

@@ -9,6 +9,7 @@ pub mod bounds;
 pub mod compare;
 pub mod diagram;
 mod diff;
+pub mod drawn;
 mod finding_text;
 pub mod findings;
 pub mod html;
@@ -77,7 +78,7 @@ impl Background<'_> {
 }
 
 /// The id of a scenario without `[name=value]`.
-fn unexpanded(scenario: &str) -> &str {
+pub(crate) fn unexpanded(scenario: &str) -> &str {
     scenario.split_once('[').map_or(scenario, |(id, _)| id)
 }
 

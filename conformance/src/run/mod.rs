@@ -48,6 +48,8 @@ pub struct Options {
     pub pair: bool,
     /// The client plays each device alone before it plays all; only all where this is not set.
     pub each_role: bool,
+    /// Each scenario runs under the first of its profiles alone.
+    pub one_profile: bool,
     /// What every request to the server carries, and whom its TLS may trust.
     pub headers: Vec<(String, String)>,
     /// A PEM file of certificates to trust.
@@ -78,6 +80,7 @@ impl Default for Options {
             judged: vec![Actor::Server, Actor::Device],
             pair: false,
             each_role: false,
+            one_profile: false,
             headers: Vec::new(),
             ca_cert: None,
             pace: None,

@@ -235,7 +235,9 @@ pub(crate) fn same_registry(profile: &Profile, session: &Session, domains: &[Dom
     let Some(domain) = domains.iter().find(|domain| domain.profile == *profile) else {
         return differs(format!("there is no domain for the profile {profile}; name one with --domain"));
     };
-    for entry in &domain.types {
+    // A type with a partition is for devices and servers that know such types.
+    let parts = session.capabilities.iter().any(|claimed| claimed.as_str() == "partitions");
+    for entry in domain.types.iter().filter(|entry| entry.partition.is_none() || parts) {
         match session.registry.entry(&entry.name) {
             None => {
                 return differs(format!(
