@@ -3,5 +3,6 @@
 pub mod conduct;
 pub mod matching;
 pub mod oracle;
+pub mod passive;
 mod traffic;
 pub mod verdict;
