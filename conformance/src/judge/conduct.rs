@@ -24,7 +24,7 @@ const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
 const SAYS_WHAT_HAPPENED: &str = "telemetry.record.says-what-happened";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
 
-/// Something that a device must not do.
+/// Something that must not happen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misconduct {
     /// The rule that it breaks.

@@ -324,7 +324,7 @@ impl ReferenceDevice {
             triggers,
             // Small, so that a file of a scenario comes in several.
             piece: 30_000,
-            capabilities: ["attachments-proxied"]
+            capabilities: ["attachments-proxied", "partitions"]
                 .into_iter()
                 .chain(self.setup.telemetry.then_some(TELEMETRY))
                 .map(|name| Capability::new(name).expect("a constant that is a capability"))

@@ -35,21 +35,30 @@ class SyncEnd:
         return self.cause is None
 
 
-def sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None) -> SyncEnd:
+def sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None,
+         files: Callable[[], None]) -> SyncEnd:
     """Runs one cycle, and tells of it."""
     outbox.tally = Tally()
     if telling:
         telling.begin()
-    end = _sync(outbox, line, limits, clock, telling)
+    end = _sync(outbox, line, limits, clock, telling, files)
     if telling:
         telling.end(end, outbox.tally)
     return end
 
 
-def _sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None) -> SyncEnd:
+def _sync(
+    outbox: Outbox,
+    line: Line,
+    limits: Limits,
+    clock: Callable[[], int],
+    telling: Telling | None,
+    files: Callable[[], None],
+) -> SyncEnd:
     """Runs one cycle; whatever stops it, the next one goes on from there."""
     try:
         _cycle(outbox, line, limits, clock, telling)
+        files()
     except (SyncFailed, Refused) as failed:
         with outbox.store.transaction():
             outbox.mark_failed(failed.cause)

@@ -69,8 +69,8 @@ class Telling:
                 if not end.ok:
                     message |= {"outcome": "failed", "cause": end.cause, "detail": (end.detail or "")[:2048]}
                 self._store.execute("UPDATE telling SET ended = 1, message = ? WHERE id = ?", (encode(message), key))
-            self._store.execute("DELETE FROM telling WHERE id NOT IN (SELECT id FROM telling ORDER BY rowid DESC LIMIT ?)",
-                                (MOST,))
+            self._store.execute("DELETE FROM telling WHERE id NOT IN"
+                                " (SELECT id FROM telling ORDER BY rowid DESC LIMIT ?)", (MOST,))
         # A sync that the server broke off is told at once: there may never be a better one.
         if end.ok or end.cause == "server" and not end.retry_after:
             self._tell()

@@ -10,9 +10,11 @@ use super::store::LastFailure;
 use super::telemetry::{Tally, Telling};
 use super::{DeviceError, Next, Step};
 use crate::merge::Rules;
+use crate::partition;
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
 use fieldsync_schemas::problem::{Problem, Retry};
 use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Record;
 use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::session::Session;
@@ -468,13 +470,24 @@ impl Step<'_> {
                     return false;
                 }
                 let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
-                !is_known || !rules_are_known || !entry.requires.iter().all(|capability| known.contains(capability))
+                // The capability of a type with a partition counts whether the server names it or not.
+                let parts_are_known = entry.partition.is_none() || known.iter().any(|one| one.as_str() == "partitions");
+                !is_known
+                    || !rules_are_known
+                    || !parts_are_known
+                    || !entry.requires.iter().all(|capability| known.contains(capability))
             })
             .map(|entry| entry.name.clone())
             .collect()
     }
 
     /// The feed of a record that did not come by one.
+    pub(super) fn feed_of_record(&self, record: &Record) -> FeedName {
+        let entry = self.machine.state.session.as_ref().and_then(|session| session.registry.entry(&record.type_name));
+        entry.map_or_else(|| self.feed_of(&record.type_name), |entry| partition::feed(entry, record.data.as_deref()))
+    }
+
+    /// The feed of a type, without the parts of it.
     pub(super) fn feed_of(&self, type_name: &TypeName) -> FeedName {
         let entry = self.machine.state.session.as_ref().and_then(|session| session.registry.entry(type_name));
         entry.map_or_else(
