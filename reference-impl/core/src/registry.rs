@@ -3,6 +3,7 @@
 //! Chapter: registry.
 
 use crate::merge::{Rules, RulesError};
+use crate::partition;
 use crate::push;
 use crate::telemetry;
 use fieldsync_schemas::conflict::{CONFLICT_FEED, CONFLICT_TYPE};
@@ -108,6 +109,20 @@ pub enum DomainError {
         /// The member.
         pointer: String,
     },
+    /// A feed is named as only parts of one are.
+    #[error("type {name} has the feed {feed}; a slash stands before the value of a partition alone")]
+    FeedOfPart {
+        /// The type.
+        name: TypeName,
+        /// Its feed.
+        feed: FeedName,
+    },
+    /// Devices that do not know partitions would miss most of a type.
+    #[error("type {name} has a partition; name `partitions` in its `requires`, so that other devices leave it out")]
+    Partition {
+        /// The type.
+        name: TypeName,
+    },
     /// A type is to be merged by the server, which cannot be.
     #[error(
         "type {name} has `on_stale: merge`; only records of the policy field-merge, which carry no files, are merged by the \
@@ -124,7 +139,9 @@ pub enum DomainError {
         name: TypeName,
     },
     /// The type of the places is not one of the server's own.
-    #[error("the places are to be of the type {name}, which is not a reference type of the domain without a location")]
+    #[error(
+        "the places are to be of the type {name}, which is not a reference type of the domain without a location and a partition"
+    )]
     Places {
         /// The type.
         name: TypeName,
@@ -167,6 +184,12 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
         if let Some(taken) = [CONFLICT_FEED, TELEMETRY_FEED].iter().find(|taken| entry.feed_name().as_str() == **taken)
         {
             return Err(DomainError::NameTaken((*taken).to_owned()));
+        }
+        if partition::is_part(&entry.feed_name()) {
+            return Err(DomainError::FeedOfPart { name: entry.name.clone(), feed: entry.feed_name() });
+        }
+        if entry.partition.is_some() && entry.requires.iter().all(|required| required.as_str() != "partitions") {
+            return Err(DomainError::Partition { name: entry.name.clone() });
         }
         if entry.location.is_some() && domain.locations.is_none() {
             return Err(DomainError::Location { name: entry.name.clone() });
@@ -230,7 +253,10 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
     }
     if let Some(locations) = &domain.locations {
         let places = domain.types.iter().find(|entry| entry.name == locations.type_name);
-        if places.is_none_or(|entry| entry.class != TypeClass::Reference || entry.location.is_some()) {
+        let is_unfit = |entry: &TypeEntry| {
+            entry.class != TypeClass::Reference || entry.location.is_some() || entry.partition.is_some()
+        };
+        if places.is_none_or(is_unfit) {
             return Err(DomainError::Places { name: locations.type_name.clone() });
         }
     }

@@ -295,8 +295,10 @@ pub struct Row {
     pub place: Place,
     /// What it says of the record.
     pub kind: RowKind,
-    /// The record as it is published, JSON; of one that left the scope, its type and id.
+    /// The record as it is published, JSON; of one that left the feed, its type and id.
     pub json: Arc<str>,
+    /// The feed in which it is seen now, where it left for another one of its type.
+    pub to: Option<FeedName>,
 }
 
 /// What a row says of its record.
@@ -306,7 +308,7 @@ pub enum RowKind {
     Put,
     /// It was deleted.
     Tombstone,
-    /// It left the scope of the one who asks.
+    /// It left the feed, or the scope of the one who asks.
     Remove,
 }
 
@@ -399,8 +401,8 @@ pub trait Store: Send + Sync {
     /// A view of a data set in which nothing moves, for this principal.
     async fn snapshot(&self, data_set: &DataSetName, principal: &Principal) -> Result<Box<dyn Snapshot>, StoreError>;
 
-    /// Purges the tombstones of this feed that were accepted before `before`, and with them earlier states and the
-    /// outcomes of the feed's mutations decided before it. The greatest purged place becomes the feed's horizon.
+    /// Purges the tombstones of this feed and its parts that were accepted before `before`, and with them earlier states
+    /// and the outcomes of the feed's mutations decided before it. The greatest purged place becomes each one's horizon.
     async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError>;
 
     /// Makes a backup of everything; the newest one of this data set is what [`Store::restore`] takes. Returns the place
@@ -479,4 +481,7 @@ pub trait Snapshot: Send {
     /// The next rows of a feed after this point, in the order of their places, at most `limit`; of those, what is seen.
     /// That a record left the scope is not told where the point is cleared of it.
     async fn page(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError>;
+
+    /// The same of the records that left the feed for another one of their type.
+    async fn moved(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError>;
 }

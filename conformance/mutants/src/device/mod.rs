@@ -16,6 +16,7 @@ mod merge_items;
 mod merging;
 mod merging_habits;
 mod parents;
+mod partitions;
 mod pull;
 mod records;
 mod refetch;
@@ -44,6 +45,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    partitions::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,

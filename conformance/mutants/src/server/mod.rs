@@ -14,6 +14,7 @@ mod levels;
 mod merge;
 mod on_stale;
 mod parents;
+mod partitions;
 mod pull;
 mod pull_cursors;
 mod push;
@@ -49,6 +50,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    partitions::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,

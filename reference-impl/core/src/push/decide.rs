@@ -9,6 +9,7 @@ use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSI
 use crate::attachment::{self, RecordFiles};
 use crate::conflict::{self, Collision, Side};
 use crate::data;
+use crate::partition;
 use crate::policy::{Claim, Contest, Ruling};
 use crate::problem::Trouble;
 use crate::scope::{self, Known};
@@ -348,7 +349,7 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// The pushed state as it becomes the record's.
+    /// The pushed state as it becomes the record's. A tombstone stays in the feed that its record was in.
     fn state(
         &self,
         asked: &Asked,
@@ -371,7 +372,9 @@ impl<'a> Court<'a> {
             data: pushed.data.map(Cow::into_owned),
             attachments,
         };
-        State::published(entry.feed_name(), pushed.content, record)
+        let before = self.loaded.states.get(&asked.record).filter(|_| record.deleted);
+        let feed = before.map_or_else(|| partition::feed(entry, record.data.as_deref()), |state| state.feed.clone());
+        State::published(feed, pushed.content, record)
     }
 
     /// A record that is made gets its numbers.
@@ -422,7 +425,7 @@ impl<'a> Court<'a> {
         let before = self.loaded.states.get(child).cloned()?;
         let entry = self.ground.registry.entry(&child.type_name)?;
         let state = State::published(
-            entry.feed_name(),
+            before.feed.clone(),
             data::content_hash(None, &[]),
             Record {
                 type_name: child.type_name.clone(),

@@ -197,7 +197,7 @@ fn clear(connection: &Connection, data_set: i64) -> Result<(), Failure> {
     let offset_ms: i64 =
         connection.query_row("SELECT clock_offset_ms FROM data_sets WHERE id = ?1", [data_set], |row| row.get(0))?;
     let_go(connection, data_set, Timestamp::from_millis(Timestamp::now().as_millis().saturating_add(offset_ms)))?;
-    for table in ["rows", "history", "links", "file_links", "replicas", "decided", "shifts", "feeds"] {
+    for table in ["rows", "history", "links", "file_links", "replicas", "decided", "shifts", "moves", "feeds"] {
         connection.execute(&format!("DELETE FROM {table} WHERE data_set = ?1"), [data_set])?;
     }
     Ok(())

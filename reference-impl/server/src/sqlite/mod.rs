@@ -11,6 +11,7 @@ mod commit;
 mod forget;
 mod links;
 mod load;
+mod moves;
 mod readers;
 mod rows;
 mod scope;
