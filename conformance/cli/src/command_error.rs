@@ -18,6 +18,11 @@ impl CommandError {
         Self { status: ExitStatus::Usage, message: message.to_string() }
     }
 
+    /// Nothing was run, as the user wished.
+    pub fn nothing_ran(message: impl fmt::Display) -> Self {
+        Self { status: ExitStatus::NothingRan, message: message.to_string() }
+    }
+
     /// The suite itself is wrong.
     pub fn suite(message: impl fmt::Display) -> Self {
         Self { status: ExitStatus::SuiteError, message: message.to_string() }

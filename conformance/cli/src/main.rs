@@ -4,15 +4,26 @@
 
 mod adapter;
 mod backup;
+mod baseline;
 mod check;
 mod command_error;
+mod completions;
+mod config;
 mod conflicts;
 mod doc;
+mod doctor;
 mod explain;
+mod headers;
+mod hold;
+mod judge;
 mod list;
+mod man;
+mod matrix;
+mod merge;
 mod mutants;
 mod new;
 mod output;
+mod pair;
 mod refetch;
 mod remote;
 mod report;
@@ -52,8 +63,16 @@ struct Program {
 enum Command {
     /// Judge a server or a client; without more, the reference in this program.
     Check(Box<check::CheckArgs>),
+    /// Judge every client against every server.
+    Matrix(matrix::MatrixArgs),
+    /// Judge recorded traffic of a real deployment, as far as traffic alone shows something.
+    Judge(judge::JudgeArgs),
     /// Tell a stored run anew, or put several beside one another.
     Report(Box<report::ReportArgs>),
+    /// Put the shards of a run together, and tell it as one.
+    Merge(Box<merge::MergeArgs>),
+    /// Keep the failures that are known.
+    Baseline(baseline::BaselineArgs),
     /// List scenarios, rules, chapters, capabilities or mutants.
     List(list::ListArgs),
     /// Show a scenario with the sentences that it covers.
@@ -80,12 +99,18 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Look after the accounts of the reference server, and their scopes.
     User(user::UserArgs),
+    /// Tell what is in the way between here and a server.
+    Doctor(doctor::DoctorArgs),
+    /// Show what devices tell of their syncs, by user.
+    Telemetry(telemetry::TelemetryArgs),
+    /// Print what a shell needs to complete commands and options.
+    Completions(completions::CompletionsArgs),
+    /// Write a manual page for each command.
+    Man(man::ManArgs),
     /// Order the devices of a user to pull once more, also while the reference server serves.
     Refetch(refetch::RefetchArgs),
     /// Empty a data set of the reference server on purpose.
     Wipe(wipe::WipeArgs),
-    /// Show what devices tell of their syncs, by user.
-    Telemetry(telemetry::TelemetryArgs),
     /// Show what was overridden in a data set, by record.
     Conflicts(conflicts::ConflictsArgs),
 }
@@ -94,7 +119,11 @@ impl Command {
     fn run(self) -> Result<ExitStatus, CommandError> {
         match self {
             Command::Check(args) => check::run(*args),
+            Command::Matrix(args) => matrix::run(args),
+            Command::Judge(args) => judge::run(args),
             Command::Report(args) => report::run(*args),
+            Command::Merge(args) => merge::run(*args),
+            Command::Baseline(args) => baseline::run(args),
             Command::List(args) => list::run(args),
             Command::Show(args) => show::run(args),
             Command::Explain(args) => explain::run(args),
@@ -108,9 +137,12 @@ impl Command {
             Command::Serve(args) => serve::run(args),
             Command::Backup(args) => backup::run(&args),
             Command::User(args) => user::run(args),
+            Command::Doctor(args) => doctor::run(args),
+            Command::Telemetry(args) => telemetry::run(args),
+            Command::Completions(args) => completions::run(args),
+            Command::Man(args) => man::run(args),
             Command::Refetch(args) => refetch::run(args),
             Command::Wipe(args) => wipe::run(&args),
-            Command::Telemetry(args) => telemetry::run(args),
             Command::Conflicts(args) => conflicts::run(args),
         }
     }
@@ -148,6 +180,12 @@ mod tests {
             "fieldsync check --html page.html --markdown - --badge badge.svg --jsonl run.jsonl",
             "fieldsync report a.jsonl --html page.html --junit out.xml",
             "fieldsync report a.jsonl b.jsonl c.jsonl --markdown -",
+            "fieldsync check --shard 2/4 --baseline known.toml --annotations github",
+            "fieldsync check server --config ci.toml",
+            "fieldsync check client --command run --hold --no-config",
+            "fieldsync merge a.jsonl b.jsonl --baseline known.toml --html page.html",
+            "fieldsync baseline update --from a.jsonl --reason why --issue #7 --expires 2999-01-01",
+            "fieldsync baseline check known.toml",
             "fieldsync check --html page.html --spec-url https://example.org/spec",
             "fieldsync spec build --out pages --run kotlin=a.jsonl --run swift=b.jsonl --mutants none",
             "fieldsync doc diagram push/x --svg",
@@ -165,6 +203,14 @@ mod tests {
             "fieldsync refetch anna --data d --data-set visits --type household --type member",
             "fieldsync wipe --data d --data-set visits",
             "fieldsync telemetry --url http://a/visits --token-env TOKEN",
+            "fieldsync doctor http://a/visits",
+            "fieldsync check pair --url http://a --command run --scenario push/x",
+            "fieldsync matrix clients.toml servers.toml --out cells --chapter push",
+            "fieldsync completions zsh",
+            "fieldsync man --out man",
+            "fieldsync doctor https://a/visits --user anna --password-env PASSWORD --control http://a/control",
+            "fieldsync judge traffic.har --base http://a/visits --judge server --html page.html",
+            "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all",
             "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all --expect amina",
             "fieldsync conflicts --url http://a/visits --token-env TOKEN",
             "fieldsync conflicts --url http://a/visits --user root --password-env PASSWORD --type household --record hut",
@@ -172,11 +218,13 @@ mod tests {
             assert!(parses(line), "{line}");
         }
         for line in [
-            "fieldsync check server",
-            "fieldsync check server --control http://c",
             "fieldsync check server --url http://a --serve run",
             "fieldsync check --jobs 0",
             "fieldsync report",
+            "fieldsync merge",
+            "fieldsync check --shard 0/4",
+            "fieldsync check --shard 5/4",
+            "fieldsync baseline update --from a.jsonl --reason why --issue #7 --expires 2020-01-01",
             "fieldsync report a.jsonl --spec-url javascript:alert(1)",
             "fieldsync spec build",
             "fieldsync spec build --out pages --run a.jsonl",
@@ -190,6 +238,13 @@ mod tests {
             "fieldsync refetch anna --data d",
             "fieldsync wipe --data d",
             "fieldsync telemetry --url http://a/visits",
+            "fieldsync doctor",
+            "fieldsync doctor http://a/visits --user anna",
+            "fieldsync judge",
+            "fieldsync check pair --url http://a --serve run --command run",
+            "fieldsync matrix clients.toml",
+            "fieldsync completions csh",
+            "fieldsync judge traffic.har --judge tablet",
             "fieldsync telemetry --url http://a/visits --user root",
             "fieldsync conflicts --url http://a/visits",
             "fieldsync conflicts --url http://a/visits --token-env TOKEN --user root --password-env PASSWORD",

@@ -34,6 +34,7 @@ pub struct ReportArgs {
 
 /// Tells the runs.
 pub fn run(args: ReportArgs) -> Result<ExitStatus, CommandError> {
+    args.files.check()?;
     let runs: Vec<Vec<Event>> = args.runs.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
     let mut suite = args.suite.load()?;
     suite.spec.pages = args.files.spec_url.as_ref().map(ToString::to_string);
@@ -68,7 +69,7 @@ fn tell_comparison(comparison: &Comparison<'_>, args: &ReportArgs) -> Result<(),
     if args.files.take_the_output() {
         return Ok(());
     }
-    args.text.print(&compare::text(comparison, args.text.width))
+    args.text.print(&compare::text(comparison, args.text.width()))
 }
 
 /// Reads a stored run.

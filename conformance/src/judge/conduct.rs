@@ -1,8 +1,9 @@
 //! What the requests of one device show together, and no single message can: that a batch goes again as it was, that a
 //! batch has each record once, that a patch holds nothing but changes, that a conflict entry has its id, that a login in
-//! between changes nothing, and that nobody else's telemetry is asked for.
+//! between changes nothing, that nobody else's telemetry is asked for, and that what is told of a sync passed in it.
 
 use super::matching::same;
+use super::traffic::Traffic;
 use crate::tap::{Caller, Delivered, SeenExchange};
 use fieldsync_core::conflict::entry_id;
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
@@ -12,17 +13,18 @@ use fieldsync_schemas::pull::{PullRequest, RecordRef};
 use fieldsync_schemas::push::{Mutation, PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::CallKind;
 use fieldsync_schemas::telemetry::TELEMETRY_FEED;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const BYTE_FOR_BYTE: &str = "cycles.freeze.byte-for-byte";
 const RECORD_ONCE: &str = "cycles.batch.record-once";
 const ENTRY_ID: &str = "conflicts.entry.id";
-const ONLY_CHANGES: &str = "cycles.patch.only-changes";
+const ONLY_CHANGES: &str = "cycles.patch.only-changes+2";
 const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
+const SAYS_WHAT_HAPPENED: &str = "telemetry.record.says-what-happened";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
 
-/// Something that a device must not do.
+/// Something that must not happen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misconduct {
     /// The rule that it breaks.
@@ -49,11 +51,13 @@ pub fn examine(exchanges: &[SeenExchange]) -> Vec<Misconduct> {
 }
 
 /// One request and what the device got for it.
-struct Sent<'a> {
-    kind: CallKind,
-    body: &'a [u8],
+pub(super) struct Sent<'a> {
+    pub(super) kind: CallKind,
+    pub(super) body: &'a [u8],
     /// The status and the body of the answer, where it came whole.
-    answer: Option<(u16, &'a [u8])>,
+    pub(super) answer: Option<(u16, &'a [u8])>,
+    /// How long the two bodies are, however much of them was kept.
+    pub(super) lengths: (u64, u64),
 }
 
 impl<'a> Sent<'a> {
@@ -62,7 +66,11 @@ impl<'a> Sent<'a> {
             Delivered::Whole(answer) => Some((answer.status.as_u16(), &answer.body.bytes[..])),
             _ => None,
         };
-        Self { kind: seen.kind, body: &seen.request_body.bytes, answer }
+        let answered = match &seen.delivered {
+            Delivered::Whole(answer) => answer.body.length,
+            _ => 0,
+        };
+        Self { kind: seen.kind, body: &seen.request_body.bytes, answer, lengths: (seen.request_body.length, answered) }
     }
 
     /// Whether this batch needs not go again as it was: it has a whole answer, or a problem that says so.
@@ -84,13 +92,19 @@ struct Conduct {
     unanswered: Option<(ReplicaId, Value)>,
     /// The request whose token was refused.
     refused: Option<(CallKind, Value)>,
-    /// What the device has seen of states, by rev.
-    states: HashMap<String, Value>,
+    /// What the device has seen of states, by rev: the data, and the ids of the files.
+    states: HashMap<String, (Value, Vec<Value>)>,
+    /// The traffic, to hold what the device tells of it against.
+    traffic: Traffic,
     found: Vec<Misconduct>,
 }
 
 impl Conduct {
     fn request(&mut self, index: u64, sent: &Sent<'_>) {
+        if let Some((expected, got)) = self.traffic.pass(sent) {
+            let what = "the requests of a sync, and the bytes of their bodies, as it was told".to_owned();
+            self.add(SAYS_WHAT_HAPPENED, index, what, expected, got);
+        }
         if matches!(sent.kind, CallKind::Login | CallKind::Refresh | CallKind::Discovery) {
             return;
         }
@@ -127,8 +141,10 @@ impl Conduct {
         let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
         let changes = items(&answer["feeds"]).into_iter().flat_map(|page| items(&page["changes"]));
         for told in changes.chain(items(&answer["outcomes"])) {
-            if let (Some(rev), Some(data)) = (told["record"]["rev"].as_str(), told["record"].get("data")) {
-                self.states.insert(rev.to_owned(), data.clone());
+            let record = &told["record"];
+            if let (Some(rev), true) = (record["rev"].as_str(), record["data"].is_object()) {
+                let files = items(&record["attachments"]).iter().map(|file| file["id"].clone()).collect();
+                self.states.insert(rev.to_owned(), (record["data"].clone(), files));
             }
         }
     }
@@ -136,9 +152,11 @@ impl Conduct {
     /// The first member of a patch that changes nothing of the state that it names, if the device has seen that.
     fn patch(&mut self, index: u64, mutation: &Mutation) {
         let (Some(patch), Some(base)) = (&mutation.patch, &mutation.base) else { return };
-        let Some(base) = self.states.get(base.as_str()) else { return };
+        let Some((base, files)) = self.states.get(base.as_str()) else { return };
         let Ok(patch) = serde_json::from_str::<Value>(patch.get()) else { return };
-        if let Some(path) = idle(&patch, Some(base), "") {
+        let changes_files = !mutation.attachments.iter().map(|file| json!(file.id)).eq(files.iter().cloned());
+        let is_of_files_alone = changes_files && patch.as_object().is_some_and(Map::is_empty);
+        if let Some(path) = idle(&patch, Some(base), "").filter(|_| !is_of_files_alone) {
             let what = format!("what the patch of {} names beside changes", mutation.id);
             self.add(ONLY_CHANGES, index, what, json!("nothing"), json!(path));
         }
@@ -229,7 +247,7 @@ mod tests {
         let mut conduct = Conduct::default();
         for (index, (kind, body, answer)) in requests.iter().enumerate() {
             let answer = answer.map(|(status, body)| (status, body.as_bytes()));
-            conduct.request(index as u64, &Sent { kind: *kind, body: body.as_bytes(), answer });
+            conduct.request(index as u64, &Sent { kind: *kind, body: body.as_bytes(), answer, lengths: (0, 0) });
         }
         conduct.found.into_iter().map(|found| found.rule).collect()
     }

@@ -2,5 +2,8 @@
 
 pub mod conduct;
 pub mod matching;
+mod numbers;
 pub mod oracle;
+mod traffic;
+pub mod passive;
 pub mod verdict;

@@ -114,7 +114,16 @@ impl Play<'_> {
             let text = self.names.fill_plain(&file.text);
             let media_type = file.media_type.as_deref().unwrap_or("image/jpeg");
             let record = self.names.record(alias);
-            device.attach(&record, media_type, text.as_bytes(), file.lost).await.map_err(broke(name))?;
+            let attached = device.attach(&record, media_type, text.as_bytes(), file.lost).await;
+            if file.refused {
+                let what = format!("what {name} says to a file of {media_type} for {alias}");
+                let got = attached.map_or_else(|_| word("refused"), |()| word("taken"));
+                if let missed @ StepEnd::Missed(_) = self.expect(what, word("refused"), got) {
+                    return Ok(missed);
+                }
+            } else {
+                attached.map_err(broke(name))?;
+            }
         }
         if let Some(metered) = step.metered {
             device.set_metered(metered).await.map_err(broke(name))?;

@@ -51,6 +51,8 @@ struct Page<'a> {
     tables: Vec<Table>,
     reasons: Vec<Reasons<'a>>,
     cleanup: Vec<String>,
+    problems: Vec<String>,
+    known: Vec<FindingView<'a>>,
     scenarios: Vec<ScenarioView<'a>>,
     /// The drawings of those that passed, packed.
     drawings: String,
@@ -84,7 +86,8 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
     let judgement = judge(&run, background.spec);
     let (_, told) = summary::verdict_line(&run, &judgement);
     let (sign, tone) = match judgement.status {
-        ExitStatus::Conformant if run.header.filtered => ("◐", "part"),
+        ExitStatus::Conformant if judgement.known > 0 => ("◐", "part"),
+        ExitStatus::Conformant if run.header.filtered || run.header.shard.is_some() => ("◐", "part"),
         ExitStatus::Conformant => ("✔", "good"),
         _ => ("✘", "bad"),
     };
@@ -107,7 +110,7 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
         (Verdict::Unsupported, "Not claimed"),
     ];
     let reasons = reasons.map(|(verdict, title)| Reasons { title, all: summary::reasons(&run, verdict) });
-    let (found, findings, mut scenarios) = view::of(&run, background);
+    let view::Shown { found, findings, known, mut scenarios } = view::of(&run, background);
     let drawings = view::pack(&mut scenarios)?;
     let page = Page {
         frame: Frame::new(format!("{sign} {verdict} · {}", run.header.subject.name)),
@@ -125,6 +128,8 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
         tables,
         reasons: reasons.into_iter().filter(|reasons| !reasons.all.is_empty()).collect(),
         cleanup: cleanup(&run),
+        problems: summary::baseline_lines(&run),
+        known,
         chapters: view::chapters(&run, background.spec),
         scenarios,
         drawings,

@@ -3,6 +3,7 @@
 //! [`jsonl`] is the stream itself. [`terminal`] and [`junit`] tell it, from the same [`findings`] and with the same words
 //! for each. [`verdict`] turns it into an exit status. [`progress`] is what is seen meanwhile.
 
+pub mod annotations;
 pub mod badge;
 pub mod bounds;
 pub mod compare;
@@ -26,8 +27,7 @@ pub mod verdict;
 
 pub use finding_text::{of_scenario, quoted};
 pub use run::{IncompleteStream, Run};
-pub(crate) use summary::verdict_line;
-pub use summary::{RuleState, rule_states};
+pub use summary::{RuleState, rule_states, verdict_line};
 
 use crate::scenario::Case;
 use crate::spec::Spec;

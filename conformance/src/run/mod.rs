@@ -1,13 +1,18 @@
 //! A run: scenarios against a subject, side by side, as a stream of events.
 
 mod footer;
+mod pair;
 mod plan;
 mod prepared;
+mod recorded;
 mod runner;
+pub mod selection;
 mod story;
 
 pub use footer::footer;
+pub use pair::{Pair, run_pair};
 pub use prepared::{Prepared, PreparedScenario};
+pub use recorded::judge_recorded;
 
 use self::plan::{Planned, plan};
 use self::runner::{Runner, within};
@@ -39,6 +44,8 @@ pub struct Options {
     pub seed: u64,
     /// Whose rules count.
     pub judged: Vec<Actor>,
+    /// Neither side is the reference: both are under test.
+    pub pair: bool,
     /// The client plays each device alone before it plays all; only all where this is not set.
     pub each_role: bool,
     /// Each scenario runs under the first of its profiles alone.
@@ -71,6 +78,7 @@ impl Default for Options {
             repeat: 1,
             seed: 0,
             judged: vec![Actor::Server, Actor::Device],
+            pair: false,
             each_role: false,
             one_profile: false,
             headers: Vec::new(),
@@ -154,6 +162,11 @@ impl Told<'_> {
     }
 
     fn end(mut self, spec: &Spec, options: &Options, started: Instant, cleanup: Option<Cleanup>) -> Vec<Event> {
+        // In the order in which they ended no two runs are alike.
+        self.events[1..].sort_by_cached_key(|event| match event {
+            Event::Scenario(ended) => (true, Some(ended.key())),
+            _ => (false, None),
+        });
         let ended = self.events.iter().filter_map(|event| match event {
             Event::Scenario(ended) => Some(&**ended),
             _ => None,
@@ -175,7 +188,7 @@ fn description(server: &dyn Server, client: &dyn Client, options: &Options) -> S
     SubjectDescription {
         judged: options.judged.clone(),
         name: if judges_client { client.name() } else { server.name() },
-        client: None,
+        client: options.pair.then(|| client.name()),
         capabilities: if judges_client {
             client.capabilities().iter().map(ToString::to_string).collect()
         } else {

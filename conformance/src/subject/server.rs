@@ -2,7 +2,9 @@
 
 use crate::pace::Pace;
 use crate::replay::{AccountAccess, Restart, Stage};
+use crate::subject::command::line;
 use crate::subject::control::Control;
+use crate::subject::reach::why;
 use async_trait::async_trait;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
 use fieldsync_schemas::discovery::Discovery;
@@ -225,7 +227,7 @@ fn blocked(doing: &str, reason: String, unreachable: bool) -> Blocked {
 
 /// Scenarios speak of the domain's types: a server that hosts others cannot be judged by them. Whether the built-in type
 /// is there, and in which order they stand, is for the scenarios.
-fn same_registry(profile: &Profile, session: &Session, domains: &[Domain]) -> Result<(), Blocked> {
+pub(crate) fn same_registry(profile: &Profile, session: &Session, domains: &[Domain]) -> Result<(), Blocked> {
     let differs = |reason: String| Err(blocked("compare the registry with the domain", reason, false));
     if domains.is_empty() {
         return Ok(());
@@ -233,7 +235,9 @@ fn same_registry(profile: &Profile, session: &Session, domains: &[Domain]) -> Re
     let Some(domain) = domains.iter().find(|domain| domain.profile == *profile) else {
         return differs(format!("there is no domain for the profile {profile}; name one with --domain"));
     };
-    for entry in &domain.types {
+    // A type with a partition is for devices and servers that know such types.
+    let parts = session.capabilities.iter().any(|claimed| claimed.as_str() == "partitions");
+    for entry in domain.types.iter().filter(|entry| entry.partition.is_none() || parts) {
         match session.registry.entry(&entry.name) {
             None => {
                 return differs(format!(
@@ -339,8 +343,7 @@ async fn taken_accounts(
 }
 
 async fn printed(command: &str) -> Result<String, String> {
-    let output = tokio::process::Command::new("sh")
-        .args(["-c", command])
+    let output = line(command)
         .stdin(std::process::Stdio::null())
         .output()
         .await
@@ -382,7 +385,7 @@ impl Asker {
     ) -> Result<T, Blocked> {
         let failed = |error: reqwest::Error| {
             let unreachable = error.is_connect() || error.is_timeout();
-            blocked(doing, format!("{url} cannot be reached: {error}"), unreachable)
+            blocked(doing, format!("{url} cannot be reached: {}", why(&error)), unreachable)
         };
         if let Some(pace) = &self.pace {
             pace.turn().await;
@@ -404,7 +407,7 @@ impl Asker {
 const LONGEST_ANSWER: usize = 8 << 20;
 
 /// The body of an answer; one that is longer than any message is cut, and then cannot be read as one.
-async fn bounded(mut answer: reqwest::Response) -> reqwest::Result<Vec<u8>> {
+pub(crate) async fn bounded(mut answer: reqwest::Response) -> reqwest::Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
         body.extend_from_slice(&chunk);

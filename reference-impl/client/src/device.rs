@@ -3,12 +3,13 @@
 //! Every event is handled under a lock that is never held over the network: so records can be read and changed while
 //! a sync waits for its answer.
 
-use crate::files::{Files, MemoryFiles};
+use crate::files::{self, Files, MemoryFiles};
 use crate::transfers::{self, Carried, CarryError};
 use crate::transport::{HttpTransport, Transport};
 use crate::triggers::{Occasions, Triggers, start_syncs};
 use crate::world::{RandomIds, SystemClock, SystemTimer, Timer};
 use fieldsync_core::clock::{Clock, Ids};
+use fieldsync_core::device::attachments::PIECE;
 use fieldsync_core::device::memory::MemoryStore;
 use fieldsync_core::device::outbox::Progress;
 use fieldsync_core::device::store::{OwnCopy, StoreError};
@@ -62,7 +63,9 @@ pub struct DeviceOptions {
     pub replica: Option<ReplicaId>,
     /// How long it waits for a whole answer.
     pub request_timeout: Duration,
-    /// Whether the network costs by the byte: files do not come down.
+    /// The most bytes of a file that one request or answer carries.
+    pub piece: u64,
+    /// Whether the network costs by the byte, until the device is told otherwise: files neither go nor come.
     pub metered: bool,
     /// What it knows besides the core.
     pub capabilities: BTreeSet<Capability>,
@@ -92,6 +95,7 @@ impl DeviceOptions {
             batch_limit: None,
             replica: None,
             request_timeout: Duration::from_secs(60),
+            piece: PIECE,
             metered: false,
             capabilities: BTreeSet::new(),
             app: None,
@@ -220,9 +224,10 @@ impl Device {
 
     /// Adds a file to a record. Its bytes are kept before the record names it.
     pub fn attach(&self, record: &RecordRef, media_type: &str, bytes: &[u8]) -> Result<AttachmentId, DeviceError> {
+        let (length, media_type) = (bytes.len() as u64, media_type.to_owned());
+        let attachment = Attachment { id: files::id_of(bytes), bytes: length, media_type, state: None };
+        self.0.machine().admits(record, &attachment)?;
         let id = self.0.options.files.put(bytes)?;
-        let (bytes, media_type) = (bytes.len() as u64, media_type.to_owned());
-        let attachment = Attachment { id: id.clone(), bytes, media_type, state: None };
         self.local(LocalChange::Attach { record: record.clone(), attachment })?;
         Ok(id)
     }
@@ -242,7 +247,7 @@ impl Device {
         self.0.options.files.read(id, 0, u64::MAX)
     }
 
-    /// Tells the device whether the network costs by the byte. Where it does, files do not come down.
+    /// Tells the device whether the network costs by the byte. Where it does, files neither go nor come. It is kept.
     pub fn set_metered(&self, metered: bool) -> Result<(), DeviceError> {
         self.0.step(Event::Metered(metered)).map(drop)
     }
@@ -429,7 +434,7 @@ impl Inner {
             event = match self.step(event) {
                 Ok(Next::Send(call)) => {
                     tracing::debug!(kind = ?call.kind, "sending");
-                    match transfers::carry(&*self.transport, &*self.options.files, call).await {
+                    match transfers::carry(&*self.transport, &*self.options.files, self.options.piece, call).await {
                         Ok(Carried::Answered(answer)) => Event::Answered(answer),
                         Ok(Carried::FileMissing) => Event::FileMissing,
                         Err(CarryError::Network(failure)) => Event::Lost(failure.to_string()),
@@ -441,6 +446,10 @@ impl Inner {
                     Event::Waited
                 }
                 Ok(Next::Proceed) => Event::Stored,
+                Ok(Next::LetGo(files)) => match files.iter().try_for_each(|id| self.options.files.lose(id)) {
+                    Ok(()) => Event::Went(files),
+                    Err(error) => return failed(error.to_string()),
+                },
                 Ok(Next::Finished(report)) => {
                     tracing::info!(outcome = ?report.outcome, counts = ?report.counts, "synced");
                     return report;
@@ -456,6 +465,7 @@ fn restore(options: &DeviceOptions) -> Result<Machine, DeviceError> {
     let settings = Settings {
         page_limit: options.page_limit,
         batch_limit: options.batch_limit,
+        piece: Some(options.piece),
         metered: options.metered,
         capabilities: options.capabilities.clone(),
         app: options.app.clone(),

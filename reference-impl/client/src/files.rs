@@ -23,7 +23,7 @@ pub trait Files: Send + Sync {
     fn append(&self, id: &AttachmentId, bytes: &[u8]) -> Result<(), StoreError>;
     /// A file has come down. Where it is not what its id says, all of it is thrown away.
     fn finish(&self, id: &AttachmentId) -> Result<bool, StoreError>;
-    /// The file is lost.
+    /// The file is lost, whole or not.
     fn lose(&self, id: &AttachmentId) -> Result<(), StoreError>;
 
     /// Whether the file is here, whole.
@@ -33,7 +33,7 @@ pub trait Files: Send + Sync {
 }
 
 /// The id of these bytes.
-fn id_of(bytes: &[u8]) -> AttachmentId {
+pub(crate) fn id_of(bytes: &[u8]) -> AttachmentId {
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     AttachmentId::new(format!("sha256:{hex}")).expect("a hash in hexadecimal is an attachment id")
 }
@@ -99,7 +99,9 @@ impl Files for MemoryFiles {
     }
 
     fn lose(&self, id: &AttachmentId) -> Result<(), StoreError> {
-        self.content().whole.remove(id);
+        let mut content = self.content();
+        content.whole.remove(id);
+        content.coming.remove(id);
         Ok(())
     }
 }
@@ -199,7 +201,9 @@ impl Files for FolderFiles {
     }
 
     fn lose(&self, id: &AttachmentId) -> Result<(), StoreError> {
-        there(std::fs::remove_file(self.whole(id))).map(drop).map_err(failed("losing a file"))
+        let lose = |path| there(std::fs::remove_file(path)).map(drop).map_err(failed("losing a file"));
+        lose(self.whole(id))?;
+        lose(self.coming(id))
     }
 }
 
@@ -221,6 +225,9 @@ mod tests {
         assert_eq!(files.read(&hello, 0, 9).unwrap().unwrap(), b"hello");
         let empty = id_of(b"");
         assert!(files.finish(&empty).unwrap() && files.has(&empty).unwrap());
+        files.append(&hello, b"he").unwrap();
+        files.lose(&hello).unwrap();
+        assert_eq!((files.has(&hello).unwrap(), files.partial(&hello).unwrap()), (false, 0));
         let other = id_of(b"other");
         files.append(&other, b"mangled").unwrap();
         assert!(!files.finish(&other).unwrap());

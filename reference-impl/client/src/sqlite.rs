@@ -4,7 +4,7 @@
 use fieldsync_core::device::DeviceStore;
 use fieldsync_core::device::store::{OwnCopy, Saved, ServerCopy, StoreError, StoredRecord, Upload, Write};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
-use fieldsync_schemas::id::{Cursor, FeedName, RecordId, TypeName};
+use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -24,6 +24,7 @@ const TABLES: &str = "
         type TEXT NOT NULL, id TEXT NOT NULL, file TEXT NOT NULL, upload TEXT NOT NULL,
         PRIMARY KEY (type, id, file)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS wanted (file TEXT PRIMARY KEY, attachment TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS loose (file TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS kept (number INTEGER PRIMARY KEY, one TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS conflicts (id TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS records (
@@ -86,6 +87,7 @@ impl DeviceStore for SqliteStore {
                 quarantine: all(&connection, "SELECT one FROM quarantine ORDER BY type, id")?,
                 uploads: all(&connection, "SELECT upload FROM uploads ORDER BY type, id, file")?,
                 wanted: all(&connection, "SELECT attachment FROM wanted ORDER BY file")?,
+                loose: ids(&connection, "SELECT file FROM loose")?,
                 diary: single(&connection, "diary")?.unwrap_or_default(),
                 kept: all(&connection, "SELECT one FROM kept ORDER BY number")?,
             })
@@ -231,6 +233,8 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
             run("INSERT OR REPLACE INTO wanted (file, attachment) VALUES (?1, ?2)", &[&file.id.as_str(), &json(file)?])
         }
         Write::WantedGone(file) => run("DELETE FROM wanted WHERE file = ?1", &[&file.as_str()]),
+        Write::Loose(file) => run("INSERT OR IGNORE INTO loose (file) VALUES (?1)", &[&file.as_str()]),
+        Write::LooseGone(file) => run("DELETE FROM loose WHERE file = ?1", &[&file.as_str()]),
         Write::Kept(kept) => {
             run("INSERT OR REPLACE INTO kept (number, one) VALUES (?1, ?2)", &[&(kept.number as i64), &json(kept)?])
         }
@@ -276,6 +280,12 @@ fn all<T: DeserializeOwned>(connection: &Connection, sql: &str) -> RowResult<Vec
     let mut statement = connection.prepare(sql)?;
     let texts = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     texts.iter().map(|text| Ok(serde_json::from_str(text)?)).collect()
+}
+
+fn ids(connection: &Connection, sql: &str) -> RowResult<Vec<AttachmentId>> {
+    let mut statement = connection.prepare(sql)?;
+    let texts = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    texts.into_iter().map(|text| Ok(AttachmentId::new(text)?)).collect()
 }
 
 fn pairs(connection: &Connection, sql: &str) -> RowResult<Vec<(String, Option<String>)>> {

@@ -2,7 +2,6 @@
 
 use crate::files::Files;
 use crate::transport::{NetworkFailure, Transport};
-use fieldsync_core::device::attachments::PIECE;
 use fieldsync_core::device::store::StoreError;
 use fieldsync_core::device::{Answer, Call, Transfer};
 use fieldsync_schemas::record::Attachment;
@@ -34,7 +33,12 @@ impl From<StoreError> for CarryError {
 }
 
 /// Sends a call with what belongs to it.
-pub(crate) async fn carry(transport: &dyn Transport, files: &dyn Files, mut call: Call) -> Result<Carried, CarryError> {
+pub(crate) async fn carry(
+    transport: &dyn Transport,
+    files: &dyn Files,
+    piece: u64,
+    mut call: Call,
+) -> Result<Carried, CarryError> {
     match call.transfer.clone() {
         Some(Transfer::Append { id, offset, most }) => {
             match files.read(&id, offset, most)? {
@@ -44,7 +48,7 @@ pub(crate) async fn carry(transport: &dyn Transport, files: &dyn Files, mut call
             }
             Ok(Carried::Answered(transport.send(call).await?))
         }
-        Some(Transfer::Fetch(file)) => fetch(transport, files, &call, &file).await.map(Carried::Answered),
+        Some(Transfer::Fetch(file)) => fetch(transport, files, piece, &call, &file).await.map(Carried::Answered),
         _ => Ok(Carried::Answered(transport.send(call).await?)),
     }
 }
@@ -53,6 +57,7 @@ pub(crate) async fn carry(transport: &dyn Transport, files: &dyn Files, mut call
 async fn fetch(
     transport: &dyn Transport,
     files: &dyn Files,
+    piece: u64,
     call: &Call,
     file: &Attachment,
 ) -> Result<Answer, CarryError> {
@@ -65,7 +70,7 @@ async fn fetch(
         if first >= file.bytes {
             return Ok(whole(files.finish(&file.id)?));
         }
-        let part = Transfer::Part { first, last: (first + PIECE).min(file.bytes) - 1 };
+        let part = Transfer::Part { first, last: (first + piece).min(file.bytes) - 1 };
         let answer = transport.send(Call { transfer: Some(part), ..call.clone() }).await?;
         let begins_right = match answer.status {
             206 => answer.range_start == Some(first),

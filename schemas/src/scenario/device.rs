@@ -170,6 +170,9 @@ pub struct AttachStep {
     /// Its bytes vanish from the device at once, as when somebody empties a gallery.
     #[serde(default, skip_serializing_if = "crate::record::is_false")]
     pub lost: bool,
+    /// The device refuses to add it, and says why.
+    #[serde(default, skip_serializing_if = "crate::record::is_false")]
+    pub refused: bool,
 }
 
 /// A file of a record, as a device shows it. Members that are absent are not looked at.

@@ -7,7 +7,7 @@ use fieldsync_client::Files;
 use fieldsync_client::transport::{NetworkFailure, Transport};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::store::StoreError;
-use fieldsync_core::device::{Answer, Call, Event};
+use fieldsync_core::device::{Answer, Call, Event, LocalChange, Next, Reaction};
 use fieldsync_schemas::id::AttachmentId;
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
@@ -23,6 +23,70 @@ pub const MUTANTS: &[Mutant] = &[
         "attachments.device.record-first",
         "A device asks for the slot of a file before it pushes the record.",
         |parts| besides_pushes(parts, |push, _| first_file(push)),
+    ),
+    Mutant::device(
+        "a-file-alone-is-no-change",
+        "attachments.device.file-is-a-change",
+        "A device has nothing to push where a file was added and nothing else.",
+        |parts| {
+            effects::around_events(parts, |machine, event, context, rules| match &event {
+                Event::Local(LocalChange::Attach { record, .. })
+                    if machine.state().outbox.of(record).next().is_none() =>
+                {
+                    Ok(Reaction { writes: Vec::new(), next: Next::Idle })
+                }
+                _ => rules.handle(machine, event, context),
+            })
+        },
+    ),
+    Mutant::device(
+        "a-merge-keeps-the-file-added-here",
+        "attachments.merge.both-survive",
+        "A device that merges pushes the file that was added on it in the place of all.",
+        |parts| {
+            device_wire::calls(parts, CallKind::Push, |body| {
+                for mutation in body["mutations"].as_array_mut().into_iter().flatten() {
+                    let is_merged = !mutation["replaces"].is_null();
+                    if let Some(files) = mutation["attachments"].as_array_mut().filter(|_| is_merged) {
+                        files.drain(..files.len().saturating_sub(1));
+                    }
+                }
+            })
+        },
+    ),
+    Mutant::device(
+        "any-file-can-be-added",
+        "attachments.device.refuses-early",
+        "A device adds a file to a record whatever its type says.",
+        |parts| {
+            device_wire::answers(parts, CallKind::Session, |_, _, body| {
+                for entry in body["registry"]["types"].as_array_mut().into_iter().flatten() {
+                    entry["attachments"] = json!({"order": "record-first", "link": "id"});
+                }
+            })
+        },
+    ),
+    Mutant::device(
+        "what-went-up-is-never-offered-again",
+        "attachments.device.offers-again",
+        "A device does not look at which files the server waits for.",
+        |parts| {
+            device_wire::answers(parts, CallKind::Pull, |_, _, body| {
+                let pages = body["feeds"].as_array_mut().into_iter().flatten();
+                let changes = pages.filter_map(|page| page["changes"].as_array_mut()).flatten();
+                let files = changes.filter_map(|change| change["record"]["attachments"].as_array_mut()).flatten();
+                files.filter(|file| file["state"] == "awaiting").for_each(|file| file["state"] = json!("on-its-way"));
+            })
+        },
+    ),
+    Mutant::device(
+        "bytes-stay-for-ever",
+        "attachments.device.let-go",
+        "A device keeps the bytes of files that no record of it carries.",
+        |mut parts| {
+            parts.files = Arc::new(Retentive(parts.files.clone()));
+            parts
+        },
     ),
     Mutant::device(
         "an-edit-forgets-the-files",
@@ -113,8 +177,8 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "files-come-down-whatever-it-costs",
-        "attachments.device.metered",
-        "A device downloads files though its user says that the network costs by the byte.",
+        "attachments.device.metered+2",
+        "A device uploads and downloads files though its user says that the network costs by the byte.",
         |parts| {
             effects::around_events(parts, |machine, event, context, rules| {
                 let event = match event {
@@ -170,6 +234,35 @@ impl Transport for BesidesPushes {
             self.inner.send(Call { kind: CallKind::Slot, path: "/attachments".into(), body, ..call.clone() }).await?;
         }
         self.inner.send(call).await
+    }
+}
+
+/// Loses nothing.
+struct Retentive(Arc<dyn Files>);
+
+impl Files for Retentive {
+    fn put(&self, bytes: &[u8]) -> Result<AttachmentId, StoreError> {
+        self.0.put(bytes)
+    }
+
+    fn read(&self, id: &AttachmentId, offset: u64, most: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.read(id, offset, most)
+    }
+
+    fn partial(&self, id: &AttachmentId) -> Result<u64, StoreError> {
+        self.0.partial(id)
+    }
+
+    fn append(&self, id: &AttachmentId, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.append(id, bytes)
+    }
+
+    fn finish(&self, id: &AttachmentId) -> Result<bool, StoreError> {
+        self.0.finish(id)
+    }
+
+    fn lose(&self, _: &AttachmentId) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

@@ -93,7 +93,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "a-patch-names-what-is-as-it-was",
-        "cycles.patch.only-changes",
+        "cycles.patch.only-changes+2",
         "A device clears in each patch a member that the record does not have.",
         |parts| {
             calls(parts, CallKind::Push, |body| {
@@ -107,7 +107,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "whole-records-are-pushed",
-        "cycles.patch.only-changes",
+        "cycles.patch.only-changes+2",
         "A device pushes whole records, and so takes away the members that it does not see.",
         |parts| {
             answers(parts, CallKind::Session, |_, _, body| {

@@ -53,6 +53,26 @@ pub const MUTANTS: &[Mutant] = &[
         },
     ),
     Mutant::server(
+        "files-are-no-content",
+        "attachments.record.content",
+        "Contents are compared without their files.",
+        |mut parts| {
+            let read = parts.rules.read_push.clone();
+            parts.rules.read_push = Arc::new(move |body, limits, registry| {
+                let mut batch = read(body, limits, registry)?;
+                let bare = read(&without_files(body), limits, registry)?;
+                for (mutation, bare) in batch.mutations.iter_mut().zip(bare.mutations) {
+                    mutation.content = bare.content;
+                    if let (Ok(asked), Ok(bare)) = (&mut mutation.asked, bare.asked) {
+                        asked.content = bare.content;
+                    }
+                }
+                Ok(batch)
+            });
+            parts
+        },
+    ),
+    Mutant::server(
         "a-file-is-stored-because-somebody-says-so",
         "attachments.state.by-the-server",
         "A file is published as stored as soon as a record names it.",
@@ -189,6 +209,14 @@ pub const MUTANTS: &[Mutant] = &[
         |parts| faulty(parts, NoGrace),
     ),
 ];
+
+fn without_files(push: &[u8]) -> Vec<u8> {
+    let mut push: Value = serde_json::from_slice(push).unwrap_or_default();
+    for mutation in push["mutations"].as_array_mut().into_iter().flatten() {
+        mutation.as_object_mut().map(|members| members.remove("attachments"));
+    }
+    serde_json::to_vec(&push).expect("a tree is plain JSON")
+}
 
 /// Changes every record of a pull's answer.
 fn with_records(answer: &mut Value, change: &mut dyn FnMut(&mut Value)) {

@@ -233,7 +233,7 @@ fn contents_are_compared_as_text(mut parts: Parts) -> Parts {
         let mut batch = read(body, limits, registry)?;
         for asked in batch.mutations.iter_mut().filter_map(|read| read.asked.as_mut().ok()) {
             let text = asked.data.as_ref().map(|data| to_raw_value(data.get()).expect("a text is plain JSON"));
-            asked.content = content_hash(text.as_deref(), &[]);
+            asked.content = content_hash(text.as_deref(), &asked.attachments);
         }
         Ok(batch)
     });

@@ -1,13 +1,13 @@
 //! What the page shows of findings, scenarios and rules.
 
 use crate::report::diagram::{self, Diagram, failed_step};
-use crate::report::findings::{Finding, findings};
+use crate::report::findings::{Finding, new_and_known};
 use crate::report::summary::{RuleState, rule_states};
 use crate::report::{Background, Run, diff, drawn, finding_text, unexpanded};
 use crate::spec::{Rule, Spec};
 use crate::tap::redact::cut;
 use base64::Engine;
-use fieldsync_schemas::event::{Exchange, Failure, ScenarioEnded, Verdict};
+use fieldsync_schemas::event::{Exchange, Failure, Known, ScenarioEnded, Verdict};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
@@ -34,8 +34,11 @@ const MOST_NAMES: usize = 12;
 pub(super) struct FindingView<'a> {
     pub rule: RuleView<'a>,
     pub is_required: bool,
+    /// What the baseline says.
+    pub known: Option<&'a Known>,
     pub failure: FailureView<'a>,
     pub harm: Option<&'a str>,
+    pub blame: Option<&'static str>,
     /// The scenario that shows it.
     pub shown: Place<'a>,
     pub exchange: Option<ExchangeView<'a>>,
@@ -121,12 +124,20 @@ pub(super) struct ChapterView<'a> {
     pub rules: Vec<RuleView<'a>>,
 }
 
-/// How many findings there are, those that are told, and the scenarios.
-pub(super) fn of<'a>(
-    run: &Run<'a>,
-    background: &'a Background<'_>,
-) -> (usize, Vec<FindingView<'a>>, Vec<ScenarioView<'a>>) {
-    let found = findings(run, background.spec);
+/// What a page shows of a run.
+pub(super) struct Shown<'a> {
+    /// How many findings there are.
+    pub found: usize,
+    /// Those that are told.
+    pub findings: Vec<FindingView<'a>>,
+    /// Those that were known.
+    pub known: Vec<FindingView<'a>>,
+    pub scenarios: Vec<ScenarioView<'a>>,
+}
+
+/// What a page shows of a run.
+pub(super) fn of<'a>(run: &Run<'a>, background: &'a Background<'_>) -> Shown<'a> {
+    let (found, known) = new_and_known(run, background.spec);
     let all = run.scenarios.iter().enumerate();
     let mut scenarios: Vec<ScenarioView<'a>> =
         all.map(|(index, ended)| scenario(index, ended, run, background.spec)).collect();
@@ -137,7 +148,8 @@ pub(super) fn of<'a>(
         .take(MOST_FINDINGS)
         .enumerate()
         .map(|(index, finding)| view(finding, run, background, drawn(index)));
-    (found.len(), findings.collect(), scenarios)
+    let known = known.iter().take(MOST_FINDINGS).map(|finding| view(finding, run, background, false));
+    Shown { found: found.len(), findings: findings.collect(), known: known.collect(), scenarios }
 }
 
 /// Leaves out what there is no room for: of the scenarios that show findings last, before them of others that failed, and
@@ -215,7 +227,7 @@ fn scenario<'a>(index: usize, ended: &'a ScenarioEnded, run: &Run<'a>, spec: &'a
         packed: None,
         is_cut: false,
         exchanges,
-        reproduce: matches!(ended.verdict, Verdict::Fail | Verdict::Warn | Verdict::Error)
+        reproduce: matches!(ended.verdict, Verdict::Fail | Verdict::KnownFailure | Verdict::Warn | Verdict::Error)
             .then(|| finding_text::reproduce(run, ended)),
     }
 }
@@ -228,8 +240,10 @@ fn view<'a>(finding: &Finding<'a>, run: &Run<'a>, background: &'a Background<'_>
     FindingView {
         rule: named_rule(finding.rule.as_str(), background.spec),
         is_required: finding.is_required,
+        known: finding.known,
         failure: failure(finding.failure, background.spec),
         harm: background.case(&shown.id).and_then(|case| case.harm.as_deref()),
+        blame: finding.blame(),
         shown: place(shown, Some(finding.failure), run, background),
         exchange: one.filter(|_| is_drawn).map(|(index, one)| exchange(index, one, true)),
         diagram: if is_drawn { diagram::draw(shown) } else { None },

@@ -8,17 +8,18 @@ use super::cycle::{ATTEMPTS, Failure, Flow};
 use super::local::LocalError;
 use super::store::{FileTrouble, OwnCopy, Progress, StoredRecord, Upload};
 use super::{DeviceError, Machine, Next, Step, Write};
+use crate::attachment;
 use crate::device::store::StoreError;
 use fieldsync_schemas::attachment::{CompleteAnswer, CompleteRequest, SlotAnswer, SlotRequest};
 use fieldsync_schemas::id::AttachmentId;
 use fieldsync_schemas::problem::{Problem, ProblemCode};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::MutationOp;
-use fieldsync_schemas::record::{Attachment, AttachmentState, Record};
+use fieldsync_schemas::record::{Attachment, AttachmentState};
 use fieldsync_schemas::scenario::{CallKind, FailureCause, FileStatus};
 use std::collections::{BTreeSet, HashMap};
 
-/// The most bytes that one request carries.
+/// The most bytes of a file that one request carries, unless a device is set up otherwise.
 pub const PIECE: u64 = 1 << 20;
 
 /// What is known of files only while one sync runs.
@@ -52,6 +53,14 @@ impl Machine {
             .collect()
     }
 
+    /// Whether records of this type carry such a file, as far as the device knows.
+    pub fn admits(&self, record: &RecordRef, file: &Attachment) -> Result<(), LocalError> {
+        let entry = self.state.session.as_ref().and_then(|session| session.registry.entry(&record.type_name));
+        let Some(entry) = entry else { return Ok(()) };
+        attachment::check(file, entry)
+            .map_err(|refusal| LocalError::FileRefused { record: record.clone(), why: refusal.detail })
+    }
+
     fn status_of(&self, record: &RecordRef, file: &Attachment, is_here: bool) -> FileStatus {
         match self.state.uploads.get(&(record.clone(), file.id.clone())) {
             Some(Upload { trouble: Some(FileTrouble::Missing), .. }) => FileStatus::Missing,
@@ -72,23 +81,15 @@ impl Step<'_> {
         let Some(OwnCopy::Data(data)) = stored.shown() else {
             return Err(LocalError::NotThere { record }.into());
         };
+        self.machine.admits(&record, &attachment)?;
         let mut files = self.machine.state.files_of(&record, &stored);
         if !files.iter().any(|file| file.id == attachment.id) {
             files.push(attachment.clone());
             self.modify(record.clone(), MutationOp::Update, Some(data), files, None, stored);
         }
-        let upload = Upload { record, attachment, progress: Progress::Waiting, trouble: None };
+        let upload = Upload { record, attachment, progress: Progress::Waiting, trouble: None, is_left: false };
         self.write(Write::Upload(Box::new(upload)));
         Ok(())
-    }
-
-    /// A record was pulled: files that the server has are wanted.
-    pub(super) fn want_files(&mut self, record: &Record) {
-        for file in &record.attachments {
-            if file.state == Some(AttachmentState::Stored) && !self.machine.state.wanted.contains_key(&file.id) {
-                self.write(Write::Wanted(Box::new(file.clone())));
-            }
-        }
     }
 
     /// The phase.
@@ -97,19 +98,24 @@ impl Step<'_> {
         if !self.writes.is_empty() {
             return Ok(Flow::Do(Next::Proceed));
         }
+        if let Some(next) = self.let_go()? {
+            return Ok(Flow::Do(next));
+        }
+        if self.machine.is_metered() {
+            return Ok(Flow::Over);
+        }
         if let Some(next) = self.next_upload()? {
             return Ok(Flow::Do(next));
         }
-        if !self.machine.settings.metered {
-            let done = &self.machine.run.get_or_insert_default().files.done_downloads;
-            let next = self.machine.state.wanted.values().find(|file| !done.contains(&file.id)).cloned();
-            if let Some(file) = next {
-                self.run().files.download = Some(file.id.clone());
-                let path = format!("/attachments/{}", file.id);
-                return Ok(Flow::Do(self.send_transfer(CallKind::Download, path, Transfer::Fetch(file))));
-            }
+        if !self.machine.state.loose.is_empty() {
+            return Ok(Flow::Do(Next::Proceed));
         }
-        Ok(Flow::Over)
+        let done = &self.machine.run.get_or_insert_default().files.done_downloads;
+        let next = self.machine.state.wanted.values().find(|file| !done.contains(&file.id)).cloned();
+        let Some(file) = next else { return Ok(Flow::Over) };
+        self.run().files.download = Some(file.id.clone());
+        let path = format!("/attachments/{}", file.id);
+        Ok(Flow::Do(self.send_transfer(CallKind::Download, path, Transfer::Fetch(file))))
     }
 
     fn next_upload(&mut self) -> Result<Option<Next>, StoreError> {
@@ -120,17 +126,21 @@ impl Step<'_> {
             let key = upload.key();
             let stored = self.context.store.record(&upload.record)?.unwrap_or_default();
             let is_refused = matches!(upload.trouble, Some(FileTrouble::Refused(_)));
-            let is_wanted = matches!(stored.shown(), Some(OwnCopy::Data(_)))
-                && self.machine.state.files_of(&upload.record, &stored).iter().any(|file| file.id == key.1);
-            if !is_wanted {
-                // Its record was deleted, or has lost it.
-                self.write(Write::UploadGone(key));
-                continue;
-            }
+            let is_wanted = upload.is_left
+                || matches!(stored.shown(), Some(OwnCopy::Data(_)))
+                    && self.machine.state.files_of(&upload.record, &stored).iter().any(|file| file.id == key.1);
             // The record goes first.
             let record_went = self.machine.state.outbox.of(&upload.record).next().is_none()
                 && !self.machine.state.quarantine.contains_key(&upload.record);
-            if is_refused || !record_went {
+            if !is_wanted && record_went {
+                // Its record was deleted, or has lost it.
+                self.write(Write::UploadGone(key));
+                if !matches!(stored.shown(), Some(OwnCopy::Data(_))) {
+                    self.write(Write::Loose(upload.attachment.id));
+                }
+                continue;
+            }
+            if is_refused || !is_wanted || !record_went {
                 self.run().files.done_uploads.insert(key);
                 continue;
             }
@@ -145,7 +155,7 @@ impl Step<'_> {
         self.run().files.upload = Some((key, offset));
         let file = &upload.attachment;
         match &upload.progress {
-            Progress::Waiting => {
+            Progress::Waiting | Progress::Sent => {
                 let request = SlotRequest {
                     type_name: upload.record.type_name.clone(),
                     id: file.id.clone(),
@@ -158,7 +168,11 @@ impl Step<'_> {
             Progress::Uploading { url, upload: id } => match offset {
                 None => self.send_transfer(CallKind::Offset, url.clone(), Transfer::Ask),
                 Some(offset) if offset < file.bytes => {
-                    let append = Transfer::Append { id: file.id.clone(), offset, most: PIECE };
+                    let append = Transfer::Append {
+                        id: file.id.clone(),
+                        offset,
+                        most: self.machine.settings.piece.unwrap_or(PIECE),
+                    };
                     self.send_transfer(CallKind::Upload, url.clone(), append)
                 }
                 Some(_) => {
@@ -180,6 +194,16 @@ impl Step<'_> {
         self.run().files.upload = Some((upload.key(), offset));
         if self.machine.state.uploads.get(&upload.key()) != Some(&upload) {
             self.write(Write::Upload(Box::new(upload)));
+        }
+    }
+
+    /// The server has the file. It is remembered, so that it is offered again if the server should wait for it once more.
+    fn went_up(&mut self, upload: Upload) {
+        if upload.is_left {
+            self.write(Write::UploadGone(upload.key()));
+            self.write(Write::Loose(upload.attachment.id));
+        } else {
+            self.write(Write::Upload(Box::new(Upload { progress: Progress::Sent, trouble: None, ..upload })));
         }
     }
 
@@ -206,7 +230,7 @@ impl Step<'_> {
         };
         let Some(upload) = self.in_hand() else { return self.go_on() };
         match message {
-            Ok(SlotAnswer { have: true, .. }) => self.write(Write::UploadGone(upload.key())),
+            Ok(SlotAnswer { have: true, .. }) => self.went_up(upload),
             Ok(SlotAnswer { upload: Some(offer), .. }) => {
                 let progress = Progress::Uploading { url: offer.url, upload: offer.id };
                 // Nothing of it is there yet.
@@ -253,7 +277,7 @@ impl Step<'_> {
         };
         let Some(upload) = self.in_hand() else { return self.go_on() };
         match message {
-            Ok(_) => self.write(Write::UploadGone(upload.key())),
+            Ok(_) => self.went_up(upload),
             Err(problem) if problem.code == ProblemCode::UploadIncomplete => {
                 self.begin_again(upload.clone(), upload.progress);
             }

@@ -7,7 +7,7 @@ use super::call::Answer;
 use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
 use super::settle::record_of;
 use super::store::{ServerCopy, StoreError};
-use super::{DeviceError, Next, Step, Write};
+use super::{DeviceError, Next, Step};
 use crate::data::content_hash;
 use crate::digest::{Buckets, bucket_of};
 use fieldsync_schemas::digest::{BucketAnswer, BucketRequest, DigestAnswer, DigestRequest};
@@ -139,7 +139,7 @@ impl Step<'_> {
             let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
             self.comparison().after = Some(name.id.clone());
             self.comparison().seen.insert(name);
-            self.write(Write::Server(Box::new(ServerCopy { record, feed: feed.clone(), mark })));
+            self.put_server(ServerCopy { record, feed: feed.clone(), mark })?;
         }
         if answer.more && !answer.records.is_empty() {
             return self.go_on();
@@ -149,7 +149,7 @@ impl Step<'_> {
         for record in self.held(&feed)? {
             let name = RecordRef { type_name: record.type_name, id: record.id };
             if bucket_of(name.id.as_str()) == number && !seen.contains(&name) {
-                self.write(Write::ServerGone(name));
+                self.drop_server(name)?;
             }
         }
         self.comparison().after = None;

@@ -61,6 +61,14 @@ pub enum LocalError {
         /// The record.
         record: RecordRef,
     },
+    /// Records of its type do not carry such a file.
+    #[error("the file cannot be added to {record}: {why}")]
+    FileRefused {
+        /// The record.
+        record: RecordRef,
+        /// What its type says.
+        why: String,
+    },
     /// The device shows no such record.
     #[error("this device has no {record}, or it was deleted")]
     NotThere {

@@ -12,7 +12,7 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Attachment;
 use fieldsync_schemas::session::Session;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A store in memory.
@@ -31,6 +31,7 @@ struct Content {
     quarantine: BTreeMap<RecordRef, Quarantined>,
     uploads: BTreeMap<Key, Upload>,
     wanted: BTreeMap<AttachmentId, Attachment>,
+    loose: BTreeSet<AttachmentId>,
     kept: BTreeMap<u64, Kept>,
     records: BTreeMap<RecordRef, StoredRecord>,
     conflicts: BTreeMap<RecordId, Box<RawValue>>,
@@ -78,6 +79,8 @@ impl Content {
             Write::UploadGone(key) => drop(self.uploads.remove(&key)),
             Write::Wanted(file) => drop(self.wanted.insert(file.id.clone(), *file)),
             Write::WantedGone(id) => drop(self.wanted.remove(&id)),
+            Write::Loose(id) => _ = self.loose.insert(id),
+            Write::LooseGone(id) => _ = self.loose.remove(&id),
             Write::Kept(kept) => drop(self.kept.insert(kept.number, *kept)),
             Write::KeptGone(number) => drop(self.kept.remove(&number)),
             Write::SweepConflicts => {
@@ -116,6 +119,7 @@ impl DeviceStore for MemoryStore {
             quarantine: content.quarantine.values().cloned().collect(),
             uploads: content.uploads.values().cloned().collect(),
             wanted: content.wanted.values().cloned().collect(),
+            loose: content.loose.iter().cloned().collect(),
             diary: content.diary.clone(),
             kept: content.kept.values().cloned().collect(),
         })

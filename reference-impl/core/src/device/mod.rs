@@ -10,6 +10,7 @@ pub mod call;
 pub mod cycle;
 mod digest;
 mod epoch;
+mod holdings;
 mod local;
 mod login;
 pub mod memory;
@@ -33,7 +34,7 @@ pub use store::{DeviceStore, Write};
 use crate::clock::Ids;
 use crate::merge::{self, Merged};
 use cycle::Run;
-use fieldsync_schemas::id::{Capability, MutationId, ReplicaId, Seq};
+use fieldsync_schemas::id::{AttachmentId, Capability, MutationId, ReplicaId, Seq};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{ErrorCause, FailureCause, Status};
@@ -50,8 +51,10 @@ pub struct Settings {
     pub page_limit: Option<u64>,
     /// The most mutations it puts into one batch; the server's limit where absent.
     pub batch_limit: Option<u32>,
-    /// Whether the network costs by the byte: data goes and comes, files only go.
+    /// Whether the network costs by the byte, until it is told otherwise: data goes and comes, files do not.
     pub metered: bool,
+    /// The most bytes of a file that it sends in one request; [`attachments::PIECE`] where absent.
+    pub piece: Option<u64>,
     /// What it knows besides the core. Types that require anything else are left out.
     pub capabilities: BTreeSet<Capability>,
     /// The app and its version, for the telemetry.
@@ -119,6 +122,8 @@ pub enum Event {
     FileMissing,
     /// The network costs by the byte, or no longer does.
     Metered(bool),
+    /// The bytes of these files are gone.
+    Went(Vec<AttachmentId>),
     /// The wait is over.
     Waited,
     /// The writes are stored, and the machine goes on.
@@ -159,6 +164,8 @@ pub enum Next {
     Wait(Duration),
     /// Hand in [`Event::Stored`].
     Proceed,
+    /// Delete the bytes of these files, whole or not, and hand in [`Event::Went`].
+    LetGo(Vec<AttachmentId>),
     /// The sync is over.
     Finished(SyncReport),
     /// Nothing.
@@ -248,17 +255,27 @@ impl Machine {
             Event::Lost(reason) => step.lost(reason)?,
             Event::FileMissing => step.file_is_missing()?,
             Event::Metered(metered) => {
-                step.machine.settings.metered = metered;
+                step.mark(|marks| marks.metered = Some(metered));
                 Next::Idle
+            }
+            Event::Went(gone) => {
+                step.went(gone);
+                Next::Proceed
             }
             Event::Waited | Event::Stored => step.go_on()?,
         };
+        step.note_progress();
         Ok(Reaction { writes: step.writes, next })
     }
 
     /// The small state.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Whether the network costs by the byte.
+    pub fn is_metered(&self) -> bool {
+        self.state.marks.metered.unwrap_or(self.settings.metered)
     }
 
     /// Whether a sync runs.

@@ -18,7 +18,7 @@ use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry, Writer};
 use fieldsync_schemas::id::{MutationId, TypeName, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
-use fieldsync_schemas::record::{Data, Record};
+use fieldsync_schemas::record::{Attachment, Data, Record};
 use fieldsync_schemas::registry::MergePolicy;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -34,7 +34,7 @@ impl Step<'_> {
         self.merge_rules(&server.type_name).map(|_| Box::new(server.clone()))
     }
 
-    /// What goes over the wire for an entry: an update as the patch of its snapshot. Nothing, where nothing was changed
+    /// What goes over the wire for an entry: an update as the patch of its snapshot, with all its files. Nothing, where nothing was changed
     /// in the end; then it is settled.
     pub(super) fn as_pushed(&mut self, entry: &Entry) -> Option<Mutation> {
         let is_merged =
@@ -42,7 +42,8 @@ impl Step<'_> {
         let base = entry.snapshot.as_deref().and_then(live).filter(|_| is_merged);
         let (Some(base), Some(changed)) = (base, local(&entry.mutation)) else { return Some(entry.mutation.clone()) };
         let patch = merge::difference(&base, &changed);
-        if patch.is_empty() {
+        let files_before = entry.snapshot.as_deref().map_or(&[][..], |snapshot| &snapshot.attachments);
+        if patch.is_empty() && merge::same_files(files_before, &entry.mutation.attachments) {
             self.write(Write::EntryGone(entry.place));
             self.show_own(&entry.record());
             return None;
@@ -114,7 +115,9 @@ impl Step<'_> {
         let base = entry.snapshot.as_deref().and_then(live);
         let Merged { data, overridden } =
             (self.context.merge)(base.as_ref(), local(&entry.mutation), live(server), &rules);
-        Some(overridden.is_empty() && is_same(data.as_ref(), live(server).as_ref()))
+        let is_taken = is_same(data.as_ref(), live(server).as_ref());
+        let files = merged_files(entry, server, data.as_ref());
+        Some(overridden.is_empty() && is_taken && merge::same_files(&files, &server.attachments))
     }
 
     /// Brings an entry onto a state of the server's. What is to be pushed after that, if anything is.
@@ -131,15 +134,18 @@ impl Step<'_> {
             },
             _ => (self.context.merge)(base.as_ref(), local(&entry.mutation), server.clone(), &rules),
         };
+        let files =
+            if is_late { entry.mutation.attachments.clone() } else { merged_files(&entry, current, data.as_ref()) };
+        let is_done = is_same(data.as_ref(), server.as_ref()) && merge::same_files(&files, &current.attachments);
         let mutation = if is_late {
             Mutation { data: data.as_ref().map(raw), ..entry.mutation.clone() }
         } else {
-            self.moved(&entry, current, data.as_ref())
+            Mutation { attachments: files, ..self.moved(&entry, current, data.as_ref()) }
         };
         for one in overridden {
             self.log_override(&record, &entry.mutation.mutation_id, &mutation.mutation_id, current, one);
         }
-        if is_same(data.as_ref(), server.as_ref()) {
+        if is_done {
             self.write(Write::EntryGone(entry.place));
             self.show_own(&record);
             return None;
@@ -225,6 +231,22 @@ fn live(record: &Record) -> Option<Data> {
 /// What a mutation makes of its record; nothing, where it deletes it.
 fn local(mutation: &Mutation) -> Option<Data> {
     mutation.data.as_deref().filter(|_| mutation.op != MutationOp::Delete).map(data::tree)
+}
+
+/// The files of the record that was merged of an entry and the server's state. Where one of the two deletes it, they
+/// are those of the side that stayed.
+fn merged_files(entry: &Entry, server: &Record, merged: Option<&Data>) -> Vec<Attachment> {
+    let plain = |file: Attachment| Attachment { state: None, ..file };
+    let files = match merged {
+        None => Vec::new(),
+        Some(_) if server.deleted => entry.mutation.attachments.clone(),
+        Some(_) if entry.mutation.op == MutationOp::Delete => server.attachments.clone(),
+        Some(_) => {
+            let base = entry.snapshot.as_deref().map_or(&[][..], |snapshot| &snapshot.attachments);
+            merge::merge_files(base, &entry.mutation.attachments, &server.attachments)
+        }
+    };
+    files.into_iter().map(plain).collect()
 }
 
 fn raw(data: &Data) -> Box<RawValue> {

@@ -263,10 +263,9 @@ impl Step<'_> {
         }
         let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
         let StoredRecord { server, .. } = self.context.store.record(&name)?.unwrap_or_default();
-        let feed = server.map_or_else(|| self.feed_of(&name.type_name), |known| known.feed);
+        let feed = server.map_or_else(|| self.feed_of_record(&record), |known| known.feed);
         let mark = self.machine.state.marks.mark;
-        self.write(Write::Server(Box::new(ServerCopy { record, feed, mark })));
-        Ok(())
+        self.put_server(ServerCopy { record, feed, mark })
     }
 
     /// The accepted state that an outcome speaks of. When the server accepted it comes with the next pull.
@@ -339,5 +338,6 @@ fn shows(server: &Record, mutation: &Mutation) -> bool {
     if mutation.op == MutationOp::Delete || server.deleted {
         return server.deleted && mutation.op == MutationOp::Delete;
     }
-    data::content_hash(server.data.as_deref(), &[]) == data::content_hash(mutation.data.as_deref(), &[])
+    let pushed = data::content_hash(mutation.data.as_deref(), &mutation.attachments);
+    data::content_hash(server.data.as_deref(), &server.attachments) == pushed
 }

@@ -104,6 +104,9 @@ pub struct Marks {
     /// A print of the credentials with which the session was got: with others it is fetched again before anything else.
     #[serde(default)]
     pub login: Option<String>,
+    /// Whether its user said that the network costs by the byte.
+    #[serde(default)]
+    pub metered: Option<bool>,
 }
 
 /// A mutation that was given up, with its reason, kept until its record is edited or the work is discarded.
@@ -169,6 +172,9 @@ pub struct Upload {
     pub progress: Progress,
     /// What went wrong with it last.
     pub trouble: Option<FileTrouble>,
+    /// Its record is not shown to this device any more. It goes up, and is forgotten.
+    #[serde(default)]
+    pub is_left: bool,
 }
 
 impl Upload {
@@ -184,6 +190,8 @@ impl Upload {
 pub enum Progress {
     /// It has no slot.
     Waiting,
+    /// The server has it, and said so.
+    Sent,
     /// Some of it may be on the server, which says how much.
     Uploading {
         /// The upload's URL.
@@ -292,6 +300,10 @@ pub enum Write {
     Wanted(Box<Attachment>),
     /// It came, or is not wanted any more.
     WantedGone(AttachmentId),
+    /// A file that a record carried; it goes where no other does.
+    Loose(AttachmentId),
+    /// Its bytes are gone, or a record carries it.
+    LooseGone(AttachmentId),
     /// An entry of the conflict log is no longer shown.
     ConflictGone(RecordId),
     /// What the device tells of its syncs.
@@ -330,6 +342,8 @@ pub struct Saved {
     pub uploads: Vec<Upload>,
     /// The files that are to come down.
     pub wanted: Vec<Attachment>,
+    /// The files that a record carried and that may have to go.
+    pub loose: Vec<AttachmentId>,
     /// What it tells of its syncs.
     pub diary: Diary,
     /// The acknowledged mutations that no backup has yet.
@@ -358,8 +372,12 @@ pub struct State {
     pub quarantine: BTreeMap<RecordRef, Quarantined>,
     /// The files that have to go up.
     pub uploads: BTreeMap<Key, Upload>,
+    /// The files of each record that went up from here.
+    pub sent: BTreeMap<RecordRef, BTreeMap<AttachmentId, Upload>>,
     /// The files that are to come down.
     pub wanted: BTreeMap<AttachmentId, Attachment>,
+    /// The files that a record carried and that may have to go.
+    pub loose: BTreeSet<AttachmentId>,
     /// What it tells of its syncs.
     pub diary: Diary,
     /// The acknowledged mutations that no backup has yet.
@@ -369,7 +387,7 @@ pub struct State {
 impl State {
     /// From what was stored.
     pub fn restore(saved: Saved) -> Self {
-        Self {
+        let mut state = Self {
             replica: saved.replica,
             outbox: Outbox::restore(saved.outbox),
             batch: saved.batch,
@@ -378,11 +396,40 @@ impl State {
             session: saved.session,
             marks: saved.marks,
             quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
-            uploads: saved.uploads.into_iter().map(|one| (one.key(), one)).collect(),
+            uploads: BTreeMap::new(),
+            sent: BTreeMap::new(),
             wanted: saved.wanted.into_iter().map(|one| (one.id.clone(), one)).collect(),
+            loose: saved.loose.into_iter().collect(),
             diary: saved.diary,
             kept: saved.kept.into_iter().map(|kept| (kept.number, kept)).collect(),
+        };
+        saved.uploads.into_iter().for_each(|upload| state.put_upload(upload));
+        state
+    }
+
+    fn put_upload(&mut self, upload: Upload) {
+        let (record, id) = upload.key();
+        self.drop_upload(&(record.clone(), id.clone()));
+        if upload.progress == Progress::Sent {
+            self.sent.entry(record).or_default().insert(id, upload);
+        } else {
+            self.uploads.insert((record, id), upload);
         }
+    }
+
+    fn drop_upload(&mut self, key: &Key) {
+        self.uploads.remove(key);
+        if let Some(files) = self.sent.get_mut(&key.0) {
+            files.remove(&key.1);
+            if files.is_empty() {
+                self.sent.remove(&key.0);
+            }
+        }
+    }
+
+    /// The files of a record that have to go up.
+    pub fn uploads_of(&self, record: &RecordRef) -> impl Iterator<Item = &Upload> {
+        self.uploads.values().filter(move |upload| upload.record == *record)
     }
 
     /// The files of a record as the device shows it: by its last unsettled work, or as the server has it. What the
@@ -427,10 +474,14 @@ impl State {
                 self.quarantine.remove(record);
             }
             Write::Upload(upload) => {
-                self.uploads.insert(upload.key(), (**upload).clone());
+                self.put_upload((**upload).clone());
             }
-            Write::UploadGone(key) => {
-                self.uploads.remove(key);
+            Write::UploadGone(key) => self.drop_upload(key),
+            Write::Loose(id) => {
+                self.loose.insert(id.clone());
+            }
+            Write::LooseGone(id) => {
+                self.loose.remove(id);
             }
             Write::Wanted(file) => {
                 self.wanted.insert(file.id.clone(), (**file).clone());

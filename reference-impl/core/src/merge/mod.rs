@@ -21,6 +21,7 @@
 #[cfg(test)]
 mod arrival;
 mod equal;
+mod files;
 #[cfg(test)]
 mod laws;
 mod list;
@@ -32,6 +33,7 @@ mod rules;
 mod vectors;
 
 pub use equal::{equal, equal_data};
+pub use files::{merge_files, same_files};
 pub use patch::{apply, difference};
 pub use rules::{Rules, RulesError, RulesErrorKind};
 

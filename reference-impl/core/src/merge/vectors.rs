@@ -1,8 +1,8 @@
 //! The published vectors, `fixtures/vectors/merge`, hold for the reference.
 
-use super::{Overridden, Rules, Side, apply, difference, equal_data, merge, reapply};
+use super::{Overridden, Rules, Side, apply, difference, equal_data, merge, merge_files, reapply, same_files};
 use crate::data::drop_null_members;
-use fieldsync_schemas::record::Data;
+use fieldsync_schemas::record::{Attachment, Data};
 use fieldsync_schemas::registry::MergeRules;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -61,6 +61,17 @@ struct PatchCase {
     base: Data,
     changed: Data,
     patch: Data,
+}
+
+/// What becomes of the files of a record.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilesCase {
+    title: String,
+    base: Vec<String>,
+    local: Vec<String>,
+    server: Vec<String>,
+    merged: Vec<String>,
 }
 
 fn folder() -> PathBuf {
@@ -139,6 +150,21 @@ fn late_states_come_under_the_changes() {
         let rules = Rules::compile(&case.rules).expect(&case.title);
         let merged = reapply(&case.base, case.local, case.late, &rules);
         assert_eq!(canonical(&merged), canonical(&case.merged), "{}", case.title);
+    }
+}
+
+#[test]
+fn files_merge_as_published() {
+    let files = |names: &[String]| -> Vec<Attachment> {
+        let id = |name: &String| serde_json::from_value(Value::from(format!("sha256:{}", name.repeat(64)))).unwrap();
+        let file = |name| Attachment { id: id(name), bytes: 1, media_type: "image/jpeg".to_owned(), state: None };
+        names.iter().map(file).collect()
+    };
+    for case in cases::<FilesCase>(&folder().join("../attachments/files.json"), |case| &case.title) {
+        let (server, wanted) = (files(&case.server), files(&case.merged));
+        let merged = merge_files(&files(&case.base), &files(&case.local), &server);
+        assert!(same_files(&merged, &wanted), "{}: {merged:?}", case.title);
+        assert!(same_files(&merge_files(&server, &merged, &server), &wanted), "{}, once more", case.title);
     }
 }
 

@@ -95,7 +95,9 @@ fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, R
         _ => Ok(Vec::new()),
     };
     let record_content = match (&cleaned, &patch) {
-        (Ok(_), Ok(Some(patch))) => data::content_hash_of_tree(Some(Value::Object(patch.clone())), &[]),
+        (Ok(_), Ok(Some(patch))) => {
+            data::content_hash_of_tree(Some(Value::Object(patch.clone())), &mutation.attachments)
+        }
         (Ok(_), Ok(None)) => data::content_hash_of_tree(tree, &mutation.attachments),
         _ => Sha256::digest(mutation.data.as_ref().or(mutation.patch.as_ref()).map_or("", |data| data.get())).into(),
     };
