@@ -1,7 +1,7 @@
 """The files of records (chapter "Attachments"): up and down after everything else, and never in its way.
 
-A file that was added here stands in the table `added`, for as long as its record carries it: where a server loses it, this
-device has it. What records carry as the server has them stands in the table `attachment`, which follows the records.
+A file that was added here stands in the table `added`, for as long as its record carries it: where a server loses it,
+this device has it. What records carry as the server has them stands in `attachment`, which follows the records.
 """
 
 from __future__ import annotations
@@ -242,7 +242,8 @@ class Attachments:
     def _forget(self) -> None:
         """Drops what waits for records that carry it no longer, and the bytes that no record names."""
         with self._store.transaction():
-            rows = self._store.execute("SELECT type, id, file FROM added WHERE left_with IS NULL OR state = ?", (REFUSED,))
+            rows = self._store.execute("SELECT type, id, file FROM added WHERE left_with IS NULL OR state = ?",
+                                       (REFUSED,))
             for kind, key, name in rows.fetchall():
                 if not any(file["id"] == name for file in shown_files(self._outbox, kind, key)):
                     self._store.execute("DELETE FROM added WHERE type = ? AND id = ? AND file = ?", (kind, key, name))

@@ -183,7 +183,8 @@ class Store:
         for file in message.get("attachments") or ():
             self.execute("INSERT OR REPLACE INTO attachment VALUES (?, ?, ?, ?, ?)",
                          (*name, file["id"], int(file["bytes"]), file.get("state")))
-            self.execute("UPDATE added SET left_with = NULL WHERE type = ? AND id = ? AND file = ?", (*name, file["id"]))
+            self.execute("UPDATE added SET left_with = NULL WHERE type = ? AND id = ? AND file = ?",
+                         (*name, file["id"]))
 
     def mark_stored(self, kind: str, key: str, file: str) -> None:
         """The server has a file of a record."""
