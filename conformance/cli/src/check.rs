@@ -121,6 +121,7 @@ pub struct ServerArgs {
 
 /// How scenarios run.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "How they run")]
 pub struct RunOptions {
     /// How many scenarios run at once; what the machine can do where absent.
     #[arg(long, value_name = "NUMBER", global = true, value_parser = clap::value_parser!(u32).range(1..))]
@@ -479,9 +480,9 @@ fn control(text: &str, root: Option<&Url>) -> Result<Url, CommandError> {
 }
 
 fn read_accounts(path: &std::path::Path) -> Result<BTreeMap<String, AccountSource>, CommandError> {
-    let wrong = |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    serde_saphyr::from_str(&text).map_err(|error| wrong(&error))
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CommandError::usage(format!("cannot read the accounts {}: {error}", path.display())))?;
+    serde_saphyr::from_str(&text).map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))
 }
 
 fn is_filtered(args: &CheckArgs) -> bool {
