@@ -368,7 +368,9 @@ fn look_at(args: &CheckArgs) -> Result<(), CommandError> {
         }
     }
     if args.run.hold && !is_started {
-        return Err(CommandError::usage("--hold keeps what the suite starts: it needs `check server --serve` or `check client --command`"));
+        return Err(CommandError::usage(
+            "--hold keeps what the suite starts: it needs `check server --serve` or `check client --command`",
+        ));
     }
     Ok(())
 }

@@ -4,6 +4,6 @@ pub mod conduct;
 pub mod matching;
 mod numbers;
 pub mod oracle;
-mod traffic;
 pub mod passive;
+mod traffic;
 pub mod verdict;
