@@ -21,6 +21,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 use url::Url;
 
 /// The accounts that scenarios use, each with its role.
@@ -114,10 +116,22 @@ pub struct HttpServer {
     data_sets: BTreeMap<Profile, Hosted>,
     control: Option<Control>,
     verbs: BTreeMap<Verb, Reach>,
-    accounts: BTreeMap<String, AccountAccess>,
+    names: BTreeSet<String>,
+    accounts: Mutex<LoggedIn>,
+    ask: Asker,
     restart: Option<Arc<dyn Restart>>,
     storage: Option<StorageTap>,
 }
+
+/// The accounts, and when they last logged in.
+struct LoggedIn {
+    accounts: BTreeMap<String, AccountAccess>,
+    since: Instant,
+}
+
+/// A run may take longer than a token lives, and a scenario may move the clock by ten minutes: this is less than a
+/// quarter of an hour without them.
+const TOKENS_LAST: Duration = Duration::from_secs(4 * 60);
 
 struct Hosted {
     base: Url,
@@ -184,7 +198,28 @@ impl HttpServer {
             verbs.remove(&Verb::Kill);
         }
         let (name, restart, storage) = (address.name, address.restart, address.storage);
-        Ok(Self { name, data_sets, control, verbs, accounts, restart, storage })
+        let names = accounts.keys().cloned().collect();
+        let accounts = Mutex::new(LoggedIn { accounts, since: Instant::now() });
+        Ok(Self { name, data_sets, control, verbs, names, accounts, ask, restart, storage })
+    }
+
+    /// The accounts, with tokens that were issued lately where there is a password to get them with.
+    async fn accounts(&self) -> BTreeMap<String, AccountAccess> {
+        let mut known = self.accounts.lock().await;
+        if known.since.elapsed() > TOKENS_LAST
+            && let Some(hosted) = self.data_sets.values().next()
+        {
+            for one in known.accounts.values_mut() {
+                // A login that fails is for the scenarios to tell; until then the token may be good.
+                if let Some(password) = &one.password
+                    && let Ok(token) = self.ask.login(&hosted.base, &one.user, password).await
+                {
+                    one.token = token;
+                }
+            }
+            known.since = Instant::now();
+        }
+        known.accounts.clone()
     }
 }
 
@@ -207,7 +242,7 @@ impl Server for HttpServer {
     }
 
     fn account_names(&self) -> BTreeSet<String> {
-        self.accounts.keys().cloned().collect()
+        self.names.clone()
     }
 
     fn storage(&self) -> Option<StorageTap> {
@@ -216,10 +251,10 @@ impl Server for HttpServer {
 
     async fn stage(&self, profile: &Profile) -> Result<Stage, String> {
         let hosted = self.data_sets.get(profile).ok_or_else(|| format!("the profile {profile} is not hosted"))?;
+        let accounts = self.accounts().await;
         let (base, data_set) = match &self.control {
             Some(control) if control.offers(&Verb::NewDataSet) => {
-                let (base, name) =
-                    new_data_set(control, profile, &self.accounts).await.map_err(|error| error.reason)?;
+                let (base, name) = new_data_set(control, profile, &accounts).await.map_err(|error| error.reason)?;
                 (base, Some(name))
             }
             _ => (hosted.base.clone(), None),
@@ -227,7 +262,7 @@ impl Server for HttpServer {
         Ok(Stage {
             base,
             data_set,
-            accounts: self.accounts.clone(),
+            accounts,
             session: hosted.session.clone(),
             control: self.control.clone(),
             restart: self.restart.clone(),
