@@ -141,10 +141,10 @@ impl<'a> Exchange<'a> {
         };
         match &fault.action {
             FaultAction::DropBeforeSend | FaultAction::Kill(KillPlace::BeforeSend) => Ok(Planned::Nothing),
-            FaultAction::DropMidRequest | FaultAction::Kill(KillPlace::MidRequest) => {
+            FaultAction::DropMidRequest(part) | FaultAction::Kill(KillPlace::MidRequest(part)) => {
                 let (head, _) = self.upstream_request(body)?.into_parts();
                 self.port.turn().await;
-                self.port.client.send_half(&self.port.route().origin, &head, body).await?;
+                self.port.client.send_part(&self.port.route().origin, &head, body, *part).await?;
                 Ok(Planned::Nothing)
             }
             FaultAction::DropAfterAnswer | FaultAction::Kill(KillPlace::AfterAnswer) => {

@@ -38,6 +38,8 @@ pub(super) const ATTEMPTS: u32 = 3;
 pub enum Phase {
     /// A batch whose answer is unknown is sent again.
     Settle,
+    /// Files go up whose types have them before their records.
+    Media,
     /// The outbox is pushed, batch by batch.
     Push,
     /// All feeds are pulled, page by page.
@@ -55,12 +57,19 @@ pub enum Phase {
 /// The phases of a profile; nothing for a profile that this device does not know.
 pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
-        Profile::VersionWins | Profile::EntityQueue => {
-            Some(&[Phase::Settle, Phase::Push, Phase::Pull, Phase::Compare, Phase::Attachments, Phase::Tell])
-        }
+        Profile::VersionWins | Profile::EntityQueue => Some(&[
+            Phase::Settle,
+            Phase::Media,
+            Phase::Push,
+            Phase::Pull,
+            Phase::Compare,
+            Phase::Attachments,
+            Phase::Tell,
+        ]),
         Profile::FieldMerge => Some(&[
             Phase::Settle,
             Phase::Pull,
+            Phase::Media,
             Phase::Push,
             Phase::PullResults,
             Phase::Compare,
@@ -235,6 +244,7 @@ impl Step<'_> {
             let flow = match phases.get(self.run().phase) {
                 None => return Ok(self.finish()),
                 Some(Phase::Settle) => self.settle()?,
+                Some(Phase::Media) => self.media()?,
                 Some(Phase::Push) => self.push()?,
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
@@ -254,6 +264,13 @@ impl Step<'_> {
                 Flow::At(phase) => self.go_to(phase),
             }
         }
+    }
+
+    /// The phase that the sync is in.
+    fn phase(&mut self) -> Option<Phase> {
+        let phase = self.run().phase;
+        let session = self.machine.state.session.as_ref()?;
+        cycle(&session.profile)?.get(phase).copied()
     }
 
     /// The cycle goes on at this phase.
@@ -409,6 +426,9 @@ impl Step<'_> {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) -> Next {
+        if self.phase() == Some(Phase::Media) && self.pass_over_file() {
+            return Next::Proceed;
+        }
         if let Some(next) = self.tell_of(&failure) {
             return next;
         }
