@@ -5,6 +5,8 @@
 
 pub mod broken;
 pub mod cleanup;
+pub mod doctor;
+pub mod har;
 pub mod harness;
 pub mod judge;
 pub mod pace;

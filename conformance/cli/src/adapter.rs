@@ -9,11 +9,9 @@ use fieldsync_conformance::subject::adapter::trial::{Tried, walk};
 use fieldsync_conformance::subject::reference::{DeviceFault, EmbeddedServer, ReferenceDevices, description};
 use fieldsync_conformance::subject::server::Server;
 use fieldsync_schemas::registry::Profile;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::unix::pipe;
 
 /// The arguments of `adapter`.
 #[derive(Debug, Args)]
@@ -79,11 +77,12 @@ pub fn serve(fault: DeviceFault) -> Result<ExitStatus, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::suite)?;
     let devices = Arc::new(ReferenceDevices::with(fault));
     let served = runtime.block_on(async {
-        match pipes() {
-            Ok((input, output)) => adapter::serve(description(), devices, input, output).await,
-            // Somebody types, or the lines are in a file.
-            Err(_) => adapter::serve(description(), devices, tokio::io::stdin(), tokio::io::stdout()).await,
+        #[cfg(unix)]
+        if let Ok((input, output)) = pipes() {
+            return adapter::serve(description(), devices, input, output).await;
         }
+        // Somebody types, or the lines are in a file.
+        adapter::serve(description(), devices, tokio::io::stdin(), tokio::io::stdout()).await
     });
     served.map_err(CommandError::usage)?;
     // A read of the standard input that is under way must not keep the process.
@@ -92,7 +91,10 @@ pub fn serve(fault: DeviceFault) -> Result<ExitStatus, CommandError> {
 }
 
 /// The standard input and output, where both are pipes: then no thread has to wait for them.
-fn pipes() -> std::io::Result<(pipe::Receiver, pipe::Sender)> {
+#[cfg(unix)]
+fn pipes() -> std::io::Result<(tokio::net::unix::pipe::Receiver, tokio::net::unix::pipe::Sender)> {
+    use std::os::fd::AsFd;
+    use tokio::net::unix::pipe;
     let input = pipe::Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)?;
     let output = pipe::Sender::from_owned_fd(std::io::stdout().as_fd().try_clone_to_owned()?)?;
     Ok((input, output))

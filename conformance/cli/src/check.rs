@@ -1,6 +1,8 @@
 //! `fieldsync check`: run the scenarios against a subject and report.
 
 use crate::command_error::CommandError;
+use crate::headers::{header, header_map};
+use crate::pair::judge_pair;
 use crate::report_files::{ReportFiles, TextOptions, tell_run, write_file};
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand};
@@ -50,6 +52,8 @@ pub enum Subject {
     Server(ServerArgs),
     /// Judge a client, by the command that starts its adapter.
     Client(ClientArgs),
+    /// Judge a client and a server together; each failure is tried with the reference on either side, and has an owner.
+    Pair(PairArgs),
 }
 
 /// A client to judge.
@@ -61,8 +65,19 @@ pub struct ClientArgs {
     pub command: Option<String>,
 }
 
-/// A server to judge.
+/// A client and a server to judge together.
 #[derive(Debug, Args)]
+pub struct PairArgs {
+    /// The command that starts the client's adapter.
+    #[arg(long, value_name = "COMMAND")]
+    pub command: String,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// A server to judge.
+#[derive(Debug, Default, Args)]
 pub struct ServerArgs {
     /// The base URL of a data set; once for each profile that the server hosts.
     #[arg(long, value_name = "URL", required_unless_present = "serve", conflicts_with = "serve")]
@@ -131,13 +146,6 @@ pub struct ReportOptions {
     /// The text.
     #[command(flatten)]
     pub text: TextOptions,
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        _ => Err("a header is `Name: value`".to_owned()),
-    }
 }
 
 /// Judges the subject.
@@ -253,6 +261,11 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
                 }
             }
         }
+        Some(Subject::Pair(pair)) => {
+            // Each scenario has a process of the client to itself, and some are slow to start.
+            options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
+            judge_pair(cases, &spec, &pair.server, &pair.command, &options, &mut watch).await?
+        }
         Some(Subject::Server(server)) => {
             options.judged = vec![Actor::Server];
             options.headers.clone_from(&server.header);
@@ -271,19 +284,15 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
     Ok(events)
 }
 
-fn subject_name(server: &ServerArgs) -> String {
+pub(crate) fn subject_name(server: &ServerArgs) -> String {
     server.serve.clone().unwrap_or_else(|| server.url.join(" "))
 }
 
 /// Where the server is; one that is to be started is started.
-async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned>>), CommandError> {
+pub(crate) async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned>>), CommandError> {
     let url =
         |text: &str| Url::parse(text).map_err(|error| CommandError::usage(format!("{text:?} is no URL: {error}")));
-    let mut headers = http::HeaderMap::new();
-    for (name, value) in &args.header {
-        let wrong = || CommandError::usage(format!("{name:?}: {value:?} is no header"));
-        headers.insert(name.parse::<http::HeaderName>().map_err(|_| wrong())?, value.parse().map_err(|_| wrong())?);
-    }
+    let headers = header_map(&args.header)?;
     let ca_cert = match &args.ca_cert {
         None => None,
         Some(path) => {
@@ -332,8 +341,7 @@ fn read_accounts(path: &std::path::Path) -> Result<BTreeMap<String, AccountSourc
 }
 
 fn is_filtered(args: &CheckArgs) -> bool {
-    let Filters { chapter, rule, scenario, capability } = &args.filters;
-    args.run.last_failed || [chapter, rule, scenario, capability].iter().any(|filter| !filter.is_empty())
+    args.run.last_failed || !args.filters.is_empty()
 }
 
 /// The command that was run, with one scenario in place of its filters. What a header says may be a secret.
@@ -345,8 +353,19 @@ fn again(args: &CheckArgs) -> String {
         words.push("client".to_owned());
         words.extend(client.command.iter().map(|command| option("command", command)));
     }
-    if let Some(Subject::Server(server)) = &args.subject {
-        words.push("server".to_owned());
+    if let Some(Subject::Pair(pair)) = &args.subject {
+        words.push("pair".to_owned());
+        words.push(option("command", &pair.command));
+    }
+    let server = match &args.subject {
+        Some(Subject::Server(server)) => {
+            words.push("server".to_owned());
+            Some(server)
+        }
+        Some(Subject::Pair(pair)) => Some(&pair.server),
+        _ => None,
+    };
+    if let Some(server) = server {
         words.extend(server.url.iter().map(|url| option("url", url)));
         words.extend(server.serve.iter().map(|command| option("serve", command)));
         words.extend(server.control.iter().map(|url| option("control", url)));

@@ -6,13 +6,20 @@ mod adapter;
 mod backup;
 mod check;
 mod command_error;
+mod completions;
 mod conflicts;
 mod doc;
+mod doctor;
 mod explain;
+mod headers;
+mod judge;
 mod list;
+mod man;
+mod matrix;
 mod mutants;
 mod new;
 mod output;
+mod pair;
 mod refetch;
 mod remote;
 mod report;
@@ -51,6 +58,10 @@ struct Program {
 enum Command {
     /// Judge a server or a client; without more, the reference in this program.
     Check(Box<check::CheckArgs>),
+    /// Judge every client against every server.
+    Matrix(matrix::MatrixArgs),
+    /// Judge recorded traffic of a real deployment, as far as traffic alone shows something.
+    Judge(judge::JudgeArgs),
     /// Tell a stored run anew, or put several beside one another.
     Report(Box<report::ReportArgs>),
     /// List scenarios, rules, chapters, capabilities or mutants.
@@ -77,12 +88,18 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Look after the accounts of the reference server, and their scopes.
     User(user::UserArgs),
+    /// Tell what is in the way between here and a server.
+    Doctor(doctor::DoctorArgs),
+    /// Show what devices tell of their syncs, by user.
+    Telemetry(telemetry::TelemetryArgs),
+    /// Print what a shell needs to complete commands and options.
+    Completions(completions::CompletionsArgs),
+    /// Write a manual page for each command.
+    Man(man::ManArgs),
     /// Order the devices of a user to pull once more, also while the reference server serves.
     Refetch(refetch::RefetchArgs),
     /// Empty a data set of the reference server on purpose.
     Wipe(wipe::WipeArgs),
-    /// Show what devices tell of their syncs, by user.
-    Telemetry(telemetry::TelemetryArgs),
     /// Show what was overridden in a data set, by record.
     Conflicts(conflicts::ConflictsArgs),
 }
@@ -91,6 +108,8 @@ impl Command {
     fn run(self) -> Result<ExitStatus, CommandError> {
         match self {
             Command::Check(args) => check::run(*args),
+            Command::Matrix(args) => matrix::run(args),
+            Command::Judge(args) => judge::run(args),
             Command::Report(args) => report::run(*args),
             Command::List(args) => list::run(args),
             Command::Show(args) => show::run(args),
@@ -104,9 +123,12 @@ impl Command {
             Command::Serve(args) => serve::run(args),
             Command::Backup(args) => backup::run(&args),
             Command::User(args) => user::run(args),
+            Command::Doctor(args) => doctor::run(args),
+            Command::Telemetry(args) => telemetry::run(args),
+            Command::Completions(args) => completions::run(args),
+            Command::Man(args) => man::run(args),
             Command::Refetch(args) => refetch::run(args),
             Command::Wipe(args) => wipe::run(&args),
-            Command::Telemetry(args) => telemetry::run(args),
             Command::Conflicts(args) => conflicts::run(args),
         }
     }
@@ -158,6 +180,14 @@ mod tests {
             "fieldsync refetch anna --data d --data-set visits --type household --type member",
             "fieldsync wipe --data d --data-set visits",
             "fieldsync telemetry --url http://a/visits --token-env TOKEN",
+            "fieldsync doctor http://a/visits",
+            "fieldsync check pair --url http://a --command run --scenario push/x",
+            "fieldsync matrix clients.toml servers.toml --out cells --chapter push",
+            "fieldsync completions zsh",
+            "fieldsync man --out man",
+            "fieldsync doctor https://a/visits --user anna --password-env PASSWORD --control http://a/control",
+            "fieldsync judge traffic.har --base http://a/visits --judge server --html page.html",
+            "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all",
             "fieldsync telemetry --url http://a/visits --user root --password-env PASSWORD --all --expect amina",
             "fieldsync conflicts --url http://a/visits --token-env TOKEN",
             "fieldsync conflicts --url http://a/visits --user root --password-env PASSWORD --type household --record hut",
@@ -178,6 +208,14 @@ mod tests {
             "fieldsync refetch anna --data d",
             "fieldsync wipe --data d",
             "fieldsync telemetry --url http://a/visits",
+            "fieldsync doctor",
+            "fieldsync doctor http://a/visits --user anna",
+            "fieldsync judge",
+            "fieldsync check pair --url http://a",
+            "fieldsync check pair --command run",
+            "fieldsync matrix clients.toml",
+            "fieldsync completions csh",
+            "fieldsync judge traffic.har --judge tablet",
             "fieldsync telemetry --url http://a/visits --user root",
             "fieldsync conflicts --url http://a/visits",
             "fieldsync conflicts --url http://a/visits --token-env TOKEN --user root --password-env PASSWORD",

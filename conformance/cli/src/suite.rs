@@ -38,6 +38,14 @@ pub struct Filters {
     pub capability: Vec<String>,
 }
 
+impl Filters {
+    /// Whether every scenario is meant.
+    pub fn is_empty(&self) -> bool {
+        let Self { chapter, rule, scenario, capability } = self;
+        [chapter, rule, scenario, capability].iter().all(|filter| filter.is_empty())
+    }
+}
+
 /// Specification and scenarios.
 pub struct Suite {
     /// The specification.

@@ -3,4 +3,5 @@
 pub mod conduct;
 pub mod matching;
 pub mod oracle;
+pub mod passive;
 pub mod verdict;

@@ -116,6 +116,9 @@ fn write_scenario(out: &mut Text, finding: &Finding<'_>, run: &Run<'_>, backgrou
         Some("all") => out.line(Tone::Plain, "  client    plays every device"),
         Some(name) => out.wrapped(Tone::Plain, "  client    ", &format!("plays {name}"), width),
     }
+    if let Some(blame) = finding.blame() {
+        out.wrapped(Tone::Strong, "  fault     ", blame, width);
+    }
     let file = case.map_or_else(|| format!("fixtures/scenarios/{}.yaml", unexpanded(id)), |case| case.file.clone());
     match finding.failure.line {
         0 => out.line(Tone::Faint, format!("            {file}, seen beside its steps")),

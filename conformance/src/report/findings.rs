@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::spec::Spec;
-use fieldsync_schemas::event::{Failure, ScenarioEnded, Verdict};
+use fieldsync_schemas::event::{Blame, Failure, ScenarioEnded, Verdict};
 use fieldsync_schemas::id::RuleId;
 use serde_json::Value;
 
@@ -19,6 +19,18 @@ pub struct Finding<'a> {
     pub shown: &'a ScenarioEnded,
     /// Every scenario that failed so, the shown one first.
     pub scenarios: Vec<&'a ScenarioEnded>,
+}
+
+impl Finding<'_> {
+    /// Whose fault it is, where two foreign sides were judged together.
+    pub fn blame(&self) -> Option<&'static str> {
+        Some(match self.shown.blame? {
+            Blame::Client => "the client's: it fails with the reference server, too",
+            Blame::Server => "the server's: it fails with the reference devices, too",
+            Blame::Both => "both sides': each fails with the reference, too",
+            Blame::Together => "neither side's alone: each passes with the reference, and only the two together fail",
+        })
+    }
 }
 
 /// The findings of a run: what is required first, then by the number of scenarios.

@@ -96,6 +96,9 @@ fn write_finding(out: &mut String, finding: &Finding<'_>, run: &Run<'_>, backgro
     if let Some(harm) = case.and_then(|case| case.harm.as_ref()) {
         line(out, format_args!("**What it means:** {}", text(harm)));
     }
+    if let Some(blame) = finding.blame() {
+        line(out, format_args!("**Whose fault:** {blame}"));
+    }
     line(out, format_args!("Checked: {}", code(&finding.failure.what)));
     fenced(out, "diff", &diff::unified(finding.failure, WIDTH));
     let exchange = finding_text::exchange(finding, WIDTH).plain();

@@ -1,13 +1,17 @@
 //! A run: scenarios against a subject, side by side, as a stream of events.
 
 mod footer;
+mod pair;
 mod plan;
 mod prepared;
+mod recorded;
 mod runner;
 mod story;
 
 pub use footer::footer;
+pub use pair::{Pair, run_pair};
 pub use prepared::{Prepared, PreparedScenario};
+pub use recorded::judge_recorded;
 
 use self::plan::{Planned, plan};
 use self::runner::{Runner, within};
@@ -39,6 +43,8 @@ pub struct Options {
     pub seed: u64,
     /// Whose rules count.
     pub judged: Vec<Actor>,
+    /// Neither side is the reference: both are under test.
+    pub pair: bool,
     /// The client plays each device alone before it plays all; only all where this is not set.
     pub each_role: bool,
     /// What every request to the server carries, and whom its TLS may trust.
@@ -69,6 +75,7 @@ impl Default for Options {
             repeat: 1,
             seed: 0,
             judged: vec![Actor::Server, Actor::Device],
+            pair: false,
             each_role: false,
             headers: Vec::new(),
             ca_cert: None,
@@ -172,7 +179,7 @@ fn description(server: &dyn Server, client: &dyn Client, options: &Options) -> S
     SubjectDescription {
         judged: options.judged.clone(),
         name: if judges_client { client.name() } else { server.name() },
-        client: None,
+        client: options.pair.then(|| client.name()),
         capabilities: if judges_client {
             client.capabilities().iter().map(ToString::to_string).collect()
         } else {

@@ -38,6 +38,7 @@ pub(super) struct Runner {
     http: reqwest::Client,
     forms: Forms,
     judged: Vec<Actor>,
+    pair: bool,
     timeout: Duration,
     pub(super) readers: ReferenceDevices,
     pub(super) made: Option<Made>,
@@ -51,7 +52,8 @@ impl Runner {
         options: &Options,
     ) -> Result<Self, String> {
         let closed = |actor| {
-            if options.judged.len() == 2 || !options.judged.contains(&actor) { Form::Closed } else { Form::Open }
+            let is_reference = !options.judged.contains(&actor) || (options.judged.len() == 2 && !options.pair);
+            if is_reference { Form::Closed } else { Form::Open }
         };
         let forms = Forms { device: closed(Actor::Device), server: closed(Actor::Server) };
         let made = options.cleanup.then(Made::default);
@@ -92,6 +94,7 @@ impl Runner {
             http,
             forms,
             judged: options.judged.clone(),
+            pair: options.pair,
             timeout: options.timeout,
             readers: ReferenceDevices::default(),
             made,
@@ -162,15 +165,25 @@ impl Runner {
 
     /// The capabilities that a scenario needs of the subject.
     fn needs(&self, planned: &Planned) -> Vec<String> {
+        let of_client = planned.roles.needs(&planned.case);
+        let of_server = &planned.case.scenario.needs.capabilities;
         match self.judged[..] {
-            [Actor::Device] => planned.roles.needs(&planned.case).iter().map(ToString::to_string).collect(),
-            _ => planned.case.scenario.needs.capabilities.iter().map(ToString::to_string).collect(),
+            [Actor::Device] => of_client.iter().map(ToString::to_string).collect(),
+            _ if self.pair => {
+                let all: BTreeSet<String> = of_client
+                    .iter()
+                    .map(ToString::to_string)
+                    .chain(of_server.iter().map(ToString::to_string))
+                    .collect();
+                all.into_iter().collect()
+            }
+            _ => of_server.iter().map(ToString::to_string).collect(),
         }
     }
 
     /// A device that cannot do what it was told is a failure where the client is judged, and else the suite's own.
     fn device_broke(&self, planned: &Planned, ended: &mut ScenarioEnded, what: &str, error: &DeviceError) {
-        if self.judged != [Actor::Device] {
+        if self.judged != [Actor::Device] && !self.pair {
             ended.verdict = Verdict::Error;
             ended.reason = Some(format!("{what}: {error}"));
             return;

@@ -2,6 +2,7 @@
 
 use crate::pace::Pace;
 use crate::replay::{AccountAccess, Restart, Stage};
+use crate::subject::command::line;
 use crate::subject::control::Control;
 use async_trait::async_trait;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
@@ -225,7 +226,7 @@ fn blocked(doing: &str, reason: String, unreachable: bool) -> Blocked {
 
 /// Scenarios speak of the domain's types: a server that hosts others cannot be judged by them. Whether the built-in type
 /// is there, and in which order they stand, is for the scenarios.
-fn same_registry(profile: &Profile, session: &Session, domains: &[Domain]) -> Result<(), Blocked> {
+pub(crate) fn same_registry(profile: &Profile, session: &Session, domains: &[Domain]) -> Result<(), Blocked> {
     let differs = |reason: String| Err(blocked("compare the registry with the domain", reason, false));
     if domains.is_empty() {
         return Ok(());
@@ -339,8 +340,7 @@ async fn taken_accounts(
 }
 
 async fn printed(command: &str) -> Result<String, String> {
-    let output = tokio::process::Command::new("sh")
-        .args(["-c", command])
+    let output = line(command)
         .stdin(std::process::Stdio::null())
         .output()
         .await
@@ -404,7 +404,7 @@ impl Asker {
 const LONGEST_ANSWER: usize = 8 << 20;
 
 /// The body of an answer; one that is longer than any message is cut, and then cannot be read as one.
-async fn bounded(mut answer: reqwest::Response) -> reqwest::Result<Vec<u8>> {
+pub(crate) async fn bounded(mut answer: reqwest::Response) -> reqwest::Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
         body.extend_from_slice(&chunk);

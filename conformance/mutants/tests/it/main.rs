@@ -1,5 +1,7 @@
 //! The suite proves itself: nothing passes a subject that implements nothing.
 
+mod pair;
+
 use fieldsync_conformance::scenario::{self, Case};
 use fieldsync_conformance::spec::Spec;
 use fieldsync_mutants::null::{Null, passes, verdicts};

@@ -30,6 +30,7 @@ pub(super) struct FindingView<'a> {
     pub is_required: bool,
     pub failure: FailureView<'a>,
     pub harm: Option<&'a str>,
+    pub blame: Option<&'static str>,
     /// The scenario that shows it.
     pub shown: Place<'a>,
     pub exchange: Option<ExchangeView<'a>>,
@@ -201,6 +202,7 @@ fn view<'a>(finding: &Finding<'a>, run: &Run<'a>, background: &'a Background<'_>
         is_required: finding.is_required,
         failure: failure(finding.failure, background.spec),
         harm: background.case(&shown.id).and_then(|case| case.harm.as_deref()),
+        blame: finding.blame(),
         shown: place(shown, Some(finding.failure), run, background),
         exchange: one.filter(|_| is_drawn).map(|(index, one)| exchange(index, one, false)),
         diagram: if is_drawn { diagram::draw(shown) } else { None },
