@@ -4,8 +4,11 @@
 //! included, until every record is committed on its disk. The memory is the most that each process ever held, for
 //! 10,000 and for 100,000 records: it must not grow with the number of records. (The server's counts from its start, so
 //! each size has a server that was filled by an earlier process.)
+//!
+//! The same number of records is spread over 30 types under `entity-queue`, with reference types and parents, too.
 
 use fieldsync_benches::device::{self, Synced};
+use fieldsync_benches::hosted::{Hosted, REFERENCE_RECORDS};
 use fieldsync_benches::records::Ids;
 use fieldsync_benches::records::Numbers;
 use fieldsync_benches::report::{self, Target};
@@ -22,9 +25,10 @@ fn main() -> Outcome {
     server::serve_if_asked()?;
     device::sync_if_asked()?;
     report::begin(&format!("first sync: {RECORDS} records, stored by the reference device in SQLite"));
-    let (mut few, mut all) = (Measured::default(), Measured::default());
-    measure(FEW, &mut few)?;
-    measure(RECORDS, &mut all)?;
+    let (mut few, mut all, mut queue) = (Measured::default(), Measured::default(), Measured::default());
+    measure(Hosted::Versions(1), FEW, &mut few)?;
+    measure(Hosted::Versions(1), RECORDS, &mut all)?;
+    measure(Hosted::Queue, RECORDS, &mut queue)?;
     report::line("first sync", "s", &all.seconds, Target::AtMost(2.0), "");
     report::line("device's processor time", "s", &all.device_cpu, Target::None, "");
     report::line("server's processor time", "s", &all.server_cpu, Target::None, "");
@@ -33,6 +37,10 @@ fn main() -> Outcome {
         let note = format!("{few:.1} MB for {FEW} records, {all:.1} MB for {RECORDS}");
         report::line(&format!("{who}'s memory: growth"), "MB", &[all - few], Target::AtMost(FLAT), &note);
     }
+    let note = "entity-queue, with two reference types and chains of parents";
+    report::line("first sync, 30 types", "s", &queue.seconds, Target::AtMost(3.0), note);
+    report::line("device's processor time", "s", &queue.device_cpu, Target::None, "");
+    report::line("server's processor time", "s", &queue.server_cpu, Target::None, "");
     Ok(())
 }
 
@@ -45,18 +53,24 @@ struct Measured {
     server: Vec<f64>,
 }
 
-fn measure(records: usize, measured: &mut Measured) -> Outcome {
-    let mut server = BenchServer::start(DIR, 1)?;
+fn measure(hosted: Hosted, records: usize, measured: &mut Measured) -> Outcome {
+    let mut server = BenchServer::start(DIR, hosted)?;
+    let mut numbers = Numbers::new(1, Ids::ByTime);
+    let expected = records + if hosted == Hosted::Queue { 2 * REFERENCE_RECORDS } else { 0 };
     tokio::runtime::Runtime::new()?.block_on(async {
-        Caller::log_in(server.base_url()).await?.fill(records, &mut Numbers::new(1, Ids::ByTime)).await
+        let caller = Caller::log_in(server.base_url()).await?;
+        match hosted {
+            Hosted::Versions(_) => caller.fill(records, &mut numbers).await,
+            Hosted::Queue => caller.fill_all(hosted, records, &mut numbers).await,
+        }
     })?;
     for _ in 0..rounds() {
         server = server.restart()?;
         let before = server.cpu_time();
         let dir = tempfile::tempdir_in(DIR)?;
         let Synced { pulled, seconds, cpu, peak } = device::sync(server.base_url(), dir.path())?;
-        if pulled != records as u64 {
-            return Err(format!("the device pulled {pulled} of {records} records").into());
+        if pulled != expected as u64 {
+            return Err(format!("the device pulled {pulled} of {expected} records").into());
         }
         measured.seconds.push(seconds);
         measured.device_cpu.push(cpu);

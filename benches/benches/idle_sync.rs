@@ -1,14 +1,18 @@
-//! A sync with nothing new, over 30 types: its round trips, its bytes and its time.
+//! A sync with nothing new, over 30 types: its round trips, its bytes and its time; under `version-wins`, and under
+//! `entity-queue` with telemetry.
 //!
 //! The device has synced before and holds its token and its connection; what is counted is its second sync. The bytes of
 //! the messages are counted where the device hands them to HTTP, the bytes on the wire by a forwarder between device and
 //! server; the difference is the heads of the request and the answer, the token among them.
 
+use fieldsync_benches::hosted::Hosted;
 use fieldsync_benches::report::{self, Target};
 use fieldsync_benches::server::{self, BenchServer};
 use fieldsync_benches::{Outcome, device, rounds};
-use fieldsync_client::{Answer, Call, Device, HttpTransport, NetworkFailure, Transport};
+use fieldsync_client::{Answer, Call, Device, DeviceOptions, HttpTransport, NetworkFailure, Transport};
 use fieldsync_core::device::{SyncOutcome, SyncReport};
+use fieldsync_schemas::id::Capability;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -16,19 +20,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const TYPES: usize = 30;
+const TELEMETRY: &str = "telemetry";
 const SYNCS: usize = 40;
 const DIR: &str = env!("CARGO_TARGET_TMPDIR");
 
 fn main() -> Outcome {
     server::serve_if_asked()?;
-    let server = BenchServer::start(DIR, TYPES)?;
     report::begin(&format!("sync with nothing new, {TYPES} types"));
+    measure(Hosted::Versions(TYPES), &[])?;
+    report::begin("the same under entity-queue, by a device that tells of its syncs");
+    measure(Hosted::Queue, &[TELEMETRY])
+}
+
+fn measure(hosted: Hosted, capabilities: &[&str]) -> Outcome {
+    let server = BenchServer::start(DIR, hosted)?;
+    let capabilities: BTreeSet<Capability> = capabilities.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let counted = Arc::new(Counted::default());
         let base_url = forward(server.base_url(), counted.clone()).await?;
         let (one, other) = (tempfile::tempdir_in(DIR)?, tempfile::tempdir_in(DIR)?);
         let messages = Arc::new(Counted::default());
         let mut options = device::options(&base_url, one.path())?;
+        options.capabilities = capabilities.clone();
         let http = HttpTransport::new(options.http.clone(), base_url.parse()?, options.request_timeout);
         options.transport = Some(Arc::new(CountingTransport { http, messages: messages.clone() }));
         let watched = Device::open(options)?;
@@ -45,7 +58,8 @@ fn main() -> Outcome {
         }
 
         // The time without the forwarder between.
-        let direct = Device::open(device::options(server.base_url(), other.path())?)?;
+        let options = device::options(server.base_url(), other.path())?;
+        let direct = Device::open(DeviceOptions { capabilities, ..options })?;
         ok(direct.sync().await)?;
         let mut millis = Vec::new();
         for _ in 0..rounds() {

@@ -9,6 +9,7 @@
 //! The bare loop reads the same rows from the server's database, joins them to pages and compresses these, on one
 //! thread.
 
+use fieldsync_benches::hosted::Hosted;
 use fieldsync_benches::records::{self, Ids, Numbers, TYPE};
 use fieldsync_benches::report::{self, Target};
 use fieldsync_benches::server::{self, BenchServer, Caller};
@@ -47,7 +48,7 @@ impl Coding {
 
 fn main() -> Outcome {
     server::serve_if_asked()?;
-    let server = BenchServer::start(DIR, 1)?;
+    let server = BenchServer::start(DIR, Hosted::Versions(1))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let caller = runtime.block_on(async {
         let caller = Caller::log_in(server.base_url()).await?;

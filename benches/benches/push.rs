@@ -9,6 +9,7 @@
 //! The bare loop does what cannot be left out, on one thread and without a server: it parses the batch, looks for the
 //! record, and commits record and outcome to the same kind of database.
 
+use fieldsync_benches::hosted::Hosted;
 use fieldsync_benches::records::{self, Ids, Made, Numbers};
 use fieldsync_benches::report::{self, Target};
 use fieldsync_benches::server::{self, BenchServer, Caller};
@@ -35,7 +36,7 @@ fn main() -> Outcome {
     let each = |time: Duration| time.as_secs_f64() * 1e6 / RECORDS as f64;
     for round in 0..rounds() as u64 {
         bare.push(bare_loop(round)?);
-        let server = BenchServer::start(DIR, 1)?;
+        let server = BenchServer::start(DIR, Hosted::Versions(1))?;
         let mut by_time = devices(round, Ids::ByTime);
         let measured = runtime.block_on(push_all(&server, &mut by_time, Change::Create))?;
         creates.push(RECORDS as f64 / measured.wall.as_secs_f64());
@@ -45,7 +46,7 @@ fn main() -> Outcome {
         updates.push(RECORDS as f64 / measured.wall.as_secs_f64());
         update_cost.push(each(measured.server));
         drop(server);
-        let server = BenchServer::start(DIR, 1)?;
+        let server = BenchServer::start(DIR, Hosted::Versions(1))?;
         let measured = runtime.block_on(push_all(&server, &mut devices(round, Ids::Random), Change::Create))?;
         scattered.push(RECORDS as f64 / measured.wall.as_secs_f64());
     }

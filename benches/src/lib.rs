@@ -1,12 +1,14 @@
 //! What the benchmarks share: a server and a device in processes of
 //! their own ([`server`], [`device`]), records to fill it with ([`records`]),
-//! what the system says of a process ([`process`]), and one way to print what was measured ([`report`]).
+//! what a data set hosts
+//! ([`hosted`]), what the system says of a process ([`process`]), and one way to print what was measured ([`report`]).
 //!
 //! Each benchmark is one file in `benches/`, measures a few rounds, and prints the median next to its target. Where it
 //! makes sense, a bare loop that does the same work without the protocol is measured in the same run, and the ratio is
 //! printed: a ratio is comparable between machines, a rate is not.
 
 pub mod device;
+pub mod hosted;
 pub mod process;
 pub mod program;
 pub mod records;

@@ -1,6 +1,8 @@
 //! The records that are pushed and pulled: 500 bytes each as they are published, envelope included, all different, and
 //! as compressible as what people fill into forms.
 
+use crate::hosted::PARENT;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The type that they have.
@@ -128,9 +130,18 @@ pub fn make(numbers: &mut Numbers) -> Made {
 
 /// The create of this record, JSON.
 pub fn create(record: &Made, mutation_id: &str) -> String {
+    create_of(TYPE, record, None, mutation_id)
+}
+
+/// The create of this record as one of a type, JSON. Where it has a parent, its data names it in front.
+pub fn create_of(type_name: &str, record: &Made, parent: Option<&str>, mutation_id: &str) -> String {
+    let data = match parent {
+        None => Cow::Borrowed(record.data.as_str()),
+        Some(parent) => Cow::Owned(format!(r#"{{"{PARENT}":"{parent}",{}"#, &record.data[1..])),
+    };
     format!(
-        r#"{{"mutation_id":"{mutation_id}","op":"create","type":"{TYPE}","id":"{}","base":null,"version":1,"modified_at":"2026-11-20T08:00:00.000Z","data":{}}}"#,
-        record.id, record.data
+        r#"{{"mutation_id":"{mutation_id}","op":"create","type":"{type_name}","id":"{}","base":null,"version":1,"modified_at":"2026-11-20T08:00:00.000Z","data":{data}}}"#,
+        record.id
     )
 }
 

@@ -5,6 +5,7 @@ Run by the suite: JSON lines on the standard input, their answers on the standar
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import threading
@@ -14,9 +15,10 @@ from typing import Any, Callable
 from fieldsync_device import Credentials, Device, Limits, Names
 from fieldsync_device.records import machine_clock
 
-DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0", "profiles": ["version-wins", "entity-queue", "field-merge"],
-               "capabilities": ["concurrent", "digest", "groups", "password-login", "refetch", "telemetry",
-                                "token-refresh", "triggers"]}
+DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0",
+               "profiles": ["version-wins", "entity-queue", "field-merge"],
+               "capabilities": ["attachments-proxied", "concurrent", "digest", "groups", "password-login", "refetch",
+                                "telemetry", "token-refresh", "triggers"]}
 
 
 class Clock:
@@ -56,7 +58,8 @@ class Adapter:
         self._output = threading.Lock()
         self._verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "hello": lambda line: DESCRIPTION, "open": self._open, "create": self._create, "edit": self._edit,
-            "delete": self._delete, "sync": self._sync, "read": self._read, "set": self._set, "close": self._close}
+            "attach": self._attach, "delete": self._delete, "sync": self._sync, "read": self._read, "set": self._set,
+            "close": self._close}
 
     def run(self) -> None:
         """Answers lines until there are no more."""
@@ -123,6 +126,13 @@ class Adapter:
             device.edit(record["type"], record["id"], line["changes"])
         return {}
 
+    def _attach(self, line: dict[str, Any]) -> dict[str, Any]:
+        device, record = self._device(line)[0], line["record"]
+        file = device.attach(record["type"], record["id"], line["media_type"], base64.b64decode(line["content"]))
+        if line.get("lost"):
+            device._files.drop(file)  # Somebody empties the phone's gallery; a device has no method for that.
+        return {}
+
     def _delete(self, line: dict[str, Any]) -> dict[str, Any]:
         self._device(line)[0].delete(line["record"]["type"], line["record"]["id"])
         return {}
@@ -139,17 +149,25 @@ class Adapter:
                 shown = device.read(record["type"], record["id"])
                 status = {"error": shown.cause} if shown.cause else shown.status
                 records.append({"record": record, "data": shown.data, "deleted": shown.deleted, "status": status,
-                                "server": shown.server})
+                                "server": shown.server, "files": self._files(device, record)})
             return {"replica": device.replica, "records": records,
                     "conflicts": [{"id": key, "entry": entry} for key, entry in device.conflicts()],
                     "outbox": [{"type": kind, "id": key} for kind, key in device.outbox()],
                     "quarantine": [{"record": {"type": kind, "id": key}, "code": code}
                                    for kind, key, code in device.quarantine()]}
 
+    @staticmethod
+    def _files(device: Device, record: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"status": file.status} if file.content is None
+                else {"status": file.status, "content": base64.b64encode(file.content).decode()}
+                for file in device.files(record["type"], record["id"])]
+
     def _set(self, line: dict[str, Any]) -> dict[str, Any]:
         device, clock = self._device(line)
         if line.get("offset_ms") is not None:
             clock.offset_ms = line["offset_ms"]
+        if line.get("metered") is not None:
+            device.set_metered(line["metered"])
         device.look(line.get("online"))
         if line.get("credentials") is not None:
             device.set_credentials(credentials_of(line))

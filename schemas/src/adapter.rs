@@ -307,6 +307,8 @@ open_enum! {
         TokenRefresh = "token-refresh",
         /// Its records carry files, which it uploads and downloads.
         AttachmentsProxied = "attachments-proxied",
+        /// It pulls types whose changes are spread over several feeds.
+        Partitions = "partitions",
         /// Its user makes records that go together or not at all.
         Groups = "groups",
         /// It is used while a sync runs: verbs other than `sync` are answered meanwhile.

@@ -5,8 +5,8 @@
 //! mistake. The committed files under `json/` are the open form.
 
 use crate::{
-    PROTOCOL_VERSION, adapter, attachment, conflict, control, digest, discovery, domain, event, login, problem, pull,
-    push, record, scenario, session, telemetry,
+    PROTOCOL_VERSION, adapter, attachment, baseline, config, conflict, control, digest, discovery, domain, event,
+    login, problem, pull, push, record, scenario, session, telemetry,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -92,6 +92,8 @@ messages! {
     "adapter-sync-end", adapter::AdapterSyncEnd, "Answer to sync";
     "adapter-reading", adapter::AdapterReading, "Answer to read";
     "scenario", scenario::Scenario, "Scenario file";
+    "baseline", baseline::Baseline, "Baseline file";
+    "config", config::Config, "Configuration file";
     "event", event::Event, "One line of a report";
 }
 

@@ -6,7 +6,9 @@
 
 pub mod adapter;
 pub mod attachment;
+pub mod baseline;
 pub mod catalog;
+pub mod config;
 pub mod conflict;
 pub mod control;
 pub mod digest;

@@ -71,9 +71,12 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Record>")]
     pub record: Option<Box<RawValue>>,
-    /// The record that left the scope (`remove`).
+    /// The record that left the scope, or the feed (`remove`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<RecordRef>,
+    /// The feed of the record's type in which it is now (`remove`, capability `partitions`); absent where it left the scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<FeedName>,
 }
 
 open_enum! {
@@ -83,7 +86,7 @@ open_enum! {
         Put = "put",
         /// The record was deleted.
         Tombstone = "tombstone",
-        /// The record left the principal's scope (capability `scopes`).
+        /// The record left the principal's scope (capability `scopes`), or moved to another feed (`partitions`).
         Remove = "remove",
     }
 }

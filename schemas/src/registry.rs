@@ -214,19 +214,31 @@ pub struct FieldRule {
     /// They and this one stand at the top of the record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
-    /// What the server computes (`derived`).
+    /// What the server computes (`derived`), or the sequence that it draws from (`server-set`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ServerValue>,
 }
 
-/// What the server computes from the first of a member's inputs.
+/// What the server computes from the first of a member's inputs, or draws from a sequence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ServerValue {
     /// The first of these that fits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choose: Vec<Choice>,
     /// The value where none fits; the member is absent without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<serde_json::Value>,
+    /// Each record that is made gets the next number of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
+}
+
+/// Numbers that are given to the records of a type, each to one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Sequence {
+    /// What stands before the number.
+    #[schemars(length(max = 64))]
+    pub prefix: String,
 }
 
 /// A value for numbers from this one on.

@@ -1,23 +1,25 @@
 //! `fieldsync check`: run the scenarios against a subject and report.
 
 use crate::command_error::CommandError;
+use crate::config::ConfigOptions;
 use crate::headers::{header, header_map};
+use crate::hold::{Hold, NO_TIMEOUT};
 use crate::pair::judge_pair;
-use crate::report_files::{ReportFiles, TextOptions, tell_run, write_file};
+use crate::report_files::ReportOptions;
 use crate::suite::{Filters, Suite, SuiteOptions};
 use clap::{Args, Subcommand};
 use fieldsync_conformance::broken;
 use fieldsync_conformance::pace::Pace;
 use fieldsync_conformance::report::progress::Progress;
-use fieldsync_conformance::report::verdict::{ExitStatus, judge};
-use fieldsync_conformance::report::{Background, Run, case_notes, jsonl, quoted};
-use fieldsync_conformance::run::{self, Options};
-use fieldsync_conformance::scenario::Case;
+use fieldsync_conformance::report::verdict::ExitStatus;
+use fieldsync_conformance::report::{Run, quoted};
+use fieldsync_conformance::run::{self, Options, selection};
+use fieldsync_conformance::scenario::{Case, LoadError, id_of};
 use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
 use fieldsync_conformance::subject::reference::{self, EmbeddedServer, ReferenceDevices};
 use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAddress};
-use fieldsync_conformance::subject::spawned::Spawned;
-use fieldsync_schemas::event::{Actor, Blocked, Event, Verdict};
+use fieldsync_conformance::subject::spawned::{SpawnError, Spawned};
+use fieldsync_schemas::event::{Actor, Blocked, Event, Shard, Verdict};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,9 @@ pub struct CheckArgs {
     /// What is told of the run.
     #[command(flatten)]
     pub report: ReportOptions,
+    /// Where more of this stands.
+    #[command(flatten)]
+    pub config: ConfigOptions,
 }
 
 /// What is judged.
@@ -70,7 +75,7 @@ pub struct ClientArgs {
 pub struct PairArgs {
     /// The command that starts the client's adapter.
     #[arg(long, value_name = "COMMAND")]
-    pub command: String,
+    pub command: Option<String>,
     /// The server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -80,12 +85,12 @@ pub struct PairArgs {
 #[derive(Debug, Default, Args)]
 pub struct ServerArgs {
     /// The base URL of a data set; once for each profile that the server hosts.
-    #[arg(long, value_name = "URL", required_unless_present = "serve", conflicts_with = "serve")]
+    #[arg(long, value_name = "URL", conflicts_with = "serve")]
     pub url: Vec<String>,
     /// A command that starts the server; `{port}` and `{dir}` stand for a free port and an empty folder.
     #[arg(long, value_name = "COMMAND")]
     pub serve: Option<String>,
-    /// The URL of the control verbs, where the server offers them.
+    /// The URL of the control verbs, where the server offers them; a path is below the server that is named.
     #[arg(long, value_name = "URL")]
     pub control: Option<String>,
     /// What the data set hosts; once for each profile. The suite's own domains where absent.
@@ -117,59 +122,53 @@ pub struct RunOptions {
     /// How many scenarios run at once; what the machine can do where absent.
     #[arg(long, value_name = "NUMBER", global = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub jobs: Option<u32>,
-    /// How long one scenario may take, in seconds.
-    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
-    /// How often each scenario runs.
-    #[arg(long, value_name = "NUMBER", global = true, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub repeat: u32,
+    /// How long one scenario may take, in seconds; 10 where absent.
+    #[arg(long, value_name = "SECONDS", global = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+    /// How often each scenario runs; once where absent.
+    #[arg(long, value_name = "NUMBER", global = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: Option<u32>,
     /// Only the scenarios that failed in the run before.
     #[arg(long, global = true)]
     pub last_failed: bool,
-    /// Fixes the order and the made-up values; a report names its seed.
-    #[arg(long, value_name = "NUMBER", global = true, default_value_t = 0)]
-    pub seed: u64,
+    /// Fixes the order and the made-up values; a report names its seed. 0 where absent.
+    #[arg(long, value_name = "NUMBER", global = true)]
+    pub seed: Option<u64>,
     /// What was not tested makes the run red.
     #[arg(long, global = true)]
     pub require_all: bool,
+    /// Run one part of several, such as `1/4`; `fieldsync merge` puts the parts' JSON lines together.
+    #[arg(long, value_name = "N/M", global = true, value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// Keep the subject that --serve or --command starts for a debugger: it waits for Enter before the first scenario and
+    /// after the last, scenarios run one at a time, and none runs out of time.
+    #[arg(long, global = true)]
+    pub hold: bool,
 }
 
-/// What is told of a run.
-#[derive(Debug, Args)]
-pub struct ReportOptions {
-    /// Write the events as JSON lines to this file; `fieldsync report` renders them.
-    #[arg(long, value_name = "FILE", global = true)]
-    pub jsonl: Option<PathBuf>,
-    /// The other files.
-    #[command(flatten)]
-    pub files: ReportFiles,
-    /// The text.
-    #[command(flatten)]
-    pub text: TextOptions,
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
+        _ => Err("a shard is one of several, such as 1/4 to 4/4".to_owned()),
+    }
 }
 
 /// Judges the subject.
-pub fn run(args: CheckArgs) -> Result<ExitStatus, CommandError> {
-    let suite = args.suite.load()?;
-    let cases = select(&suite, &args)?;
+pub fn run(mut args: CheckArgs) -> Result<ExitStatus, CommandError> {
+    args.config.load()?.complete(&mut args)?;
+    look_at(&args)?;
+    let baseline = args.report.prepare()?;
+    let mut suite = args.suite.load()?;
+    suite.spec.pages = args.report.files.spec_url.as_ref().map(ToString::to_string);
+    let selected = select(&suite, &args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
-    let mut events = runtime.block_on(judge_subject(&suite, &cases, &args))?;
-    if !args.run.last_failed {
-        broken::tell(&mut events, &suite.select_broken(&args.filters));
-    }
+    let mut events = runtime.block_on(judge_subject(&suite, &selected, &args))?;
+    broken::tell(&mut events, &selected.broken);
     runtime.shutdown_background();
-    let background = Background { spec: &suite.spec, cases: case_notes(&suite.cases) };
-    if let Some(path) = &args.report.jsonl {
-        let mut bytes = Vec::new();
-        for event in &events {
-            jsonl::write(&mut bytes, event).map_err(CommandError::suite)?;
-        }
-        write_file(path, &bytes)?;
-    }
-    tell_run(&events, &background, &args.report.files, &args.report.text)?;
-    let run = Run::of(&events).map_err(CommandError::suite)?;
-    remember_failures(&run);
-    Ok(judge(&run, &suite.spec).status)
+    let status = args.report.finish(&mut events, &suite, baseline.as_ref())?;
+    remember_failures(&Run::of(&events).map_err(CommandError::suite)?);
+    Ok(status)
 }
 
 /// Where the names of the scenarios that failed last in this folder are kept: in the user's cache.
@@ -183,7 +182,14 @@ fn last_failed() -> Option<PathBuf> {
     Some(cache.join("fieldsync").join(format!("last-failed{name}")))
 }
 
-fn select<'a>(suite: &'a Suite, args: &CheckArgs) -> Result<Vec<&'a Case>, CommandError> {
+/// What is run, and the name of what it was selected from.
+struct Selected<'a> {
+    cases: Vec<&'a Case>,
+    broken: Vec<&'a LoadError>,
+    digest: String,
+}
+
+fn select<'a>(suite: &'a Suite, args: &CheckArgs) -> Result<Selected<'a>, CommandError> {
     let mut cases = suite.select(&args.filters)?;
     if args.run.last_failed {
         let names = last_failed()
@@ -195,7 +201,17 @@ fn select<'a>(suite: &'a Suite, args: &CheckArgs) -> Result<Vec<&'a Case>, Comma
             return Err(CommandError::usage("nothing failed in the run before; leave out --last-failed"));
         }
     }
-    Ok(cases)
+    let mut broken = if args.run.last_failed { Vec::new() } else { suite.select_broken(&args.filters) };
+    let files_of_broken: Vec<String> = broken.iter().map(|error| id_of(&error.file)).collect();
+    let ids = cases.iter().map(|case| case.id.as_str());
+    let digest = selection::digest(ids.chain(files_of_broken.iter().map(String::as_str)));
+    if let Some(shard) = args.run.shard {
+        let files = cases.iter().map(|case| case.file_id()).chain(files_of_broken.iter().map(String::as_str));
+        let part = selection::part(files, shard);
+        broken.retain(|error| part.contains(id_of(&error.file).as_str()));
+        cases.retain(|case| part.contains(case.file_id()));
+    }
+    Ok(Selected { cases, broken, digest })
 }
 
 /// A folder that cannot be written is no reason to fail: then nothing is remembered.
@@ -212,18 +228,24 @@ fn remember_failures(run: &Run<'_>) {
     }
 }
 
-async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Result<Vec<Event>, CommandError> {
+async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs) -> Result<Vec<Event>, CommandError> {
+    let cases = &selected.cases[..];
     let mut options = Options {
-        timeout: Duration::from_secs(args.run.timeout),
-        repeat: args.run.repeat,
-        seed: args.run.seed,
+        timeout: args.run.timeout.map_or(Options::default().timeout, Duration::from_secs),
+        repeat: args.run.repeat.unwrap_or(1),
+        seed: args.run.seed.unwrap_or(0),
         again: again(args),
         filtered: is_filtered(args),
+        selection: selected.digest.clone(),
+        shard: args.run.shard,
         require_all: args.run.require_all,
         ..Options::default()
     };
     if let Some(jobs) = args.run.jobs {
         options.jobs = jobs as usize;
+    }
+    if args.run.hold {
+        (options.jobs, options.timeout) = (1, NO_TIMEOUT);
     }
     let spec = Arc::new(suite.spec.clone());
     let devices = Arc::new(ReferenceDevices::default());
@@ -243,7 +265,9 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
             options.judged = vec![Actor::Device];
             options.each_role = true;
             // Each scenario has a process of the client to itself, and some are slow to start.
-            options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
+            if args.run.jobs.is_none() && !args.run.hold {
+                options.jobs = 2 * run::cores();
+            }
             let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
             let Some(command) = &client.command else {
@@ -252,7 +276,18 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
                 return Ok(events);
             };
             match AdapterClient::start(command, options.timeout.mul_f64(0.8)).await {
-                Ok(client) => run::run(cases, &spec, Arc::new(server), Arc::new(client), &options, &mut watch).await,
+                Ok(client) => {
+                    let hold = match args.run.hold {
+                        true => Some(Hold::before(client.pid(), None, client.folder(), cases.len()).await?),
+                        false => None,
+                    };
+                    let client = Arc::new(client);
+                    let events = run::run(cases, &spec, Arc::new(server), client, &options, &mut watch).await;
+                    if let Some(hold) = hold {
+                        hold.after().await;
+                    }
+                    events
+                }
                 Err(error) => {
                     let unreachable = matches!(error, AdapterStartError::Start { .. });
                     let doing = "start the adapter and say hello".to_owned();
@@ -264,7 +299,8 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
         Some(Subject::Pair(pair)) => {
             // Each scenario has a process of the client to itself, and some are slow to start.
             options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
-            judge_pair(cases, &spec, &pair.server, &pair.command, &options, &mut watch).await?
+            let command = pair.command.as_deref().unwrap_or_default();
+            judge_pair(cases, &spec, &pair.server, command, &options, &mut watch).await?
         }
         Some(Subject::Server(server)) => {
             options.judged = vec![Actor::Server];
@@ -272,11 +308,26 @@ async fn judge_subject(suite: &Suite, cases: &[&Case], args: &CheckArgs) -> Resu
             options.ca_cert.clone_from(&server.ca_cert);
             options.pace = server.rate.map(Pace::new);
             options.cleanup = server.cleanup;
-            let (mut address, _process) = address(server).await?;
-            address.pace.clone_from(&options.pace);
-            match HttpServer::connect(address).await {
-                Ok(server) => run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await,
+            match address(server).await? {
                 Err(blocked) => run::blocked(blocked, subject_name(server), &options),
+                Ok((mut address, process)) => {
+                    address.pace.clone_from(&options.pace);
+                    let hold = match process.as_ref().filter(|_| args.run.hold) {
+                        Some(process) => {
+                            let (pid, root) = (process.pid().await, process.root().as_str());
+                            Some(Hold::before(pid, Some(root), &process.folder(), cases.len()).await?)
+                        }
+                        None => None,
+                    };
+                    let events = match HttpServer::connect(address).await {
+                        Ok(server) => run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await,
+                        Err(blocked) => run::blocked(blocked, subject_name(server), &options),
+                    };
+                    if let Some(hold) = hold {
+                        hold.after().await;
+                    }
+                    events
+                }
             }
         }
     };
@@ -288,10 +339,62 @@ pub(crate) fn subject_name(server: &ServerArgs) -> String {
     server.serve.clone().unwrap_or_else(|| server.url.join(" "))
 }
 
-/// Where the server is; one that is to be started is started.
-pub(crate) async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<Arc<Spawned>>), CommandError> {
-    let url =
-        |text: &str| Url::parse(text).map_err(|error| CommandError::usage(format!("{text:?} is no URL: {error}")));
+/// Refuses what the command line and the configuration do not say together.
+fn look_at(args: &CheckArgs) -> Result<(), CommandError> {
+    let server = match &args.subject {
+        Some(Subject::Server(server)) => Some(server),
+        Some(Subject::Pair(pair)) => Some(&pair.server),
+        _ => None,
+    };
+    let is_started = match &args.subject {
+        Some(Subject::Client(client)) => client.command.is_some(),
+        Some(Subject::Pair(pair)) if pair.command.is_none() => {
+            return Err(CommandError::usage(
+                "which client? start its adapter with --command, here or under [client] in fieldsync.toml",
+            ));
+        }
+        _ => server.is_some_and(|server| server.serve.is_some()) && !matches!(args.subject, Some(Subject::Pair(_))),
+    };
+    if let Some(server) = server {
+        if server.url.is_empty() && server.serve.is_none() {
+            return Err(CommandError::usage(
+                "which server? name it with --url, or start it with --serve, here or under [server] in fieldsync.toml",
+            ));
+        }
+        if server.cleanup && (server.serve.is_some() || server.control.is_some()) {
+            return Err(CommandError::usage(
+                "--cleanup is for a server that stays: with --serve or --control the data sets are made for the run",
+            ));
+        }
+    }
+    if args.run.hold && !is_started {
+        return Err(CommandError::usage(
+            "--hold keeps what the suite starts: it needs `check server --serve` or `check client --command`",
+        ));
+    }
+    Ok(())
+}
+
+/// The URL of a server. Its user and password would stand in every report.
+fn url(text: &str) -> Result<Url, CommandError> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or_else(|| {
+        CommandError::usage(format!("{text:?} is no URL of a server: it begins with http:// or https://"))
+    })?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(CommandError::usage(format!(
+            "the URL of {} has a user or a password in it, which every report would show: name them with --accounts",
+            url.host_str().unwrap_or_default()
+        )));
+    }
+    Ok(url)
+}
+
+/// A server's address, and its process where it was started.
+pub(crate) type Found = (ServerAddress, Option<Arc<Spawned>>);
+
+/// Where the server is; one that is to be started is started, or it is told why nothing can run.
+pub(crate) async fn address(args: &ServerArgs) -> Result<Result<Found, Blocked>, CommandError> {
     let headers = header_map(&args.header)?;
     let ca_cert = match &args.ca_cert {
         None => None,
@@ -305,7 +408,7 @@ pub(crate) async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<
     };
     let mut address = ServerAddress {
         name: subject_name(args),
-        bases: args.url.iter().map(|text| url(text)).collect::<Result<_, _>>()?,
+        bases: args.url.iter().map(|text| url(text)).collect::<Result<Vec<Url>, _>>()?,
         control: None,
         accounts,
         domains: match args.domain.as_slice() {
@@ -318,20 +421,35 @@ pub(crate) async fn address(args: &ServerArgs) -> Result<(ServerAddress, Option<
         pace: None,
     };
     let Some(command) = &args.serve else {
-        address.control = args.control.as_deref().map(url).transpose()?;
-        return Ok((address, None));
+        let root = address.bases.first().cloned();
+        address.control = args.control.as_deref().map(|path| control(path, root.as_ref())).transpose()?;
+        return Ok(Ok((address, None)));
     };
-    let process = Spawned::start(command).await.map_err(CommandError::usage)?;
-    address.bases.push(process.default_base().await.map_err(CommandError::usage)?);
+    let dead = |reason: String| Blocked { doing: "start the server".to_owned(), reason, unreachable: true };
+    let process = match Spawned::start(command).await {
+        Ok(process) => process,
+        Err(error @ SpawnError::NoPort(_)) => return Err(CommandError::usage(error)),
+        Err(error @ SpawnError::Prepare(_)) => return Err(CommandError::suite(error)),
+        Err(error) => return Ok(Err(dead(error.to_string()))),
+    };
+    match process.default_base().await {
+        Ok(base) => address.bases.push(base),
+        Err(reason) => {
+            let doing = "find the default data set".to_owned();
+            return Ok(Err(Blocked { doing, reason, unreachable: false }));
+        }
+    }
     address.restart = Some(process.clone());
-    address.control = args
-        .control
-        .as_deref()
-        .map(|path| {
-            process.root().join(path).map_err(|error| CommandError::usage(format!("{path:?} is no URL: {error}")))
-        })
-        .transpose()?;
-    Ok((address, Some(process)))
+    address.control = args.control.as_deref().map(|path| control(path, Some(process.root()))).transpose()?;
+    Ok(Ok((address, Some(process))))
+}
+
+/// Where the control verbs are: a URL, or a path of the server.
+fn control(text: &str, root: Option<&Url>) -> Result<Url, CommandError> {
+    match root.filter(|_| text.starts_with('/')).and_then(|root| root.join(text).ok()) {
+        Some(joined) => Ok(joined),
+        None => url(text),
+    }
 }
 
 fn read_accounts(path: &std::path::Path) -> Result<BTreeMap<String, AccountSource>, CommandError> {
@@ -355,7 +473,7 @@ fn again(args: &CheckArgs) -> String {
     }
     if let Some(Subject::Pair(pair)) = &args.subject {
         words.push("pair".to_owned());
-        words.push(option("command", &pair.command));
+        words.extend(pair.command.iter().map(|command| option("command", command)));
     }
     let server = match &args.subject {
         Some(Subject::Server(server)) => {

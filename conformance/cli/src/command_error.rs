@@ -18,9 +18,19 @@ impl CommandError {
         Self { status: ExitStatus::Usage, message: message.to_string() }
     }
 
+    /// Nothing was run, as the user wished.
+    pub fn nothing_ran(message: impl fmt::Display) -> Self {
+        Self { status: ExitStatus::NothingRan, message: message.to_string() }
+    }
+
     /// The suite itself is wrong.
     pub fn suite(message: impl fmt::Display) -> Self {
         Self { status: ExitStatus::SuiteError, message: message.to_string() }
+    }
+
+    /// What is asked for is there, and is not as it has to be.
+    pub fn not_conformant(message: impl fmt::Display) -> Self {
+        Self { status: ExitStatus::NotConformant, message: message.to_string() }
     }
 
     /// There is nothing of this name; names the nearest that there is.

@@ -64,7 +64,7 @@ pub fn run(args: DoctorArgs) -> Result<ExitStatus, CommandError> {
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
     let found = runtime.block_on(examine(&visit));
     runtime.shutdown_background();
-    args.text.print(&told(&visit.url, &found, args.text.width))?;
+    args.text.print(&told(&visit.url, &found, args.text.width()))?;
     Ok(status(&found))
 }
 

@@ -1,11 +1,10 @@
 //! `fieldsync judge`: recorded traffic of a real deployment.
 
 use crate::command_error::CommandError;
-use crate::report_files::{ReportFiles, TextOptions, tell_run, write_file};
+use crate::report_files::ReportOptions;
 use crate::suite::SuiteOptions;
 use clap::{Args, ValueEnum};
-use fieldsync_conformance::report::verdict::{ExitStatus, judge};
-use fieldsync_conformance::report::{Background, Run, jsonl};
+use fieldsync_conformance::report::verdict::ExitStatus;
 use fieldsync_conformance::{har, run};
 use fieldsync_schemas::event::Actor;
 use std::path::PathBuf;
@@ -27,15 +26,9 @@ pub struct JudgeArgs {
     /// Whose rules count; both sides' where absent.
     #[arg(long, value_name = "SIDE")]
     pub judge: Option<Side>,
-    /// Write the events as JSON lines to this file; `fieldsync report` renders them.
-    #[arg(long, value_name = "FILE")]
-    pub jsonl: Option<PathBuf>,
-    /// The other files.
+    /// What is told of it.
     #[command(flatten)]
-    pub files: ReportFiles,
-    /// The text.
-    #[command(flatten)]
-    pub text: TextOptions,
+    pub report: ReportOptions,
     /// Where the specification comes from.
     #[command(flatten)]
     pub suite: SuiteOptions,
@@ -53,6 +46,7 @@ pub enum Side {
 /// Judges, and tells.
 pub fn run(args: JudgeArgs) -> Result<ExitStatus, CommandError> {
     let wrong = |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", args.file.display()));
+    let baseline = args.report.prepare()?;
     let text = std::fs::read(&args.file).map_err(|error| wrong(&error))?;
     let traffic = har::read(&text, &args.base).map_err(|error| wrong(&error))?;
     let suite = args.suite.load()?;
@@ -61,16 +55,6 @@ pub fn run(args: JudgeArgs) -> Result<ExitStatus, CommandError> {
         Some(Side::Server) => vec![Actor::Server],
         Some(Side::Device) => vec![Actor::Device],
     };
-    let events = run::judge_recorded(&args.file.display().to_string(), &traffic, &suite.spec, &judged);
-    if let Some(path) = &args.jsonl {
-        let mut bytes = Vec::new();
-        for event in &events {
-            jsonl::write(&mut bytes, event).map_err(CommandError::suite)?;
-        }
-        write_file(path, &bytes)?;
-    }
-    let background = Background { spec: &suite.spec, cases: Default::default() };
-    tell_run(&events, &background, &args.files, &args.text)?;
-    let run = Run::of(&events).map_err(CommandError::suite)?;
-    Ok(judge(&run, &suite.spec).status)
+    let mut events = run::judge_recorded(&args.file.display().to_string(), &traffic, &suite.spec, &judged);
+    args.report.finish(&mut events, &suite, baseline.as_ref())
 }

@@ -4,18 +4,22 @@
 
 mod adapter;
 mod backup;
+mod baseline;
 mod check;
 mod command_error;
 mod completions;
+mod config;
 mod conflicts;
 mod doc;
 mod doctor;
 mod explain;
 mod headers;
+mod hold;
 mod judge;
 mod list;
 mod man;
 mod matrix;
+mod merge;
 mod mutants;
 mod new;
 mod output;
@@ -27,6 +31,7 @@ mod report_files;
 mod schemas;
 mod serve;
 mod show;
+mod spec;
 mod suite;
 mod telemetry;
 mod trace;
@@ -64,6 +69,10 @@ enum Command {
     Judge(judge::JudgeArgs),
     /// Tell a stored run anew, or put several beside one another.
     Report(Box<report::ReportArgs>),
+    /// Put the shards of a run together, and tell it as one.
+    Merge(Box<merge::MergeArgs>),
+    /// Keep the failures that are known.
+    Baseline(baseline::BaselineArgs),
     /// List scenarios, rules, chapters, capabilities or mutants.
     List(list::ListArgs),
     /// Show a scenario with the sentences that it covers.
@@ -80,8 +89,10 @@ enum Command {
     Mutants(mutants::MutantsArgs),
     /// Plug in a client: try its adapter, or be one.
     Adapter(adapter::AdapterArgs),
-    /// Check what is written about the protocol.
+    /// Write about the protocol: check examples, links and names, and draw scenarios.
     Doc(doc::DocArgs),
+    /// Make the specification's pages.
+    Spec(spec::SpecArgs),
     /// Run the reference server.
     Serve(serve::ServeArgs),
     /// Make a backup of the reference server's data, also while it serves.
@@ -111,6 +122,8 @@ impl Command {
             Command::Matrix(args) => matrix::run(args),
             Command::Judge(args) => judge::run(args),
             Command::Report(args) => report::run(*args),
+            Command::Merge(args) => merge::run(*args),
+            Command::Baseline(args) => baseline::run(args),
             Command::List(args) => list::run(args),
             Command::Show(args) => show::run(args),
             Command::Explain(args) => explain::run(args),
@@ -120,6 +133,7 @@ impl Command {
             Command::Mutants(args) => mutants::run(args),
             Command::Adapter(args) => adapter::run(args),
             Command::Doc(args) => doc::run(args),
+            Command::Spec(args) => spec::run(args),
             Command::Serve(args) => serve::run(args),
             Command::Backup(args) => backup::run(&args),
             Command::User(args) => user::run(args),
@@ -166,6 +180,15 @@ mod tests {
             "fieldsync check --html page.html --markdown - --badge badge.svg --jsonl run.jsonl",
             "fieldsync report a.jsonl --html page.html --junit out.xml",
             "fieldsync report a.jsonl b.jsonl c.jsonl --markdown -",
+            "fieldsync check --shard 2/4 --baseline known.toml --annotations github",
+            "fieldsync check server --config ci.toml",
+            "fieldsync check client --command run --hold --no-config",
+            "fieldsync merge a.jsonl b.jsonl --baseline known.toml --html page.html",
+            "fieldsync baseline update --from a.jsonl --reason why --issue #7 --expires 2999-01-01",
+            "fieldsync baseline check known.toml",
+            "fieldsync check --html page.html --spec-url https://example.org/spec",
+            "fieldsync spec build --out pages --run kotlin=a.jsonl --run swift=b.jsonl --mutants none",
+            "fieldsync doc diagram push/x --svg",
             "fieldsync check client --command run --scenario push/x",
             "fieldsync adapter serve",
             "fieldsync mutants adapter some-fault",
@@ -195,11 +218,18 @@ mod tests {
             assert!(parses(line), "{line}");
         }
         for line in [
-            "fieldsync check server",
-            "fieldsync check server --control http://c",
             "fieldsync check server --url http://a --serve run",
             "fieldsync check --jobs 0",
             "fieldsync report",
+            "fieldsync merge",
+            "fieldsync check --shard 0/4",
+            "fieldsync check --shard 5/4",
+            "fieldsync baseline update --from a.jsonl --reason why --issue #7 --expires 2020-01-01",
+            "fieldsync report a.jsonl --spec-url javascript:alert(1)",
+            "fieldsync spec build",
+            "fieldsync spec build --out pages --run a.jsonl",
+            "fieldsync spec build --out pages --run ../x=a.jsonl",
+            "fieldsync doc diagram push/x --svg --mermaid",
             "fieldsync check server --url http://a --header nothing",
             "fieldsync serve --data d",
             "fieldsync user add anna --data d --grant visits=owner",
@@ -211,8 +241,7 @@ mod tests {
             "fieldsync doctor",
             "fieldsync doctor http://a/visits --user anna",
             "fieldsync judge",
-            "fieldsync check pair --url http://a",
-            "fieldsync check pair --command run",
+            "fieldsync check pair --url http://a --serve run --command run",
             "fieldsync matrix clients.toml",
             "fieldsync completions csh",
             "fieldsync judge traffic.har --judge tablet",

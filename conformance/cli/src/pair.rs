@@ -30,7 +30,10 @@ pub async fn judge_pair(
         ..options.clone()
     };
     let blocked = |blocked| Ok(run::blocked(blocked, format!("{command} with {}", subject_name(server)), &options));
-    let (mut address, _process) = address(server).await?;
+    let (mut address, _process) = match address(server).await? {
+        Ok(found) => found,
+        Err(why) => return blocked(why),
+    };
     address.pace.clone_from(&options.pace);
     let connected = match HttpServer::connect(address).await {
         Ok(connected) => connected,

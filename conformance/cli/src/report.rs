@@ -34,8 +34,10 @@ pub struct ReportArgs {
 
 /// Tells the runs.
 pub fn run(args: ReportArgs) -> Result<ExitStatus, CommandError> {
+    args.files.check()?;
     let runs: Vec<Vec<Event>> = args.runs.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
-    let suite = args.suite.load()?;
+    let mut suite = args.suite.load()?;
+    suite.spec.pages = args.files.spec_url.as_ref().map(ToString::to_string);
     match &runs[..] {
         [events] => {
             let background = Background { spec: &suite.spec, cases: case_notes(&suite.cases) };
@@ -67,10 +69,11 @@ fn tell_comparison(comparison: &Comparison<'_>, args: &ReportArgs) -> Result<(),
     if args.files.take_the_output() {
         return Ok(());
     }
-    args.text.print(&compare::text(comparison, args.text.width))
+    args.text.print(&compare::text(comparison, args.text.width()))
 }
 
-fn read(path: &Path) -> Result<Vec<Event>, CommandError> {
+/// Reads a stored run.
+pub fn read(path: &Path) -> Result<Vec<Event>, CommandError> {
     let wrong = |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(|error| wrong(&error))?;
     jsonl::read(BufReader::new(file)).map_err(|error| wrong(&error))

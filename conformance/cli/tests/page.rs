@@ -29,6 +29,8 @@ fn opened(chromium: &Path, page: &Path, fragment: &str) -> String {
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new(chromium)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
+        // Time runs by itself until the page has come to rest.
+        .arg("--virtual-time-budget=10000")
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("file://{}{fragment}", page.display()))
         .output()
@@ -70,6 +72,12 @@ fn scenarios(dom: &str, verdict: &str) -> (usize, usize) {
     (seen.len(), hidden.len())
 }
 
+/// The number of the first scenario of this verdict.
+fn number_of(dom: &str, verdict: &str) -> String {
+    let (_, rest) = dom.split_once(&format!("<details class=\"s f {verdict}\" id=\"s")).unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
 #[test]
 fn the_page_of_a_mutant_filters_and_runs_nothing_of_the_stream() {
     let Some(chromium) = chromium() else { return };
@@ -88,6 +96,13 @@ fn the_page_of_a_mutant_filters_and_runs_nothing_of_the_stream() {
     assert_eq!((scenarios(&by_words, "fail").0, scenarios(&by_words, "pass").0), (0, passed.0));
     let unfolded = opened(&chromium, &page, "#s1");
     assert!(unfolded.contains("id=\"s1\" open=\"\""), "a link unfolds what it leads to");
+
+    let drawings = |dom: &str| dom.matches("<svg class=\"d\"").count();
+    let passed_one = number_of(&whole, "pass");
+    let unpacked = opened(&chromium, &page, &format!("#s{passed_one}"));
+    assert_eq!(drawings(&unpacked), drawings(&whole) + 1, "what is unfolded is drawn: {passed_one}");
+    let (_, row) = unpacked.split_once(&format!("id=\"s{passed_one}\"")).unwrap();
+    assert!(row.split("</details>").next().unwrap().contains("<svg class=\"d\""), "in its place");
 
     let hostile = folder.path().join("hostile.jsonl");
     let told = folder.path().join("hostile.html");

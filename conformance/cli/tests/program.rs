@@ -1,48 +1,8 @@
 //! The program as people run it, on a small specification and a small suite of its own.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod house;
 
-const SUMMARY: &str = "- [Push](push.md)\n- [Hazards](hazards.md)\n";
-const PUSH: &str = "r[push.retry.same-outcome]\n\nA server MUST answer a batch again with the same outcomes.\n\nr[push.retry.quick]\n\nA server SHOULD answer at once.\n";
-const HAZARDS: &str = "| id | hazard | rules | scenarios |\n|---|---|---|---|\n| H7 | A record doubles | `push.retry.same-outcome` | `push/lost-answer` |\n";
-const SCENARIO: &str = "title: A lost answer does not apply the record twice\ncovers: [push.retry.same-outcome]\ndevices: [tablet]\nsteps:\n  - tablet: {create: {observation: fever, data: {temp: 38.1}}}\n  - tablet: {sync: ok}\n  - tablet: {reads: {fever: {temp: 38.1}}}\n";
-
-struct House(tempfile::TempDir);
-
-impl House {
-    fn new() -> Self {
-        let house = Self(tempfile::tempdir().unwrap());
-        house.write("spec/src/SUMMARY.md", SUMMARY);
-        house.write("spec/src/push.md", PUSH);
-        house.write("spec/src/hazards.md", HAZARDS);
-        house.write("fixtures/scenarios/push/lost-answer.yaml", SCENARIO);
-        house
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    /// Runs the program in this house: its exit status, its output, its errors.
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let Output { status, stdout, stderr } =
-            Command::new(env!("CARGO_BIN_EXE_fieldsync")).args(arguments).current_dir(self.path()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (status.code().unwrap(), text(stdout), text(stderr))
-    }
-
-    /// Runs it on the specification and the suite of this house.
-    fn run_here(&self, arguments: &[&str]) -> (i32, String, String) {
-        self.run(&[arguments, &["--spec", "spec", "--fixtures", "fixtures"]].concat())
-    }
-}
+use house::{House, SCENARIO};
 
 #[test]
 fn help_and_usage_have_their_exit_statuses() {
@@ -159,6 +119,78 @@ fn doc_check_names_each_flaw_with_its_line() {
     assert!(out.starts_with("bad.md:2: there is no rule push.retry.other"), "{out}");
     assert!(out.contains("bad.md:5: this is not JSON") && out.ends_with("2 flaws\n"), "{out}");
     assert_eq!(house.run_here(&["doc", "check", "none.md"]).0, 2);
+}
+
+#[test]
+fn doc_check_follows_links() {
+    let house = House::new();
+    house.write("links.md", "# Top\n\n[a](spec/src/push.md) [b](#top)\n\n[c](none.md)\n[d](#bottom)\n");
+    let (status, out, _) = house.run_here(&["doc", "check", "links.md"]);
+    assert_eq!(status, 1);
+    assert!(out.starts_with("links.md:5: the link \"c\" leads to none.md"), "{out}");
+    assert!(out.contains("links.md:6: the link \"d\" leads to #bottom") && out.ends_with("2 flaws\n"), "{out}");
+}
+
+#[test]
+fn a_scenario_is_drawn_for_a_document() {
+    let house = House::new();
+    let (status, drawn, errors) = house.run_here(&["doc", "diagram", "push/lost-answer"]);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert!(drawn.starts_with("sequenceDiagram\n") && drawn.contains("participant d0 as tablet"), "{drawn}");
+    assert!(drawn.contains("d0->>server: ") && drawn.contains("POST /push"), "{drawn}");
+    let (_, again, _) = house.run_here(&["doc", "diagram", "push/lost-answer", "--mermaid"]);
+    assert_eq!(again, drawn, "the same scenario is the same drawing");
+    let (status, picture, _) = house.run_here(&["doc", "diagram", "push/lost-answer", "--svg"]);
+    assert!(status == 0 && picture.starts_with("<svg xmlns=") && picture.contains("<style>"), "{picture}");
+    let (status, _, errors) = house.run_here(&["doc", "diagram", "push/lost-answr"]);
+    assert!(status == 2 && errors.contains("push/lost-answer"), "{errors}");
+    house.write(
+        "fixtures/scenarios/push/lost-answer.yaml",
+        &SCENARIO.replace("38.1}}}\n", "39}}}\n").replacen("39", "38.1", 1),
+    );
+    let (status, _, errors) = house.run_here(&["doc", "diagram", "push/lost-answer"]);
+    assert!(status == 1 && errors.contains("does not pass against the reference"), "{errors}");
+}
+
+#[test]
+fn the_specification_is_built_and_built_again() {
+    let house = House::new();
+    house.write("spec/src/push.md", &format!("{PUSH}\nSee `push/lost-answer` and [hazards](hazards.md#hazards).\n"));
+    house.write("spec/src/hazards.md", &format!("# Hazards\n\n{HAZARDS}"));
+    let check = ["check", "--scenario", "push/lost-answer", "--jsonl", "run.jsonl", "--html", "run.html"];
+    assert_eq!(house.run_here(&[&check[..], &["--spec-url", "https://example.org/spec/"]].concat()).0, 0);
+    let read = |name: &str| std::fs::read_to_string(house.path().join(name)).unwrap();
+    assert!(read("run.html").contains("href=\"https://example.org/spec/push.html#r-push.retry.same-outcome\""));
+
+    let build = ["spec", "build", "--run", "mine=run.jsonl", "--out"];
+    let (status, out, errors) = house.run_here(&[&build[..], &["pages"]].concat());
+    assert_eq!(status, 0, "{out}{errors}");
+    for (page, words) in [
+        ("index.html", "Push"),
+        ("push.html", "mine: held"),
+        ("scenarios/push/lost-answer.html", "<svg class=\"d\""),
+        ("hazards.html", "id=\"h-H7\""),
+        ("runs/mine.html", "../push.html#r-push.retry.same-outcome"),
+        ("messages/push-request.html", "POST /push"),
+        ("search.html", "push/lost-answer"),
+    ] {
+        assert!(read(&format!("pages/{page}")).contains(words), "{words} in {page}");
+    }
+    house.write("pages/messages/old.html", "");
+    let list = read("pages/.fieldsync-pages") + "messages/old.html\n";
+    house.write("pages/.fieldsync-pages", &list);
+    assert_eq!(house.run_here(&[&build[..], &["other"]].concat()).0, 0);
+    assert_eq!(house.run_here(&[&build[..], &["pages"]].concat()).0, 0, "into the folder that it made");
+    assert!(!house.path().join("pages/messages/old.html").exists(), "a page that is made no more is gone");
+    for path in read("other/.fieldsync-pages").lines() {
+        assert!(read(&format!("pages/{path}")) == read(&format!("other/{path}")), "{path} is the same each time");
+    }
+    assert_eq!(house.run_here(&[&build[..], &["spec"]].concat()).0, 2, "what is there is not written over");
+
+    house.write("spec/src/push.md", &format!("{PUSH}\n[x](none.md) `push/no-such`\n"));
+    let (status, out, _) = house.run_here(&[&build[..], &["pages"]].concat());
+    assert!(status == 1 && out.contains("push.md:9: \"none.md\" leads to no chapter"), "{out}");
+    assert!(out.contains("push.md:9: there is no scenario push/no-such"), "{out}");
 }
 
 #[test]

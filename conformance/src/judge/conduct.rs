@@ -1,8 +1,9 @@
 //! What the requests of one device show together, and no single message can: that a batch goes again as it was, that a
 //! batch has each record once, that a patch holds nothing but changes, that a conflict entry has its id, that a login in
-//! between changes nothing, and that nobody else's telemetry is asked for.
+//! between changes nothing, that nobody else's telemetry is asked for, and that what is told of a sync passed in it.
 
 use super::matching::same;
+use super::traffic::Traffic;
 use crate::tap::{Caller, Delivered, SeenExchange};
 use fieldsync_core::conflict::entry_id;
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
@@ -20,9 +21,10 @@ const RECORD_ONCE: &str = "cycles.batch.record-once";
 const ENTRY_ID: &str = "conflicts.entry.id";
 const ONLY_CHANGES: &str = "cycles.patch.only-changes+2";
 const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
+const SAYS_WHAT_HAPPENED: &str = "telemetry.record.says-what-happened";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
 
-/// Something that a device must not do.
+/// Something that must not happen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misconduct {
     /// The rule that it breaks.
@@ -49,11 +51,13 @@ pub fn examine(exchanges: &[SeenExchange]) -> Vec<Misconduct> {
 }
 
 /// One request and what the device got for it.
-struct Sent<'a> {
-    kind: CallKind,
-    body: &'a [u8],
+pub(super) struct Sent<'a> {
+    pub(super) kind: CallKind,
+    pub(super) body: &'a [u8],
     /// The status and the body of the answer, where it came whole.
-    answer: Option<(u16, &'a [u8])>,
+    pub(super) answer: Option<(u16, &'a [u8])>,
+    /// How long the two bodies are, however much of them was kept.
+    pub(super) lengths: (u64, u64),
 }
 
 impl<'a> Sent<'a> {
@@ -62,7 +66,11 @@ impl<'a> Sent<'a> {
             Delivered::Whole(answer) => Some((answer.status.as_u16(), &answer.body.bytes[..])),
             _ => None,
         };
-        Self { kind: seen.kind, body: &seen.request_body.bytes, answer }
+        let answered = match &seen.delivered {
+            Delivered::Whole(answer) => answer.body.length,
+            _ => 0,
+        };
+        Self { kind: seen.kind, body: &seen.request_body.bytes, answer, lengths: (seen.request_body.length, answered) }
     }
 
     /// Whether this batch needs not go again as it was: it has a whole answer, or a problem that says so.
@@ -86,11 +94,17 @@ struct Conduct {
     refused: Option<(CallKind, Value)>,
     /// What the device has seen of states, by rev: the data, and the ids of the files.
     states: HashMap<String, (Value, Vec<Value>)>,
+    /// The traffic, to hold what the device tells of it against.
+    traffic: Traffic,
     found: Vec<Misconduct>,
 }
 
 impl Conduct {
     fn request(&mut self, index: u64, sent: &Sent<'_>) {
+        if let Some((expected, got)) = self.traffic.pass(sent) {
+            let what = "the requests of a sync, and the bytes of their bodies, as it was told".to_owned();
+            self.add(SAYS_WHAT_HAPPENED, index, what, expected, got);
+        }
         if matches!(sent.kind, CallKind::Login | CallKind::Refresh | CallKind::Discovery) {
             return;
         }
@@ -233,7 +247,7 @@ mod tests {
         let mut conduct = Conduct::default();
         for (index, (kind, body, answer)) in requests.iter().enumerate() {
             let answer = answer.map(|(status, body)| (status, body.as_bytes()));
-            conduct.request(index as u64, &Sent { kind: *kind, body: body.as_bytes(), answer });
+            conduct.request(index as u64, &Sent { kind: *kind, body: body.as_bytes(), answer, lengths: (0, 0) });
         }
         conduct.found.into_iter().map(|found| found.rule).collect()
     }

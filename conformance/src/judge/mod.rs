@@ -2,6 +2,8 @@
 
 pub mod conduct;
 pub mod matching;
+mod numbers;
 pub mod oracle;
 pub mod passive;
+mod traffic;
 pub mod verdict;

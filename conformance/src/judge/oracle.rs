@@ -3,7 +3,7 @@
 //! It reads only through the protocol: by a follower, which pulled after every sync of the scenario, and by a fresh
 //! device, which pulls everything at the end. What the server acknowledged is taken from the wire.
 
-use super::conduct;
+use super::{conduct, numbers};
 use crate::replay::{Acted, Names};
 use crate::subject::cast::Roles;
 use crate::subject::device::{Device, Shown, Survey, SyncEnd};
@@ -60,6 +60,9 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
         if !roles.plays(&acted.exchanges[breach.exchange as usize].by) {
             continue;
         }
+        found.add(breach.rule, Some(breach.exchange), breach.what, breach.expected, breach.got);
+    }
+    for breach in numbers::examine(&acted.exchanges) {
         found.add(breach.rule, Some(breach.exchange), breach.what, breach.expected, breach.got);
     }
     let quiet = quiesce(acted, &mut found).await;
@@ -342,6 +345,7 @@ fn nothing_acknowledged_is_lost(
                     || bases.contains(rev)
                     || logged_revs.contains(rev)
                     || equal_content(mutation, now)
+                    || merged_later(acknowledged, one)
                     || (mutation.op == MutationOp::Delete && (now.is_none() || made_again(acknowledged, one)))
             }
             (OutcomeKind::Superseded, _) => logged_mutations.contains(&mutation.mutation_id),
@@ -360,6 +364,16 @@ fn nothing_acknowledged_is_lost(
             return;
         }
     }
+}
+
+/// Whether the server itself merged a later change with this state: its values are in the result, or logged one by one.
+fn merged_later(acknowledged: &[Acknowledged], state: &Acknowledged) -> bool {
+    acknowledged.iter().any(|later| {
+        let is_of_it = record_of(&later.mutation) == record_of(&state.mutation) && later.epoch == state.epoch;
+        let merged = later.outcome.record.as_ref().filter(|_| later.outcome.outcome == OutcomeKind::Merged);
+        let merged = merged.and_then(|raw| serde_json::from_str::<Record>(raw.get()).ok());
+        is_of_it && merged.is_some_and(|record| Some(record.version) > state.outcome.version)
+    })
 }
 
 /// Whether the record was made again on nothing after this delete of it: its tombstone was purged by then.

@@ -32,7 +32,10 @@ fn says(run: &Run<'_>, judgement: &Judgement, background: &Background<'_>) -> (S
     match (judgement.status, run.blocked) {
         (_, Some(blocked)) if blocked.unreachable => ("not reached".to_owned(), GREY),
         (_, Some(_)) => ("blocked".to_owned(), RED),
-        (ExitStatus::Conformant, None) if run.header.filtered => {
+        (ExitStatus::Conformant, None) if judgement.known > 0 => {
+            (format!("no new failure, {} known", judgement.known), GREY)
+        }
+        (ExitStatus::Conformant, None) if run.header.filtered || run.header.shard.is_some() => {
             (format!("{} held, a part", plural(held, "rule")), GREY)
         }
         (ExitStatus::Conformant, None) => {

@@ -27,6 +27,8 @@ pub struct NamedRun<'a> {
 /// Runs beside one another.
 #[derive(Debug)]
 pub struct Comparison<'a> {
+    /// The specification.
+    pub spec: &'a Spec,
     /// The runs.
     pub columns: Vec<Column>,
     /// Every rule that binds the subject of a run, in the order of the specification.
@@ -232,7 +234,7 @@ impl<'a> Comparison<'a> {
             [before, after] => Some(changes(before, after, &rows)),
             _ => None,
         };
-        Ok(Self { columns: columns.collect(), rows, changes })
+        Ok(Self { spec, columns: columns.collect(), rows, changes })
     }
 }
 

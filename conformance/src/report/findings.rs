@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::spec::Spec;
-use fieldsync_schemas::event::{Blame, Failure, ScenarioEnded, Verdict};
+use fieldsync_schemas::event::{Blame, Failure, Known, ScenarioEnded, Verdict};
 use fieldsync_schemas::id::RuleId;
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ pub struct Finding<'a> {
     pub rule: &'a RuleId,
     /// Whether the subject does not conform because of it; else it is advice.
     pub is_required: bool,
+    /// What the baseline says of the scenario that it is shown from. All that failed so are known to.
+    pub known: Option<&'a Known>,
     /// The failure that is shown.
     pub failure: &'a Failure,
     /// The scenario that it is shown from.
@@ -33,13 +35,16 @@ impl Finding<'_> {
     }
 }
 
-/// The findings of a run: what is required first, then by the number of scenarios.
+/// The findings of a run: what is required first, then by the number of scenarios; last, what was known.
 pub fn findings<'a>(run: &Run<'a>, spec: &Spec) -> Vec<Finding<'a>> {
     let mut found: Vec<(Difference<'a>, Finding<'a>)> = Vec::new();
     for &scenario in &run.scenarios {
         for failure in &scenario.failures {
             let difference = first_difference(&failure.expected, &failure.got);
-            let same = found.iter_mut().find(|(other, finding)| *finding.rule == failure.rule && *other == difference);
+            let known = scenario.known.as_ref().filter(|_| scenario.verdict == Verdict::KnownFailure);
+            let same = found.iter_mut().find(|(other, finding)| {
+                *finding.rule == failure.rule && *other == difference && finding.known.is_some() == known.is_some()
+            });
             match same {
                 Some((_, finding)) => {
                     if !finding.scenarios.iter().any(|seen| std::ptr::eq(*seen, scenario)) {
@@ -50,6 +55,7 @@ pub fn findings<'a>(run: &Run<'a>, spec: &Spec) -> Vec<Finding<'a>> {
                     let finding = Finding {
                         rule: &failure.rule,
                         is_required: is_required(failure, scenario, spec),
+                        known,
                         failure,
                         shown: scenario,
                         scenarios: vec![scenario],
@@ -60,8 +66,15 @@ pub fn findings<'a>(run: &Run<'a>, spec: &Spec) -> Vec<Finding<'a>> {
         }
     }
     let mut findings: Vec<Finding<'a>> = found.into_iter().map(|(_, finding)| finding).collect();
-    findings.sort_by_key(|finding| (!finding.is_required, std::cmp::Reverse(finding.scenarios.len())));
+    findings.sort_by_key(|finding| {
+        (finding.known.is_some(), !finding.is_required, std::cmp::Reverse(finding.scenarios.len()))
+    });
     findings
+}
+
+/// The findings that are new, and those that were known.
+pub fn new_and_known<'a>(run: &Run<'a>, spec: &Spec) -> (Vec<Finding<'a>>, Vec<Finding<'a>>) {
+    findings(run, spec).into_iter().partition(|finding| finding.known.is_none())
 }
 
 fn is_required(failure: &Failure, scenario: &ScenarioEnded, spec: &Spec) -> bool {

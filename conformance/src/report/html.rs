@@ -1,6 +1,6 @@
 //! The run as a page for a browser: one file that asks nobody for anything.
 //!
-//! Everything is in the page as it is written; the script only filters and unfolds. Its policy lets nothing else run, and
+//! Everything is in the page as it is written, the drawings of what passed packed; the script filters, unfolds and unpacks. Its policy lets nothing else run, and
 //! [every value](escape) that is filled in is text. The page says what the events say and stays small whatever they say:
 //! first the [scenarios that show findings](view) are told whole, the others as far as there is room.
 
@@ -8,6 +8,8 @@ mod compare;
 pub(crate) mod escape;
 mod frame;
 mod view;
+
+pub(crate) use view::{Piece, RuleView, pieces, rule_view};
 
 use super::compare::Comparison;
 use super::diagram::Mark;
@@ -49,13 +51,19 @@ struct Page<'a> {
     tables: Vec<Table>,
     reasons: Vec<Reasons<'a>>,
     cleanup: Vec<String>,
+    problems: Vec<String>,
+    known: Vec<FindingView<'a>>,
     scenarios: Vec<ScenarioView<'a>>,
+    /// The drawings of those that passed, packed.
+    drawings: String,
     chapters: Vec<ChapterView<'a>>,
 }
 
 /// Verdicts by chapter or by profile.
 struct Table {
     title: &'static str,
+    /// What its rows are.
+    of: &'static str,
     rows: Vec<Row>,
 }
 
@@ -78,7 +86,8 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
     let judgement = judge(&run, background.spec);
     let (_, told) = summary::verdict_line(&run, &judgement);
     let (sign, tone) = match judgement.status {
-        ExitStatus::Conformant if run.header.filtered => ("◐", "part"),
+        ExitStatus::Conformant if judgement.known > 0 => ("◐", "part"),
+        ExitStatus::Conformant if run.header.filtered || run.header.shard.is_some() => ("◐", "part"),
         ExitStatus::Conformant => ("✔", "good"),
         _ => ("✘", "bad"),
     };
@@ -93,15 +102,16 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
     let sum = Row { is_sum: true, ..row("all".to_owned(), &all, &columns) };
     let totals = sum.counts.clone();
     chapters.push(sum);
-    let mut tables = vec![Table { title: "By chapter", rows: chapters }];
-    tables.push(Table { title: "By profile", rows: rows(summary::profiles(&run)) });
+    let mut tables = vec![Table { title: "By chapter", of: "Chapter", rows: chapters }];
+    tables.push(Table { title: "By profile", of: "Profile", rows: rows(summary::profiles(&run)) });
     let reasons = [
         (Verdict::Error, "Could not be judged, by the suite's own fault"),
         (Verdict::NotTested, "Not tested"),
         (Verdict::Unsupported, "Not claimed"),
     ];
     let reasons = reasons.map(|(verdict, title)| Reasons { title, all: summary::reasons(&run, verdict) });
-    let (found, findings, scenarios) = view::of(&run, background);
+    let view::Shown { found, findings, known, mut scenarios } = view::of(&run, background);
+    let drawings = view::pack(&mut scenarios)?;
     let page = Page {
         frame: Frame::new(format!("{sign} {verdict} · {}", run.header.subject.name)),
         sign,
@@ -118,8 +128,11 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, W
         tables,
         reasons: reasons.into_iter().filter(|reasons| !reasons.all.is_empty()).collect(),
         cleanup: cleanup(&run),
+        problems: summary::baseline_lines(&run),
+        known,
         chapters: view::chapters(&run, background.spec),
         scenarios,
+        drawings,
     };
     Ok(page.render()?)
 }
@@ -151,7 +164,7 @@ fn cleanup(run: &Run<'_>) -> Vec<String> {
 }
 
 /// The sign of a verdict: none is known by its colour alone.
-fn sign_of(verdict: &Verdict) -> &'static str {
+pub(crate) fn sign_of(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "✔",
         Verdict::UnexpectedPass => "✓",

@@ -38,7 +38,11 @@ pub enum ReadReportError {
         source: std::io::Error,
     },
     /// A line is no event.
-    #[error("line {line} of the report is no event: {source}")]
+    #[error("{}: {source}", if *.line == 1 {
+        "it is no run of fieldsync, as its first line is no event; `fieldsync check --jsonl FILE` writes one".to_owned()
+    } else {
+        format!("line {line} of the report is no event")
+    })]
     NoEvent {
         /// The line, from 1.
         line: usize,
@@ -117,7 +121,8 @@ mod tests {
         assert!(problem(&written(&events[1..])).contains("does not begin with a header"));
         assert!(problem(b"").contains("does not begin with a header"));
         assert!(problem(&[&all[..], &all[..]].concat()).contains("two reports"));
-        assert!(problem(b"{\"event\":\"what\"}\n").contains("line 1 of the report is no event"));
+        assert!(problem(b"{\"event\":\"what\"}\n").contains("it is no run of fieldsync"));
+        assert!(problem(&[&all[..], b"x\n"].concat()).contains("of the report is no event"));
         let other = String::from_utf8(all).unwrap().replacen("\"format\":2", "\"format\":7", 1);
         assert!(problem(other.as_bytes()).contains("format 7"));
     }

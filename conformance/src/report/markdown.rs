@@ -3,7 +3,8 @@
 //! Whatever a subject said stands in code, whose fence is longer than any run of backticks in it; names and titles are
 //! escaped. Nothing of it links, mentions, embeds or draws.
 
-use super::findings::{Finding, findings};
+use super::findings::{Finding, new_and_known};
+use super::html::pieces;
 use super::summary::{self, Tally, plural};
 use super::text::{Tone, visible};
 use super::verdict::judge;
@@ -27,6 +28,7 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, I
     let mut out = String::new();
     let sign = match tone {
         Tone::Good => "✅",
+        Tone::Careful => "☑️",
         _ => "❌",
     };
     let mut lines = verdict.lines();
@@ -46,7 +48,7 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, I
             header.seed
         ),
     );
-    let found = findings(&run, background.spec);
+    let (found, known) = new_and_known(&run, background.spec);
     if !found.is_empty() {
         line(&mut out, format_args!("### Findings ({})", found.len()));
     }
@@ -56,6 +58,20 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, I
     if found.len() > MOST_FINDINGS {
         let more = plural(found.len() - MOST_FINDINGS, "more finding");
         line(&mut out, format_args!("… and {more}: the other reports have them all."));
+    }
+    let problems = summary::baseline_lines(&run);
+    if !problems.is_empty() {
+        line(&mut out, format_args!("### The baseline is out of date ({})", problems.len()));
+        fenced(&mut out, "", &visible_lines(&problems));
+    }
+    if !known.is_empty() {
+        line(&mut out, format_args!("<details><summary>Known failures: {}</summary>", judgement.known));
+        let told: Vec<String> = known.iter().take(MOST_REASONS).map(summary::known_line).collect();
+        fenced(&mut out, "", &visible_lines(&told));
+        if known.len() > MOST_REASONS {
+            line(&mut out, format_args!("… {}", plural(known.len() - MOST_REASONS, "more finding")));
+        }
+        line(&mut out, format_args!("</details>"));
     }
     for capability in &judgement.empty_claims {
         let words = "is claimed, but every scenario of it was skipped as not offered";
@@ -78,6 +94,15 @@ pub fn render(events: &[Event], background: &Background<'_>) -> Result<String, I
     Ok(out)
 }
 
+fn visible_lines(lines: &[String]) -> String {
+    lines.iter().map(|line| visible(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// A sentence of this project, in which code stands between backticks.
+fn coded(sentence: &str) -> String {
+    pieces(sentence).iter().map(|piece| if piece.is_code { code(piece.text) } else { text(piece.text) }).collect()
+}
+
 /// A paragraph.
 pub(super) fn line(out: &mut String, words: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
@@ -91,10 +116,10 @@ fn write_finding(out: &mut String, finding: &Finding<'_>, run: &Run<'_>, backgro
     let count = plural(finding.scenarios.len(), "scenario");
     line(out, format_args!("#### {sign} `{}` · {strength} · {count}", finding.rule));
     let sentence = rule.map_or("This rule is not in the specification that was read.", |rule| &rule.sentence);
-    line(out, format_args!("> {}", text(sentence)));
+    line(out, format_args!("> {}", coded(sentence)));
     let case = background.case(&finding.shown.id);
     if let Some(harm) = case.and_then(|case| case.harm.as_ref()) {
-        line(out, format_args!("**What it means:** {}", text(harm)));
+        line(out, format_args!("**What it means:** {}", coded(harm)));
     }
     if let Some(blame) = finding.blame() {
         line(out, format_args!("**Whose fault:** {blame}"));

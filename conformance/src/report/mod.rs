@@ -3,11 +3,13 @@
 //! [`jsonl`] is the stream itself. [`terminal`] and [`junit`] tell it, from the same [`findings`] and with the same words
 //! for each. [`verdict`] turns it into an exit status. [`progress`] is what is seen meanwhile.
 
+pub mod annotations;
 pub mod badge;
 pub mod bounds;
 pub mod compare;
 pub mod diagram;
 mod diff;
+pub mod drawn;
 mod finding_text;
 pub mod findings;
 pub mod html;
@@ -25,7 +27,7 @@ pub mod verdict;
 
 pub use finding_text::{of_scenario, quoted};
 pub use run::{IncompleteStream, Run};
-pub use summary::{RuleState, rule_states};
+pub use summary::{RuleState, rule_states, verdict_line};
 
 use crate::scenario::Case;
 use crate::spec::Spec;
@@ -76,7 +78,7 @@ impl Background<'_> {
 }
 
 /// The id of a scenario without `[name=value]`.
-fn unexpanded(scenario: &str) -> &str {
+pub(crate) fn unexpanded(scenario: &str) -> &str {
     scenario.split_once('[').map_or(scenario, |(id, _)| id)
 }
 

@@ -1,11 +1,12 @@
 //! What every report says of a run as a whole, in the same words: the verdict in a line, the counts, the reasons, and how
 //! each rule fared.
 
+use super::findings::Finding;
 use super::text::Tone;
 use super::verdict::{ExitStatus, Judgement};
 use super::{Run, chapter_of};
 use crate::spec::{CAPABILITIES, CLIENT_CAPABILITIES, Rule, RuleRef, Spec};
-use fieldsync_schemas::event::{Actor, Verdict};
+use fieldsync_schemas::event::{Actor, BaselineProblem, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A number of things.
@@ -14,7 +15,7 @@ pub(super) fn plural(count: usize, one: &str) -> String {
 }
 
 /// The verdict, in one line.
-pub(super) fn verdict_line(run: &Run<'_>, judgement: &Judgement) -> (Tone, String) {
+pub fn verdict_line(run: &Run<'_>, judgement: &Judgement) -> (Tone, String) {
     if let Some(blocked) = run.blocked {
         let word = if blocked.unreachable { "not reached" } else { "blocked" };
         return (Tone::Bad, format!("{word}: cannot {}: {}", blocked.doing, blocked.reason));
@@ -23,13 +24,21 @@ pub(super) fn verdict_line(run: &Run<'_>, judgement: &Judgement) -> (Tone, Strin
     levels.extend(run.header.subject.profiles.iter().map(ToString::to_string));
     let all = if run.header.subject.judged == [Actor::Device] { CLIENT_CAPABILITIES } else { CAPABILITIES };
     let capabilities = format!("{} of {} capabilities", judgement.shown.len(), all.len());
+    let part = match run.header.shard {
+        Some(shard) => Some(format!("shard {} of {}", shard.index, shard.of)),
+        None => run.header.filtered.then(|| "a part of the suite".to_owned()),
+    };
     match judgement.status {
-        ExitStatus::Conformant if run.header.filtered => (
-            Tone::Good,
-            format!("no rule broken in {} that ran; a part of the suite", plural(judgement.ran, "scenario")),
-        ),
+        ExitStatus::Conformant if judgement.known > 0 => {
+            let part = part.map_or_else(String::new, |part| format!("; {part}"));
+            (Tone::Careful, format!("no new failure; {} known{part}", judgement.known))
+        }
+        ExitStatus::Conformant if part.is_some() => {
+            let (ran, part) = (plural(judgement.ran, "scenario"), part.unwrap_or_default());
+            (Tone::Good, format!("no rule broken in {ran} that ran; {part}"))
+        }
         ExitStatus::Conformant => (Tone::Good, format!("{}: conformant; {capabilities}", levels.join(" + "))),
-        ExitStatus::NotConformant => (Tone::Bad, format!("not conformant: {}", why_not(judgement))),
+        ExitStatus::NotConformant => (Tone::Bad, why_not(judgement)),
         ExitStatus::SuiteError => {
             (Tone::Bad, format!("suite error: {} could not be judged", plural(judgement.errors, "scenario")))
         }
@@ -48,13 +57,45 @@ fn why_not(judgement: &Judgement) -> String {
     if !judgement.empty_claims.is_empty() {
         reasons.push(format!("claimed but not offered: {}", judgement.empty_claims.join(", ")));
     }
+    let to_mend = match judgement.stale {
+        0 => None,
+        1 => Some("the baseline is out of date: 1 entry to mend".to_owned()),
+        count => Some(format!("the baseline is out of date: {count} entries to mend")),
+    };
+    if let Some(to_mend) = &to_mend
+        && reasons.is_empty()
+        && judgement.failed == 0
+    {
+        return to_mend.clone();
+    }
     if reasons.is_empty() && judgement.not_tested > 0 {
         reasons.push(format!("{} not tested, and all are required", plural(judgement.not_tested, "scenario")));
     }
     if reasons.is_empty() {
         reasons.push("a scenario failed".to_owned());
     }
-    reasons.join("; ")
+    reasons.extend(to_mend);
+    match judgement.known {
+        0 => {}
+        1 => reasons.push("1 failure is known".to_owned()),
+        count => reasons.push(format!("{count} failures are known")),
+    }
+    format!("not conformant: {}", reasons.join("; "))
+}
+
+/// A finding that was known, in a line: the rule, how many scenarios, and what the baseline says.
+pub(super) fn known_line(finding: &Finding<'_>) -> String {
+    let said = finding.known.map_or_else(String::new, |known| {
+        format!(": {} ({}, until {}, line {})", known.reason, known.issue, known.expires, known.line)
+    });
+    format!("{} in {}{said}", finding.rule, plural(finding.scenarios.len(), "scenario"))
+}
+
+/// What is wrong with the baseline: file, line and problem.
+pub(super) fn baseline_lines(run: &Run<'_>) -> Vec<String> {
+    let Some(baseline) = &run.footer.baseline else { return Vec::new() };
+    let line = |one: &BaselineProblem| format!("{}:{}: {}", baseline.file, one.line, one.problem);
+    baseline.problems.iter().map(line).collect()
 }
 
 /// How many scenarios ended how.

@@ -1,6 +1,6 @@
 //! The report that people read: a verdict in one line, then the findings, then the counts.
 
-use super::findings::findings;
+use super::findings::new_and_known;
 use super::summary::{self, Tally, plural, tone_of};
 use super::text::{Text, Tone};
 use super::verdict::{Judgement, judge};
@@ -44,15 +44,24 @@ fn write_subject(out: &mut Text, run: &Run<'_>, width: usize) {
 }
 
 fn write_findings(out: &mut Text, run: &Run<'_>, background: &Background<'_>, width: usize) {
-    let findings = findings(run, background.spec);
-    if findings.is_empty() {
-        return;
+    let (findings, known) = new_and_known(run, background.spec);
+    if !findings.is_empty() {
+        out.blank();
+        out.line(Tone::Strong, format!("FINDINGS ({})", findings.len()));
     }
-    out.blank();
-    out.line(Tone::Strong, format!("FINDINGS ({})", findings.len()));
     for finding in &findings {
         out.blank();
         out.append(finding_text::tell(finding, run, background, width));
+    }
+    let problems = summary::baseline_lines(run);
+    for (title, tone, lines) in
+        [("BASELINE", Tone::Bad, problems), ("KNOWN", Tone::Plain, known.iter().map(summary::known_line).collect())]
+    {
+        if !lines.is_empty() {
+            out.blank();
+            out.line(Tone::Strong, format!("{title} ({})", lines.len()));
+            lines.iter().for_each(|line| out.wrapped(tone, "  ", line, width));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a whole run to one exit status.
 
 use super::Run;
-use super::findings::findings;
+use super::findings::new_and_known;
 use crate::spec::Spec;
 use fieldsync_schemas::event::Verdict;
 use fieldsync_schemas::id::RuleId;
@@ -10,10 +10,10 @@ use fieldsync_schemas::id::RuleId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ExitStatus {
-    /// The subject conforms, as far as it was tested.
+    /// The subject conforms, as far as it was tested; with a baseline, nothing new is broken.
     Conformant = 0,
     /// The subject breaks a rule, could be reached but not used, claims what it does not offer, or, where everything is
-    /// required, was not tested whole.
+    /// required, was not tested whole; or the baseline is out of date.
     NotConformant = 1,
     /// The command line or a file that it names is wrong.
     Usage = 2,
@@ -42,10 +42,16 @@ pub struct Judgement {
     pub shown: Vec<String>,
     /// How many scenarios were run to an end.
     pub ran: usize,
+    /// How many failed, and were not known to.
+    pub failed: usize,
     /// How many were not tested.
     pub not_tested: usize,
     /// How many the suite could not judge.
     pub errors: usize,
+    /// How many failed as the baseline says.
+    pub known: usize,
+    /// How many entries of the baseline are to be mended.
+    pub stale: usize,
 }
 
 /// Judges a run. What was not tested is held against the subject where the run requires all.
@@ -55,24 +61,39 @@ pub fn judge(run: &Run<'_>, spec: &Spec) -> Judgement {
     let count = |verdict: Verdict| run.scenarios.iter().filter(|scenario| scenario.verdict == verdict).count();
     let failed = count(Verdict::Fail);
     let mut broken: Vec<RuleId> = Vec::new();
-    for finding in findings(run, spec).into_iter().filter(|finding| finding.is_required) {
+    let (new, _) = new_and_known(run, spec);
+    for finding in new.into_iter().filter(|finding| finding.is_required) {
         if !broken.contains(finding.rule) {
             broken.push(finding.rule.clone());
         }
     }
     let claims = Claims::of(run, spec);
-    let ran = failed + count(Verdict::Pass) + count(Verdict::Warn);
+    let ran = run.scenarios.iter().filter(|scenario| scenario.verdict.has_run()).count();
+    let known = count(Verdict::KnownFailure);
+    let stale = run.footer.baseline.as_ref().map_or(0, |baseline| baseline.problems.len());
     let (not_tested, errors) = (count(Verdict::NotTested), count(Verdict::Error));
     let status = match run.blocked {
         Some(blocked) if blocked.unreachable => ExitStatus::NothingRan,
         Some(_) => ExitStatus::NotConformant,
-        None if failed > 0 || !broken.is_empty() || !claims.empty.is_empty() => ExitStatus::NotConformant,
+        None if failed > 0 || !broken.is_empty() || !claims.empty.is_empty() || stale > 0 => ExitStatus::NotConformant,
         None if errors > 0 => ExitStatus::SuiteError,
-        None if ran == 0 => ExitStatus::NothingRan,
+        // The scenarios that can run may all be in other shards.
+        None if ran == 0 && run.header.shard.is_none() => ExitStatus::NothingRan,
         None if run.header.require_all && not_tested > 0 => ExitStatus::NotConformant,
         None => ExitStatus::Conformant,
     };
-    Judgement { status, broken, empty_claims: claims.empty, shown: claims.shown, ran, not_tested, errors }
+    Judgement {
+        status,
+        broken,
+        empty_claims: claims.empty,
+        shown: claims.shown,
+        ran,
+        failed,
+        not_tested,
+        errors,
+        known,
+        stale,
+    }
 }
 
 /// What became of the capabilities that the subject claims.
@@ -87,6 +108,7 @@ impl Claims {
     /// control verb is no proof against the claim: it is counted as not tested.
     fn of(run: &Run<'_>, spec: &Spec) -> Self {
         let mut claims = Self::default();
+        let is_shard = run.header.shard.is_some();
         for capability in &run.header.subject.capabilities {
             let verdicts: Vec<Verdict> = run
                 .scenarios
@@ -99,7 +121,8 @@ impl Claims {
                 .map(|scenario| scenario.verdict)
                 .collect();
             let skipped = |verdict: &Verdict| matches!(verdict, Verdict::Unsupported | Verdict::NotTested);
-            if verdicts.iter().all(skipped) && verdicts.contains(&Verdict::Unsupported) {
+            // The scenarios that show it may be in other shards.
+            if !is_shard && verdicts.iter().all(skipped) && verdicts.contains(&Verdict::Unsupported) {
                 claims.empty.push(capability.clone());
             }
             if verdicts.iter().any(|verdict| verdict.has_passed() || *verdict == Verdict::Warn) {
@@ -120,7 +143,7 @@ fn belongs_to(spec: &Spec, rule: &RuleId, capability: &str) -> bool {
 mod tests {
     use super::*;
     use crate::report::test_runs as runs;
-    use fieldsync_schemas::event::Event;
+    use fieldsync_schemas::event::{Event, Shard};
     use fieldsync_schemas::registry::Profile;
 
     fn judged(events: &[Event]) -> Judgement {
@@ -196,5 +219,15 @@ mod tests {
             }
         }
         assert!(judged(&elsewhere).empty_claims.is_empty(), "a profile that is not hosted says nothing of the claim");
+    }
+
+    #[test]
+    fn a_shard_says_nothing_of_claims_and_need_not_run_anything() {
+        let skipped =
+            |verdict| runs::covering("session/roles", "session.roles.kept", runs::skipped("", verdict, "why"));
+        let mut events = runs::of(vec![skipped(Verdict::Unsupported)]);
+        assert_eq!(status(&events), ExitStatus::NotConformant);
+        runs::header(&mut events).shard = Some(Shard { index: 1, of: 2 });
+        assert_eq!(status(&events), ExitStatus::Conformant);
     }
 }

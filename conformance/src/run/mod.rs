@@ -6,6 +6,7 @@ mod plan;
 mod prepared;
 mod recorded;
 mod runner;
+pub mod selection;
 mod story;
 
 pub use footer::footer;
@@ -47,6 +48,8 @@ pub struct Options {
     pub pair: bool,
     /// The client plays each device alone before it plays all; only all where this is not set.
     pub each_role: bool,
+    /// Each scenario runs under the first of its profiles alone.
+    pub one_profile: bool,
     /// What every request to the server carries, and whom its TLS may trust.
     pub headers: Vec<(String, String)>,
     /// A PEM file of certificates to trust.
@@ -77,6 +80,7 @@ impl Default for Options {
             judged: vec![Actor::Server, Actor::Device],
             pair: false,
             each_role: false,
+            one_profile: false,
             headers: Vec::new(),
             ca_cert: None,
             pace: None,
@@ -158,6 +162,11 @@ impl Told<'_> {
     }
 
     fn end(mut self, spec: &Spec, options: &Options, started: Instant, cleanup: Option<Cleanup>) -> Vec<Event> {
+        // In the order in which they ended no two runs are alike.
+        self.events[1..].sort_by_cached_key(|event| match event {
+            Event::Scenario(ended) => (true, Some(ended.key())),
+            _ => (false, None),
+        });
         let ended = self.events.iter().filter_map(|event| match event {
             Event::Scenario(ended) => Some(&**ended),
             _ => None,

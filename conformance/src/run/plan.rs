@@ -40,7 +40,8 @@ pub(super) fn plan(
         if !concerns {
             continue;
         }
-        for profile in profiles(case, spec, server) {
+        let most = if options.one_profile { 1 } else { usize::MAX };
+        for profile in profiles(case, spec, server).into_iter().take(most) {
             let verbs = case.needed_verbs();
             let reaches_server = verbs.iter().any(|verb| server.verbs().get(verb) == Some(&Reach::Server));
             // Where all share one data set, the pages of such a device would be filled by its neighbours.

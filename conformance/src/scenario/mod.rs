@@ -9,6 +9,7 @@ mod error;
 mod lint;
 mod lint_step;
 mod load;
+pub mod pattern;
 mod scalar;
 pub mod storm;
 mod typed;

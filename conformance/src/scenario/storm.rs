@@ -18,9 +18,22 @@ pub fn storm(seed: u64, strikes: usize) -> Result<Case, LoadError> {
     Ok(cases.swap_remove(0))
 }
 
+/// The same under the profile `field-merge`, in which each change sets a member of its own, too: however the changes meet
+/// and whatever strikes, in the end all of these are there.
+pub fn storm_of_merges(seed: u64, strikes: usize) -> Result<Case, LoadError> {
+    let file = format!("fixtures/scenarios/storm/merges-{seed}.yaml");
+    let mut cases = parse(&file, &told(seed, strikes, true))?;
+    Ok(cases.swap_remove(0))
+}
+
 /// The fixture of such a scenario.
 pub fn text(seed: u64, strikes: usize) -> String {
-    let mut storm = Storm { dice: Dice(seed), steps: Vec::new(), own: [Vec::new(), Vec::new()] };
+    told(seed, strikes, false)
+}
+
+fn told(seed: u64, strikes: usize, merges: bool) -> String {
+    let mut storm =
+        Storm { dice: Dice(seed), steps: Vec::new(), own: [Vec::new(), Vec::new()], marks: Vec::new(), merges };
     storm.begin();
     for number in 0..strikes {
         storm.strike(number);
@@ -29,9 +42,10 @@ pub fn text(seed: u64, strikes: usize) -> String {
     let steps: String = storm.steps.iter().map(|step| format!("  - {step}\n")).collect();
     format!(
         "title: Two devices come to rest in one state after {strikes} kills and cuts\n\
-         covers: [cycles.durable.outlives-the-process]\n\
+         covers: [cycles.durable.outlives-the-process]\n{}\
          devices: {{tablet: {{page: 2, batch: 2}}, phone: {{page: 3}}}}\n\
-         steps:\n{steps}"
+         steps:\n{steps}",
+        if merges { "profile: field-merge\n" } else { "" }
     )
 }
 
@@ -40,6 +54,9 @@ struct Storm {
     steps: Vec<String>,
     /// The records that only this device changes, so that it may delete them.
     own: [Vec<String>; 2],
+    /// The shared records that were changed, each with the member that is the change's own.
+    marks: Vec<(&'static str, String)>,
+    merges: bool,
 }
 
 impl Storm {
@@ -99,7 +116,13 @@ impl Storm {
         }
         for change in 0..=self.dice.below(3) {
             let record = self.dice.of(&SHARED);
-            self.say(format!("{device}: {{edit: {{{record}: {{round: {number}, change: {change}}}}}}}"));
+            let mut mark = String::new();
+            if self.merges {
+                let member = format!("{device}_{number}_{change}");
+                mark = format!(", {member}: here");
+                self.marks.push((record, member));
+            }
+            self.say(format!("{device}: {{edit: {{{record}: {{round: {number}, change: {change}{mark}}}}}}}"));
         }
     }
 
@@ -112,6 +135,14 @@ impl Storm {
         for device in DEVICES {
             self.say(format!("{device}: {{outbox: 0}}"));
             self.say(format!("{device}: {{quarantine: {{}}}}"));
+            for record in SHARED {
+                let marks =
+                    self.marks.iter().filter(|(of, _)| *of == record).map(|(_, member)| format!("{member}: here"));
+                let marks: Vec<String> = marks.collect();
+                if !marks.is_empty() {
+                    self.say(format!("{device}: {{holds: {{{record}: {{data: {{{}}}}}}}}}", marks.join(", ")));
+                }
+            }
         }
     }
 }
@@ -143,6 +174,9 @@ mod tests {
             let case = storm(seed, 10).expect("a fixture that loads");
             assert_eq!(case.source.matches("network:").count(), 10);
             assert_eq!(*case.source, *text(seed, 10), "the same for the same seed");
+            let merges = storm_of_merges(seed, 10).expect("a fixture that loads");
+            assert_eq!(merges.source.matches("network:").count(), 10);
+            assert!(merges.source.contains("holds:"), "what was changed is looked for");
         }
         assert_ne!(text(1, 10), text(2, 10));
     }

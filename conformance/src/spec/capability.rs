@@ -26,6 +26,7 @@ pub const CLIENT_CAPABILITIES: &[&str] = &[
     "password-login",
     "token-refresh",
     "groups",
+    "partitions",
     "refetch",
     "telemetry",
     "digest",

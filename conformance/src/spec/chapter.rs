@@ -106,7 +106,7 @@ fn defines_the_words(text: &str) -> bool {
     text.contains("BCP 14") || text.contains("RFC 2119")
 }
 
-fn check_prose(file: &str, block: &Block, flaws: &mut Vec<Flaw>) {
+pub(super) fn check_prose(file: &str, block: &Block, flaws: &mut Vec<Flaw>) {
     if sentence::is_normative(&block.text) && !defines_the_words(&block.text) {
         flaws.push(Flaw::new(
             file,

@@ -53,7 +53,7 @@ impl SpecFiles {
     }
 
     /// The path of a file as messages show it.
-    pub(super) fn shown(&self, path: &str) -> String {
+    pub(crate) fn shown(&self, path: &str) -> String {
         format!("{}{path}", self.place)
     }
 }

@@ -1,6 +1,7 @@
 //! A Markdown file as a list of blocks with their lines: what a chapter is read from.
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// One block of text.
@@ -34,25 +35,25 @@ pub(super) enum BlockKind {
 
 /// A link to another file, as it stands in a table of contents.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Link {
+pub(crate) struct Link {
     pub title: String,
     pub target: String,
     pub line: u32,
 }
 
 /// Turns places in a text into lines.
-struct Lines {
+pub(crate) struct Lines {
     starts: Vec<usize>,
 }
 
 impl Lines {
-    fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let mut starts = vec![0];
         starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
         Self { starts }
     }
 
-    fn line(&self, range: &Range<usize>) -> u32 {
+    pub(crate) fn line(&self, range: &Range<usize>) -> u32 {
         self.starts.partition_point(|start| *start <= range.start) as u32
     }
 }
@@ -105,7 +106,7 @@ fn append(open: &mut [(usize, Block)], words: &str) {
 }
 
 /// The links of a text, in order.
-pub(super) fn links(text: &str) -> Vec<Link> {
+pub(crate) fn links(text: &str) -> Vec<Link> {
     let lines = Lines::of(text);
     let mut found: Vec<Link> = Vec::new();
     let mut within = false;
@@ -127,6 +128,42 @@ pub(super) fn links(text: &str) -> Vec<Link> {
     found
 }
 
+/// The anchors of headings, as every renderer of Markdown makes them: lower case, a hyphen for each space, no other marks,
+/// and a number behind what was there before.
+#[derive(Debug, Default)]
+pub(crate) struct Slugs {
+    seen: BTreeMap<String, usize>,
+}
+
+impl Slugs {
+    /// The anchor of the next heading.
+    pub(crate) fn next(&mut self, title: &str) -> String {
+        let kept = title.to_lowercase();
+        let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let slug: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
+        let before = self.seen.entry(slug.clone()).or_default();
+        *before += 1;
+        if *before == 1 { slug } else { format!("{slug}-{}", *before - 1) }
+    }
+}
+
+/// The places of a text that a link can lead to: its headings, and its rules as `r-<id>`.
+pub(crate) fn anchors(text: &str) -> BTreeSet<String> {
+    let mut slugs = Slugs::default();
+    let mut found = BTreeSet::new();
+    for block in blocks(text) {
+        match block.kind {
+            BlockKind::Heading => _ = found.insert(slugs.next(&block.text.replace('`', ""))),
+            BlockKind::Paragraph => {
+                let rule = block.text.strip_prefix("r[").and_then(|rest| rest.split_once(']'));
+                found.extend(rule.map(|(id, _)| format!("r-{}", id.split('+').next().unwrap_or(id))));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,5 +176,12 @@ mod tests {
         let mut expected = vec![(1, "Push"), (3, "One\n`two` three."), (6, "item"), (8, "{}\n")];
         expected.extend(cells);
         assert_eq!(seen, expected.into_iter().map(|(line, text)| (line, text.to_owned())).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn anchors_are_headings_and_rules() {
+        let text = "# A `code`, and more\n\n## Twice\n\n## Twice\n\nr[push.a.b+2] (core)\n\nA server MUST x.\n";
+        let found: Vec<String> = anchors(text).into_iter().collect();
+        assert_eq!(found, ["a-code-and-more", "r-push.a.b", "twice", "twice-1"]);
     }
 }

@@ -10,20 +10,25 @@ mod document;
 mod exchange;
 mod files;
 mod flaw;
-mod markdown;
+mod links;
+pub(crate) mod markdown;
 pub mod message_schema;
 mod note;
 mod rule;
 mod sentence;
 mod table;
+mod tutorial;
 
 pub use capability::{CAPABILITIES, CLIENT_CAPABILITIES, CORE, is_of_clients};
 pub use document::check_document;
 pub use exchange::{ShownExchange, ShownMessage};
 pub use files::SpecFiles;
 pub use flaw::{Flaw, ReadSpecError, ReadSpecErrorKind};
+pub use links::check_links;
+pub(crate) use links::is_absolute;
 pub use rule::{InvalidRuleRef, Rule, RuleRef, Strength};
 pub use table::{Ambiguity, Hazard, Origin};
+pub use tutorial::{Command, Tutorial, TutorialStep};
 
 use fieldsync_schemas::catalog::{Form, Message};
 use std::collections::BTreeMap;
@@ -32,6 +37,8 @@ const SUMMARY: &str = "SUMMARY.md";
 const HAZARDS: &str = "hazards.md";
 /// The files that lead from another system's document to the rules.
 const ORIGINS: &str = "from-";
+/// The files that lead somebody through a piece of work.
+const TUTORIALS: &str = "tutorial-";
 const AMBIGUITIES: &str = "ambiguities.md";
 
 /// The specification, read.
@@ -51,6 +58,10 @@ pub struct Spec {
     pub examples: Vec<Example>,
     /// The message exchanges shown in the text.
     pub exchanges: Vec<ExchangeExample>,
+    /// The tutorials, as what is done in them.
+    pub tutorials: Vec<Tutorial>,
+    /// Where its pages are, as `fieldsync spec build` makes them; the repository where absent.
+    pub pages: Option<String>,
 }
 
 /// One chapter.
@@ -112,6 +123,17 @@ impl Spec {
         self.rules.iter().find(|rule| rule.id.as_str() == id)
     }
 
+    /// Where a rule can be read: in the pages, or in the repository. One that was read from elsewhere has no address.
+    pub fn link(&self, rule: &Rule) -> Option<String> {
+        if let Some(pages) = &self.pages {
+            return Some(format!("{}/{}.html#r-{}", pages.trim_end_matches('/'), rule.chapter, rule.id));
+        }
+        let repository = env!("CARGO_PKG_REPOSITORY");
+        rule.file
+            .starts_with("spec/src/")
+            .then(|| format!("{repository}/blob/main/{}?plain=1#L{}", rule.file, rule.line))
+    }
+
     /// Whether a rule stands in a chapter that is marked as a draft.
     pub fn is_draft(&self, rule: &str) -> bool {
         self.rule(rule).and_then(|rule| self.chapter(&rule.chapter)).is_some_and(|chapter| chapter.is_draft)
@@ -131,6 +153,9 @@ fn read_all(files: &SpecFiles, flaws: &mut Vec<Flaw>) -> Spec {
         match path.as_str() {
             HAZARDS => spec.hazards = table::hazards(&file, text, flaws),
             path if path.starts_with(ORIGINS) => spec.origins.extend(table::origins(&file, text, flaws)),
+            path if path.starts_with(TUTORIALS) => {
+                spec.tutorials.push(tutorial::read(&chapter.name, &file, text, flaws))
+            }
             AMBIGUITIES => spec.ambiguities = table::ambiguities(&file, text, flaws),
             _ => {
                 let read = chapter::read(&chapter.name, &file, text, flaws);

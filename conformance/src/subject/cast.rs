@@ -60,9 +60,10 @@ impl Roles {
     /// What a client must claim to play these roles.
     pub fn needs(&self, case: &Case) -> BTreeSet<AdapterCapability> {
         let mut needs = BTreeSet::new();
-        let files = AdapterCapability::AttachmentsProxied;
-        if case.scenario.needs.capabilities.iter().any(|capability| capability.as_str() == files.as_str()) {
-            needs.insert(files);
+        for known in [AdapterCapability::AttachmentsProxied, AdapterCapability::Partitions] {
+            if case.scenario.needs.capabilities.iter().any(|capability| capability.as_str() == known.as_str()) {
+                needs.insert(known);
+            }
         }
         for (name, settings) in case.scenario.devices.settings() {
             if self.plays(&name) && settings.password {

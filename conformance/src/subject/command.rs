@@ -46,6 +46,11 @@ impl Group {
         Self(child.id())
     }
 
+    /// The first process of the group.
+    pub fn pid(&self) -> Option<u32> {
+        self.0
+    }
+
     /// Ends every process of the group at once, without a chance to say goodbye.
     #[cfg(unix)]
     pub fn end(&self) {

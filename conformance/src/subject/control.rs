@@ -1,5 +1,6 @@
 //! The control verbs of a server, called over HTTP.
 
+use crate::subject::reach::why;
 use fieldsync_schemas::control::{
     Account, Accounts, ClockShift, ControlDescription, DataSetRef, Grant, NewDataSet, NewDataSetAnswer, Reach,
     ReferenceChange, RefetchRequest, ScopeGrant, Verb,
@@ -34,9 +35,9 @@ impl Control {
     /// Asks a server for its verbs.
     pub async fn discover(url: Url, http: reqwest::Client) -> Result<Self, ControlError> {
         let failed = |reason: String| ControlError { verb: "description".to_owned(), reason };
-        let answer = http.get(url.clone()).send().await.map_err(|error| failed(error.to_string()))?;
+        let answer = http.get(url.clone()).send().await.map_err(|error| failed(format!("{url}: {}", why(&error))))?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| failed(error.to_string()))?;
+        let body = answer.bytes().await.map_err(|error| failed(why(&error)))?;
         if !status.is_success() {
             return Err(failed(format!("{url} answered {status}")));
         }
@@ -118,9 +119,9 @@ impl Control {
         url.set_path(&format!("{}/{verb}", url.path().trim_end_matches('/')));
         let body = serde_json::to_vec(body).expect("a control message is plain JSON");
         let request = self.http.post(url).header("content-type", "application/json").body(body);
-        let answer = request.send().await.map_err(|error| failed(error.to_string()))?;
+        let answer = request.send().await.map_err(|error| failed(why(&error)))?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| failed(error.to_string()))?;
+        let body = answer.bytes().await.map_err(|error| failed(why(&error)))?;
         if !status.is_success() {
             return Err(failed(format!("{status}: {}", String::from_utf8_lossy(&body))));
         }

@@ -7,6 +7,7 @@ mod command;
 pub mod control;
 pub mod device;
 pub mod mortal;
+pub mod reach;
 pub mod reference;
 pub mod server;
 pub mod spawned;

@@ -324,12 +324,13 @@ impl ReferenceDevice {
             triggers,
             // Small, so that a file of a scenario comes in several.
             piece: 30_000,
-            capabilities: ["attachments-proxied"]
+            capabilities: ["attachments-proxied", "partitions"]
                 .into_iter()
                 .chain(self.setup.telemetry.then_some(TELEMETRY))
                 .map(|name| Capability::new(name).expect("a constant that is a capability"))
                 .collect(),
             app: Some(format!("fieldsync {}", env!("CARGO_PKG_VERSION"))),
+            device: Some(std::env::consts::OS.to_owned()),
             ..DeviceOptions::new(base_url, self.http.clone())
         };
         let device = fieldsync_client::Device::open(options).map_err(told)?;

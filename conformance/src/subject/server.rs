@@ -4,6 +4,7 @@ use crate::pace::Pace;
 use crate::replay::{AccountAccess, Restart, Stage};
 use crate::subject::command::line;
 use crate::subject::control::Control;
+use crate::subject::reach::why;
 use async_trait::async_trait;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
 use fieldsync_schemas::discovery::Discovery;
@@ -234,7 +235,9 @@ pub(crate) fn same_registry(profile: &Profile, session: &Session, domains: &[Dom
     let Some(domain) = domains.iter().find(|domain| domain.profile == *profile) else {
         return differs(format!("there is no domain for the profile {profile}; name one with --domain"));
     };
-    for entry in &domain.types {
+    // A type with a partition is for devices and servers that know such types.
+    let parts = session.capabilities.iter().any(|claimed| claimed.as_str() == "partitions");
+    for entry in domain.types.iter().filter(|entry| entry.partition.is_none() || parts) {
         match session.registry.entry(&entry.name) {
             None => {
                 return differs(format!(
@@ -382,7 +385,7 @@ impl Asker {
     ) -> Result<T, Blocked> {
         let failed = |error: reqwest::Error| {
             let unreachable = error.is_connect() || error.is_timeout();
-            blocked(doing, format!("{url} cannot be reached: {error}"), unreachable)
+            blocked(doing, format!("{url} cannot be reached: {}", why(&error)), unreachable)
         };
         if let Some(pace) = &self.pace {
             pace.turn().await;

@@ -2,9 +2,10 @@
 
 use crate::replay::Restart;
 use crate::subject::command::{Group, shell};
+use crate::subject::reach::why;
 use async_trait::async_trait;
 use fieldsync_schemas::discovery::WellKnown;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::process::Child;
@@ -87,9 +88,24 @@ impl Spawned {
         &self.root
     }
 
+    /// The folder that `{dir}` stands for.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// What it writes to its outputs.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// Its process, for a debugger.
+    pub async fn pid(&self) -> Option<u32> {
+        self.child.lock().await.as_ref().and_then(|(child, _)| child.id())
+    }
+
     /// The last lines that the server wrote to its outputs, for an error.
     fn said(&self) -> String {
-        let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let log = std::fs::read(self.log()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().rev().take(5).collect();
         lines.iter().rev().map(|line| format!("\n  {}", line.escape_debug())).collect()
@@ -98,8 +114,8 @@ impl Spawned {
     /// The base URL of its default data set.
     pub async fn default_base(&self) -> Result<Url, String> {
         let url = self.root.join(".well-known/fieldsync").expect("a constant path");
-        let answer = self.http.get(url.clone()).send().await.map_err(|error| error.to_string())?;
-        let body = answer.bytes().await.map_err(|error| error.to_string())?;
+        let answer = self.http.get(url.clone()).send().await.map_err(|error| format!("{url}: {}", why(&error)))?;
+        let body = answer.bytes().await.map_err(|error| format!("{url}: {}", why(&error)))?;
         let known: WellKnown =
             serde_json::from_slice(&body).map_err(|error| format!("{url} does not name the default base: {error}"))?;
         url.join(&known.base).map_err(|error| format!("{url} names the base {:?}: {error}", known.base))
@@ -107,11 +123,7 @@ impl Spawned {
 
     async fn launch(&self) -> Result<(), SpawnError> {
         let failed = |source| SpawnError::Start { command: self.command.clone(), source };
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join("log"))
-            .map_err(SpawnError::Prepare)?;
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).map_err(SpawnError::Prepare)?;
         let out = log.try_clone().map_err(SpawnError::Prepare)?;
         let mut child = shell(&self.command).stdout(out).stderr(log).spawn().map_err(failed)?;
         let group = Group::of(&child);

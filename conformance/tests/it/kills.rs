@@ -14,44 +14,13 @@ use std::time::Duration;
 /// More writes than a device makes in the run below.
 const MOST_WRITES: u64 = 40;
 
-/// Everything that a device stores: creates, edits, a delete, lost answers, a lost contest, a refusal, pages.
-const RUN: &str = "
-title: Two devices come to rest in one state, whenever one of them ends
-covers: [cycles.durable.outlives-the-process]
-profile: version-wins
-devices: {tablet: {page: 1, batch: 2}, phone: {}}
-steps:
-  - phone: {create: {observation: cough, data: {days: 3}}}
-  - phone: {create: {household: hut, data: {members: 4}}}
-  - phone: {sync: ok}
-  - tablet: {create: {observation: fever, data: {temp: 38.1}}}
-  - tablet: {create: {observation: rash, data: {arm: left}}}
-  - tablet: {sync: ok}
-  - phone: {sync: ok}
-  - phone: {edit: {fever: {temp: 40.1}}}
-  - phone: {edit: {fever: {temp: 40.2}}}
-  - phone: {sync: ok}
-  - tablet: {edit: {fever: {temp: 38.6}}}
-  - tablet: {delete: rash}
-  - tablet: {create: {observation: burn, data: {hand: left}}}
-  - network: {drop: push, of: tablet, at: after_answer}
-  - tablet: {sync: ends}
-  - tablet: {edit: {burn: {hand: right}}}
-  - network: {drop: push, of: tablet, at: mid_answer, after: 1}
-  - tablet: {sync: ends}
-  - network: {drop: pull, of: tablet, at: mid_answer, after: 1}
-  - tablet: {sync: ends}
-  - tablet: {create: {observation: broken, data: {count: 9007199254740993}}}
-  - tablet: {sync: ok}
-  - tablet: {sync: ok}
-  - tablet: {outbox: 0}
-  - tablet: {quarantine: {broken: number-range}}
-  - tablet: {reads: {cough: {days: 3}, hut: {members: 4}, fever: {temp: 40.2}, rash: deleted, burn: {hand: right}}}
-  - tablet: {conflicts: [{record: fever, lost: {temp: 38.6}, kept: {temp: 40.2}, lost_by: tablet, kept_by: phone}]}
-  - phone: {sync: ok}
-  - phone: {reads: {fever: {temp: 40.2}, rash: deleted, burn: {hand: right}, broken: absent}}
-  - phone: {holds: {burn: {version: 2}, rash: {version: 2}, fever: {version: 3}}}
-";
+/// A run of each profile, with everything that a device stores in it: creates, edits, deletes, lost answers, lost contests
+/// or merges and their entries, refusals, pages. With it, the least number of writes of either device.
+const RUNS: [(&str, &str, u64, u64); 3] = [
+    ("version-wins", include_str!("every_write/version-wins.yaml"), 25, 10),
+    ("field-merge", include_str!("every_write/field-merge.yaml"), 25, 10),
+    ("entity-queue", include_str!("every_write/entity-queue.yaml"), 25, 10),
+];
 
 /// Runs all cases; what did not pass, in words.
 async fn run_all(cases: &[Case], devices: Arc<MortalDevices>, repeat: u64) -> Vec<String> {
@@ -96,21 +65,28 @@ fn told(ended: &ScenarioEnded) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_ends_at_any_write_comes_to_rest() {
-    let cases = parse("fixtures/scenarios/storm/every-write.yaml", RUN).expect("a fixture that loads");
-    for (device, least) in [("tablet", 25), ("phone", 10)] {
-        let devices = Arc::new(MortalDevices::ending_at_every_write_of(device));
-        let failed = run_all(&cases, devices.clone(), 2 * MOST_WRITES).await;
-        assert!(failed.is_empty(), "{}", failed.join("\n"));
-        let struck = devices.ended_at();
-        println!("{device} ended at each of {} writes", struck.len());
-        assert_eq!(struck, (1..=struck.len() as u64).collect(), "no write is passed over");
-        assert!((least..MOST_WRITES).contains(&(struck.len() as u64)), "{} writes: none is left over", struck.len());
+    for (profile, run, least_of_tablet, least_of_phone) in RUNS {
+        let cases = parse(&format!("fixtures/scenarios/storm/every-write-{profile}.yaml"), run).expect("it loads");
+        for (device, least) in [("tablet", least_of_tablet), ("phone", least_of_phone)] {
+            let devices = Arc::new(MortalDevices::ending_at_every_write_of(device));
+            let failed = run_all(&cases, devices.clone(), 2 * MOST_WRITES).await;
+            assert!(failed.is_empty(), "{}", failed.join("\n"));
+            let struck = devices.ended_at();
+            println!("{profile}: {device} ended at each of {} writes", struck.len());
+            assert_eq!(struck, (1..=struck.len() as u64).collect(), "no write is passed over");
+            assert!(
+                (least..MOST_WRITES).contains(&(struck.len() as u64)),
+                "{} writes: none is left over",
+                struck.len()
+            );
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_kills_and_cuts_end_in_one_state() {
-    let cases: Vec<Case> = (0..20).map(|seed| storm::storm(seed, 10).expect("a fixture that loads")).collect();
+    let mut cases: Vec<Case> = (0..20).map(|seed| storm::storm(seed, 10).expect("a fixture that loads")).collect();
+    cases.extend((0..10).map(|seed| storm::storm_of_merges(seed, 10).expect("a fixture that loads")));
     let kills: usize = cases.iter().map(|case| case.source.matches("kill:").count() * profiles_of(case)).sum();
     let devices = Arc::new(MortalDevices::default());
     let failed = run_all(&cases, devices.clone(), 1).await;

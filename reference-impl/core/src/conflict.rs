@@ -38,12 +38,32 @@ pub fn data_of(state: &State) -> Option<Value> {
     record.data.map(|raw| Value::Object(data::tree(&raw)))
 }
 
+/// Two values of which one stays.
+pub struct Collision {
+    /// Where: a JSON Pointer into the data; empty for the whole record.
+    pub path: String,
+    /// What stood there when both were made, where that is known.
+    pub base: Option<Value>,
+    /// What was overridden.
+    pub lost: Side,
+    /// What stayed.
+    pub kept: Side,
+}
+
+impl Collision {
+    /// Of two whole records.
+    pub fn whole(base: Option<Value>, lost: Side, kept: Side) -> Self {
+        Self { path: String::new(), base, lost, kept }
+    }
+}
+
 /// The entry's record: its id is a hash of record, path and loser, so that whoever writes it writes the same one.
-pub fn entry(record: &RecordRef, base: Option<Value>, lost: Side, kept: Side, rev: Rev, now: Timestamp) -> State {
-    let id = entry_id(record, "", &lost.writer);
+pub fn entry(record: &RecordRef, collision: Collision, rev: Rev, now: Timestamp) -> State {
+    let Collision { path, base, lost, kept } = collision;
+    let id = entry_id(record, &path, &lost.writer);
     let entry = ConflictEntry {
         record: record.clone(),
-        path: String::new(),
+        path,
         base,
         lost: lost.data,
         kept: kept.data,

@@ -2,6 +2,7 @@
 //!
 //! Chapter: digest.
 
+use crate::partition;
 use crate::problem::Trouble;
 use crate::pull::{self, Ground, PullError};
 use crate::scope::{self, Sight};
@@ -68,14 +69,14 @@ pub async fn answer(
     let asked = PullRequest { replica: request.replica, epoch: request.epoch, limit: None, feeds };
     let points = pull::points(&asked, ground, &heads, snapshot.is_scoped())?;
     let mut feeds = Vec::new();
-    for entry in &ground.registry.types {
-        let feed = entry.feed_name();
+    for (entry, feed) in ground.registry.types.iter().flat_map(|entry| pull::feeds_of(entry, &heads)) {
         let Some(Some(from)) = asked.feeds.get(&feed) else { continue };
         let sight = scope::sight(entry, ground.role, snapshot.is_scoped());
         let moved = heads.get(&feed).is_some_and(|head| head.last > points[&feed].place);
-        // Where not everything is seen, only a row tells whether there is one.
+        // Where not everything is seen, or records have left, only a row tells whether there is one.
+        let is_whole = sight == Sight::Everything && entry.partition.is_none();
         let moved =
-            moved && (sight == Sight::Everything || !snapshot.page(&feed, sight, points[&feed], 1).await?.is_empty());
+            moved && (is_whole || !pull::rows(snapshot, entry, &feed, sight, points[&feed], 1).await?.is_empty());
         if moved {
             continue;
         }
@@ -92,7 +93,8 @@ pub async fn bucket(
     snapshot: &mut dyn Snapshot,
 ) -> Result<BucketAnswer, PullError> {
     ground.epochs.check(request.epoch.as_ref())?;
-    let Some(entry) = ground.registry.types.iter().find(|entry| entry.feed_name() == request.feed) else {
+    let is_there = !partition::is_part(&request.feed) || snapshot.heads().await?.contains_key(&request.feed);
+    let Some(entry) = partition::entry_of(ground.registry, &request.feed).filter(|_| is_there) else {
         let trouble = Trouble::new(ProblemCode::UnknownFeed, "the registry has no such feed; fetch the session again");
         return Err(trouble.with_feeds(vec![request.feed]).into());
     };

@@ -13,6 +13,7 @@ pub mod device;
 pub mod digest;
 pub mod epoch;
 pub mod merge;
+pub mod partition;
 pub mod policy;
 pub mod problem;
 pub mod pull;

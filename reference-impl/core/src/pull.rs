@@ -4,6 +4,7 @@
 
 use crate::cursor::{Binding, CursorKey, Point};
 use crate::epoch::Epochs;
+use crate::partition;
 use crate::problem::Trouble;
 use crate::scope::{self, Sight};
 use crate::store::{DataSetName, Head, Place, Row, RowKind, Snapshot, StoreError};
@@ -97,29 +98,30 @@ pub async fn answer(
         types.sort_by_key(|entry| !is_reference(entry));
     }
     let mut references_wait = false;
-    for entry in types {
-        let feed = entry.feed_name();
+    for (entry, feed) in types.into_iter().flat_map(|entry| feeds_of(entry, &heads)) {
+        let head = heads.get(&feed).copied().unwrap_or_default();
+        let sight = scope::sight(entry, ground.role, snapshot.is_scoped());
         let Some(from) = request.feeds.get(&feed) else {
-            new_feeds.push(feed);
+            if is_told(snapshot, entry, &feed, sight).await? {
+                new_feeds.push(feed);
+            }
             continue;
         };
-        let head = heads.get(&feed).copied().unwrap_or_default();
         let after = points[&feed];
         if from.is_some() && head.last <= after.place {
             continue;
         }
-        // A child never comes before its parent: while the parent's feed has more, the child's gets nothing.
+        // A child never comes before its parent: while a feed of the parent's has more, the child's gets nothing.
         let held_back =
             entry.parents.iter().any(|parent| parent.type_name != entry.name && waiting.contains(&parent.type_name))
                 || references_first && references_wait && !is_reference(entry);
         let room = if held_back { 0 } else { budget };
-        let sight = scope::sight(entry, ground.role, snapshot.is_scoped());
-        let is_whole = sight == Sight::Everything;
+        let is_whole = sight == Sight::Everything && entry.partition.is_none();
         let mut rows = match room {
             _ if head.last <= after.place => Vec::new(),
             0 if is_whole => Vec::new(),
-            // Where not everything is seen, only a row tells whether there is one.
-            room => snapshot.page(&feed, sight, after, if is_whole { room } else { room + 1 }).await?,
+            // Where not everything is seen, or records have left, only a row tells whether there is one.
+            room => rows(snapshot, entry, &feed, sight, after, if is_whole { room } else { room + 1 }).await?,
         };
         let is_longer = rows.len() as u64 > room;
         rows.truncate(usize::try_from(room).unwrap_or(usize::MAX));
@@ -140,6 +142,45 @@ pub async fn answer(
     Ok(write(&plans, &new_feeds, ground))
 }
 
+/// The feeds of a type, with their type.
+pub(crate) fn feeds_of<'a>(
+    entry: &'a TypeEntry,
+    heads: &HashMap<FeedName, Head>,
+) -> impl Iterator<Item = (&'a TypeEntry, FeedName)> + use<'a> {
+    partition::feeds_of(entry, heads.keys()).into_iter().map(move |feed| (entry, feed))
+}
+
+/// The next rows of a feed, those of records that left it for another one of their type among them.
+pub(crate) async fn rows(
+    snapshot: &mut dyn Snapshot,
+    entry: &TypeEntry,
+    feed: &FeedName,
+    sight: Sight,
+    after: Point,
+    limit: u64,
+) -> Result<Vec<Row>, StoreError> {
+    let mut rows = snapshot.page(feed, sight, after, limit).await?;
+    if entry.partition.is_some() {
+        rows.extend(snapshot.moved(feed, sight, after, limit).await?);
+        rows.sort_by_key(|row| row.place);
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    }
+    Ok(rows)
+}
+
+/// Whether a feed is named to a principal who did not ask for it. A value is data: who sees no record that has it is not
+/// told that there is one.
+async fn is_told(
+    snapshot: &mut dyn Snapshot,
+    entry: &TypeEntry,
+    feed: &FeedName,
+    sight: Sight,
+) -> Result<bool, StoreError> {
+    let begin = Point { place: Place(0), cleared: Place(0) };
+    let is_open = !partition::is_part(feed) || sight == Sight::Everything;
+    Ok(is_open || !rows(snapshot, entry, feed, sight, begin, 1).await?.is_empty())
+}
+
 /// Where each named feed goes on, or why it cannot.
 pub(crate) fn points(
     request: &PullRequest,
@@ -147,18 +188,19 @@ pub(crate) fn points(
     heads: &HashMap<FeedName, Head>,
     is_scoped: bool,
 ) -> Result<HashMap<FeedName, Point>, Trouble> {
-    let known: HashSet<FeedName> = ground.registry.types.iter().map(|entry| entry.feed_name()).collect();
     let mut points = HashMap::new();
     let (mut unknown, mut invalid, mut expired) = (Vec::new(), Vec::new(), Vec::new());
     for (feed, from) in &request.feeds {
-        if !known.contains(feed) {
+        let entry = partition::entry_of(ground.registry, feed);
+        let Some(entry) = entry.filter(|_| !partition::is_part(feed) || heads.contains_key(feed)) else {
             unknown.push(feed.clone());
             continue;
-        }
+        };
         let head = heads.get(feed).copied().unwrap_or_default();
         let horizon = head.horizon;
-        // Who begins has nothing that could have left the scope so far.
-        let cleared = if is_scoped { horizon.max(head.last) } else { horizon };
+        // Who begins has nothing that could have left the scope or the feed so far.
+        let leaves = is_scoped || entry.partition.is_some();
+        let cleared = if leaves { horizon.max(head.last) } else { horizon };
         let point = match from {
             None => Some(Point { place: Place(0), cleared }),
             Some(cursor) => ground.cursors.read(cursor, binding(ground, feed)),
@@ -226,6 +268,10 @@ fn write(plans: &[Plan<'_>], new_feeds: &[FeedName], ground: Ground<'_>) -> Vec<
                 RowKind::Remove => b"{\"op\":\"remove\",\"removed\":",
             });
             out.extend_from_slice(row.json.as_bytes());
+            if let Some(to) = &row.to {
+                out.extend_from_slice(b",\"to\":");
+                text(&mut out, to.as_str());
+            }
             out.push(b'}');
         }
         out.extend_from_slice(b"],\"cursor\":");

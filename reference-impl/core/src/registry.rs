@@ -3,13 +3,14 @@
 //! Chapter: registry.
 
 use crate::merge::{Rules, RulesError};
+use crate::partition;
 use crate::push;
 use crate::telemetry;
 use fieldsync_schemas::conflict::{CONFLICT_FEED, CONFLICT_TYPE};
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{FeedName, TypeName};
 use fieldsync_schemas::registry::{
-    FieldRule, FieldRuleKind, MergePolicy, MergeRules, OnDelete, Profile, Registry, TypeClass, TypeEntry,
+    FieldRule, FieldRuleKind, MergePolicy, MergeRules, OnDelete, OnStale, Profile, Registry, TypeClass, TypeEntry,
 };
 use fieldsync_schemas::telemetry::{TELEMETRY_FEED, TELEMETRY_TYPE};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,15 +97,40 @@ pub enum DomainError {
         /// What is wrong.
         source: RulesError,
     },
-    /// A derived member cannot be computed.
+    /// A member cannot be computed, or drawn.
     #[error(
-        "type {name}: {pointer} is derived; it and its inputs stand at the top of the record, and it has inputs and a value"
+        "type {name}: {pointer} cannot be given a value; a `derived` member has inputs and a `value` to choose from, a \
+         `server-set` one may have a `value` with a `sequence` alone, all of them at the top of the record, and no other \
+         rule has a `value`"
     )]
     Derived {
         /// The type.
         name: TypeName,
         /// The member.
         pointer: String,
+    },
+    /// A feed is named as only parts of one are.
+    #[error("type {name} has the feed {feed}; a slash stands before the value of a partition alone")]
+    FeedOfPart {
+        /// The type.
+        name: TypeName,
+        /// Its feed.
+        feed: FeedName,
+    },
+    /// Devices that do not know partitions would miss most of a type.
+    #[error("type {name} has a partition; name `partitions` in its `requires`, so that other devices leave it out")]
+    Partition {
+        /// The type.
+        name: TypeName,
+    },
+    /// A type is to be merged by the server, which cannot be.
+    #[error(
+        "type {name} has `on_stale: merge`; only records of the policy field-merge, which carry no files, are merged by the \
+         server"
+    )]
+    OnStale {
+        /// The type.
+        name: TypeName,
     },
     /// A type names a location, and nothing is one.
     #[error("type {name} names the location of its records; say under `locations` which type the places are of")]
@@ -113,7 +139,9 @@ pub enum DomainError {
         name: TypeName,
     },
     /// The type of the places is not one of the server's own.
-    #[error("the places are to be of the type {name}, which is not a reference type of the domain without a location")]
+    #[error(
+        "the places are to be of the type {name}, which is not a reference type of the domain without a location and a partition"
+    )]
     Places {
         /// The type.
         name: TypeName,
@@ -157,6 +185,12 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
         {
             return Err(DomainError::NameTaken((*taken).to_owned()));
         }
+        if partition::is_part(&entry.feed_name()) {
+            return Err(DomainError::FeedOfPart { name: entry.name.clone(), feed: entry.feed_name() });
+        }
+        if entry.partition.is_some() && entry.requires.iter().all(|required| required.as_str() != "partitions") {
+            return Err(DomainError::Partition { name: entry.name.clone() });
+        }
         if entry.location.is_some() && domain.locations.is_none() {
             return Err(DomainError::Location { name: entry.name.clone() });
         }
@@ -191,10 +225,23 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
         Rules::compile(&entry.merge).map_err(|source| DomainError::Fields { name: entry.name.clone(), source })?;
         let is_sound = |(pointer, rule): &(&String, &FieldRule)| {
             let at_the_top = rule.inputs.iter().chain([*pointer]).all(|one| push::member(one).is_some());
-            rule.rule != FieldRuleKind::Derived || at_the_top && !rule.inputs.is_empty() && rule.value.is_some()
+            let value = rule.value.as_ref();
+            match rule.rule {
+                FieldRuleKind::Derived => {
+                    at_the_top && !rule.inputs.is_empty() && value.is_some_and(|value| value.sequence.is_none())
+                }
+                FieldRuleKind::ServerSet => value.is_none_or(|value| {
+                    at_the_top && value.sequence.is_some() && value.choose.is_empty() && value.otherwise.is_none()
+                }),
+                _ => value.is_none(),
+            }
         };
         if let Some((pointer, _)) = entry.merge.fields.iter().find(|one| !is_sound(one)) {
             return Err(DomainError::Derived { name: entry.name.clone(), pointer: pointer.clone() });
+        }
+        let is_merged = entry.merge.policy == MergePolicy::FieldMerge && entry.attachments.is_none();
+        if entry.merge.on_stale == Some(OnStale::Merge) && !is_merged {
+            return Err(DomainError::OnStale { name: entry.name.clone() });
         }
     }
     for seed in &domain.records {
@@ -206,7 +253,10 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
     }
     if let Some(locations) = &domain.locations {
         let places = domain.types.iter().find(|entry| entry.name == locations.type_name);
-        if places.is_none_or(|entry| entry.class != TypeClass::Reference || entry.location.is_some()) {
+        let is_unfit = |entry: &TypeEntry| {
+            entry.class != TypeClass::Reference || entry.location.is_some() || entry.partition.is_some()
+        };
+        if places.is_none_or(is_unfit) {
             return Err(DomainError::Places { name: locations.type_name.clone() });
         }
     }

@@ -150,6 +150,15 @@ pub struct Link {
     pub is_there: bool,
 }
 
+/// The name of a sequence: each member that is drawn has its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SequenceName {
+    /// The type of the records.
+    pub type_name: TypeName,
+    /// The member of their data.
+    pub member: String,
+}
+
 /// Records whose live children are to be loaded.
 #[derive(Debug, Clone, Default)]
 pub struct Families {
@@ -180,6 +189,8 @@ pub struct Touched {
     pub attachments: Vec<AttachmentId>,
     /// The records that they refer to.
     pub parents: Vec<RecordRef>,
+    /// The sequences that they may draw from.
+    pub sequences: BTreeSet<SequenceName>,
     /// Those that they delete, where others may refer to them.
     pub families: Families,
 }
@@ -201,6 +212,8 @@ pub struct Loaded {
     pub scope: Scope,
     /// How the records stand that are referred to.
     pub parents: HashMap<RecordRef, Standing>,
+    /// The last number that was drawn from each sequence.
+    pub drawn: HashMap<SequenceName, u64>,
     /// The live children of the heads of families, and of those that they take along.
     pub children: HashMap<RecordRef, Vec<RecordRef>>,
     /// Who sees these parents and children, other than everybody.
@@ -232,6 +245,8 @@ impl Loaded {
                     self.bases.insert(before.rev.clone(), before);
                 }
             }
+            let drawn = commit.drawn.iter().filter(|(name, _)| touched.sequences.contains(name));
+            self.drawn.extend(drawn.map(|(name, last)| (name.clone(), *last)));
             let arrived = commit.files.iter().flat_map(|files| &files.attachments);
             let arrived = arrived.filter(|attachment| attachment.state == Some(AttachmentState::Stored));
             self.open.extend(arrived.map(|attachment| attachment.id.clone()));
@@ -265,6 +280,8 @@ pub struct Commit {
     pub decided: Vec<Decided>,
     /// The files of the new states, of types that may carry some.
     pub files: Vec<RecordFiles>,
+    /// The last number that is drawn by now from each sequence that the batch touches.
+    pub drawn: HashMap<SequenceName, u64>,
     /// The place of the batch among all that the data set took in.
     pub accepted_seq: u64,
     /// The replica with its new answer.
@@ -278,8 +295,10 @@ pub struct Row {
     pub place: Place,
     /// What it says of the record.
     pub kind: RowKind,
-    /// The record as it is published, JSON; of one that left the scope, its type and id.
+    /// The record as it is published, JSON; of one that left the feed, its type and id.
     pub json: Arc<str>,
+    /// The feed in which it is seen now, where it left for another one of its type.
+    pub to: Option<FeedName>,
 }
 
 /// What a row says of its record.
@@ -289,7 +308,7 @@ pub enum RowKind {
     Put,
     /// It was deleted.
     Tombstone,
-    /// It left the scope of the one who asks.
+    /// It left the feed, or the scope of the one who asks.
     Remove,
 }
 
@@ -382,8 +401,8 @@ pub trait Store: Send + Sync {
     /// A view of a data set in which nothing moves, for this principal.
     async fn snapshot(&self, data_set: &DataSetName, principal: &Principal) -> Result<Box<dyn Snapshot>, StoreError>;
 
-    /// Purges the tombstones of this feed that were accepted before `before`, and with them earlier states and the
-    /// outcomes of the feed's mutations decided before it. The greatest purged place becomes the feed's horizon.
+    /// Purges the tombstones of this feed and its parts that were accepted before `before`, and with them earlier states
+    /// and the outcomes of the feed's mutations decided before it. The greatest purged place becomes each one's horizon.
     async fn forget(&self, data_set: &DataSetName, feed: &FeedName, before: Timestamp) -> Result<(), StoreError>;
 
     /// Makes a backup of everything; the newest one of this data set is what [`Store::restore`] takes. Returns the place
@@ -462,4 +481,7 @@ pub trait Snapshot: Send {
     /// The next rows of a feed after this point, in the order of their places, at most `limit`; of those, what is seen.
     /// That a record left the scope is not told where the point is cleared of it.
     async fn page(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError>;
+
+    /// The same of the records that left the feed for another one of their type.
+    async fn moved(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError>;
 }

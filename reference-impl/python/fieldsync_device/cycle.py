@@ -35,21 +35,30 @@ class SyncEnd:
         return self.cause is None
 
 
-def sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None) -> SyncEnd:
+def sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None,
+         files: Callable[[], None]) -> SyncEnd:
     """Runs one cycle, and tells of it."""
     outbox.tally = Tally()
     if telling:
         telling.begin()
-    end = _sync(outbox, line, limits, clock)
+    end = _sync(outbox, line, limits, clock, telling, files)
     if telling:
         telling.end(end, outbox.tally)
     return end
 
 
-def _sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -> SyncEnd:
+def _sync(
+    outbox: Outbox,
+    line: Line,
+    limits: Limits,
+    clock: Callable[[], int],
+    telling: Telling | None,
+    files: Callable[[], None],
+) -> SyncEnd:
     """Runs one cycle; whatever stops it, the next one goes on from there."""
     try:
-        _cycle(outbox, line, limits, clock)
+        _cycle(outbox, line, limits, clock, telling)
+        files()
     except (SyncFailed, Refused) as failed:
         with outbox.store.transaction():
             outbox.mark_failed(failed.cause)
@@ -61,11 +70,11 @@ def _sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) 
     return SyncEnd()
 
 
-def _cycle(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -> None:
+def _cycle(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None) -> None:
     line.session()
     for _ in range(EPOCHS):
         try:
-            _phases(outbox, line, limits, clock)
+            _phases(outbox, line, limits, clock, telling)
             return
         except EpochChanged as changed:
             enter(outbox, changed)
@@ -74,7 +83,7 @@ def _cycle(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int])
     raise SyncFailed("server", "one epoch after another begins")
 
 
-def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -> None:
+def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None) -> None:
     push = Push(outbox, line, limits, clock)
     merging = line.session().profile == FIELD_MERGE
     for _ in range(2):
@@ -87,6 +96,8 @@ def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]
             outbox.store.set_meta(recovering=again)
             if again:
                 continue
+        if telling:
+            telling.before_the_pull()
         pull = Pull(outbox, line, limits)
         pull.run()
         settle_expired(outbox)

@@ -6,8 +6,10 @@ import threading
 from pathlib import Path
 from typing import Any, Callable
 
-from . import conflicts, cycle, edits, status
+from . import attachments, conflicts, cycle, edits, status
+from .attachments import ShownFile
 from .cycle import SyncEnd
+from .files import Files
 from .occasions import Occasions
 from .outbox import Outbox
 from .records import machine_clock, new_record_id
@@ -39,6 +41,7 @@ class Device:
         self._clock = clock
         self._limits = limits
         self._store = Store(folder, replica)
+        self._files = Files(folder)
         self._outbox = Outbox(self._store, clock)
         self._transport = Transport(base_url, limits.timeout, limits.answer_bytes)
         self._closing = threading.Event()
@@ -72,6 +75,20 @@ class Device:
         """Gives up the unsent and the refused work on a record."""
         edits.discard(self._outbox, kind, key)
 
+    def attach(self, kind: str, key: str, media_type: str, content: bytes) -> str:
+        """Adds a file to a record, and gives its id. Its bytes are kept before the record names it."""
+        with self._store.transaction():
+            attachments.check(self._store.meta("session"), kind, media_type, len(content))
+            file = {"id": self._files.add(content), "bytes": len(content), "media_type": media_type}
+            edits.attach(self._outbox, kind, key, file, self._outbox.now())
+            self._outbox.send_file(kind, key, file)
+        self._changed()
+        return str(file["id"])
+
+    def set_metered(self, metered: bool) -> None:
+        """Says whether the network costs by the byte; files go and come only where it does not."""
+        self._store.set_meta(metered=metered)
+
     def set_credentials(self, credentials: Credentials) -> None:
         """Somebody else logs in, or the same person anew."""
         self._line.set_credentials(credentials)
@@ -91,8 +108,13 @@ class Device:
         """What there is to show of a record."""
         return status.read(self._outbox, kind, key)
 
+    def files(self, kind: str, key: str) -> list[ShownFile]:
+        """The files of a record, in their order: how each stands, and its bytes where they are here."""
+        with self._store.transaction():
+            return attachments.show(self._outbox, self._files, kind, key)
+
     def conflicts(self) -> list[tuple[str, dict[str, Any]]]:
-        """The conflict log: each entry once, by its id, whether it came with an outcome, came by the feed, or was written here."""
+        """The conflict log: each entry once, by its id, from an outcome, from the feed, or written here."""
         return conflicts.log(self._outbox)
 
     def outbox(self) -> list[tuple[str, str]]:
@@ -117,7 +139,7 @@ class Device:
             if join and running.end:
                 return running.end
         try:
-            mine.end = cycle.sync(self._outbox, self._line, self._limits, self._clock, self._telling)
+            mine.end = cycle.sync(self._outbox, self._line, self._limits, self._clock, self._telling, self._sync_files)
             if self._occasions:
                 self._occasions.synced(mine.end)
             return mine.end
@@ -151,6 +173,11 @@ class Device:
             self._occasions.end()
         self._transport.close()
         self._store.close()
+        self._files.close()
+
+    def _sync_files(self) -> None:
+        if attachments.CAPABILITY in self._line.session().capabilities:
+            attachments.Attachments(self._outbox, self._line, self._files, bool(self._store.meta("metered"))).run()
 
     def _changed(self) -> None:
         if self._occasions:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from .messages import is_group, is_reference
-from .outbox import BATCH, DEFERRED, GONE, NEW, REFUSED, Mutation, Outbox, data_of, snapshot_of
+from .outbox import BATCH, DEFERRED, GONE, NEW, REFUSED, Mutation, Outbox, data_of, ids_of, snapshot_of
 from .records import encode, new_id, same_content, without_nulls
-from .status import shown
+from .status import shown, shown_files
 
 
 class NotPossible(Exception):
@@ -61,7 +61,20 @@ def discard(outbox: Outbox, kind: str, key: str) -> None:
                 outbox.remove(mutation)
 
 
-def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: str, group: str | None = None) -> None:
+def attach(outbox: Outbox, kind: str, key: str, file: dict[str, Any], at: str) -> None:
+    """Adds a file, whose bytes are here, behind those that the record has."""
+    with outbox.store.transaction():
+        data, files = shown(outbox, kind, key)[0], shown_files(outbox, kind, key)
+        if data is None:
+            raise NotPossible(f"there is no {kind} {key}")
+        if all(other["id"] != file["id"] for other in files):
+            _save(outbox, kind, key, data, at, files=[*files, file])
+
+
+def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: str, group: str | None = None,
+          files: list[dict[str, Any]] | None = None) -> None:
+    files = [] if data is None else files or shown_files(outbox, kind, key)
+    listed = encode(files) if files else None
     work = outbox.of(kind, key)
     last = work[-1] if work else None
     if last is not None and last.state in (NEW, DEFERRED):
@@ -69,40 +82,42 @@ def _save(outbox: Outbox, kind: str, key: str, data: dict[str, Any] | None, at: 
         nothing_there = not last.base_live if before is None else before.deletes and not before.discarded
         if data is None and nothing_there:
             outbox.remove(last)
+            return
+        if last.state == DEFERRED:
+            last.replaces, last.state = last.mutation_id, NEW
+        last.mutation_id, last.modified_at, last.saves = new_id("m-"), at, last.saves + 1
+        last.data = None if data is None else encode(data)
+        last.files = listed
+        if kind in outbox.rules and data is not None and _was_so(last, before, data):
+            outbox.remove(last)
         else:
-            if last.state == DEFERRED:
-                last.replaces, last.state = last.mutation_id, NEW
-            last.mutation_id, last.modified_at, last.saves = new_id("m-"), at, last.saves + 1
-            last.data = None if data is None else encode(data)
-            if kind in outbox.rules and data is not None and _was_so(last, before, data):
-                outbox.remove(last)
-            else:
-                outbox.update(last)
+            outbox.update(last)
     elif last is not None and last.state != REFUSED:
-        outbox.add(kind, key, data, at)
+        outbox.add(kind, key, data, at, files=listed)
     elif last is not None and last.shown:
         # The user goes on from what was refused. What is gone from the server is made again, whole.
         outbox.remove(last)
         if data is not None:
             outbox.add(kind, key, data, at, saves=last.saves + 1, base=None if last.code == GONE else last.base,
-                       base_version=last.base_version, replaces=last.mutation_id, grp=last.grp)
+                       base_version=last.base_version, replaces=last.mutation_id, grp=last.grp, files=listed)
     else:
         replaces = None
         if last is not None:
             outbox.remove(last)
             replaces = last.mutation_id
         state = outbox.store.record(kind, key)
-        if kind in outbox.rules and state is not None and data is not None and same_content(state.data, data):
-            return  # Nothing to push: the user has taken back what was refused.
         if state is None:
             outbox.add(kind, key, data, at, replaces=replaces, grp=group)
-        else:
+        elif kind not in outbox.rules or data is None or files != state.files or not same_content(state.data, data):
+            # Where devices merge, to save what the server has takes back what was refused: nothing is to be pushed.
             outbox.add(kind, key, data, at, base=state.rev, base_version=state.version, base_live=not state.deleted,
-                       snapshot=outbox.snapshot(kind, state.data), replaces=replaces, grp=group)
+                       snapshot=outbox.snapshot(kind, state.data), files=listed, replaces=replaces, grp=group,
+                       snapshot_files=encode(state.files) if state.files else None)
 
 
 def _was_so(last: Mutation, before: Mutation | None, data: dict[str, Any]) -> bool:
     """Whether a change of a type that is merged was taken back before it was pushed."""
     if before is not None:
-        return not (before.discarded or before.deletes) and same_content(data_of(before), data)
-    return same_content(snapshot_of(last), data)
+        return not (before.discarded or before.deletes) and ids_of(before.files) == ids_of(last.files) \
+            and same_content(data_of(before), data)
+    return ids_of(last.snapshot_files) == ids_of(last.files) and same_content(snapshot_of(last), data)

@@ -24,8 +24,7 @@ class EpochChanged(Exception):
 
 def keep(outbox: Outbox, mutation: Mutation, seq: int | None = None) -> None:
     """Keeps an acknowledged mutation, where the server says that backups are restored."""
-    session = outbox.store.meta("session") or {}
-    if "restore" in (session.get("capabilities") or []):
+    if outbox.restores:
         outbox.store.execute("INSERT INTO kept (seq, mutation) VALUES (?, ?)", (seq, encode(asdict(mutation))))
 
 

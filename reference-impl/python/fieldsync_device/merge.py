@@ -84,8 +84,18 @@ def _merge(rules: dict[str, Any], base: State, local: State, server: State, late
         merged = merging.objects(base, local, server, root, "")
     else:
         edit_wins = rules.get("deletes") == "edit-wins"
-        merged = merging.records(*(ABSENT if state is None else state for state in (base, local, server)), root, edit_wins)
+        sides = (ABSENT if state is None else state for state in (base, local, server))
+        merged = merging.records(*sides, root, edit_wins)
     return None if merged is ABSENT else merged, sorted(merging.overridden, key=lambda one: one.path)
+
+
+def merge_files(base: list[dict[str, Any]], local: list[dict[str, Any]], server: list[dict[str, Any]]) \
+        -> list[dict[str, Any]]:
+    """Merges the files of a record: a keyed list of items that are nothing but their key, so nothing is overridden."""
+    known = {file["id"]: file for side in (base, local, server) for file in side}
+    ids = [{file["id"]: {"id": file["id"]} for file in side} for side in (base, local, server)]
+    merged = _Merging(late=False).items(*ids, _NONE, "")
+    return [known[item["id"]] for item in merged]
 
 
 def least_patch(base: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +218,8 @@ class _Merging:
         if node.rule == "keyed-set":
             sides = [_items(side, node) for side in (base, local, server)]
             if None not in sides:
-                return self._list(*sides, node.below(ITEMS), path, server)
+                # A result without items is in the server's form.
+                return self.items(*sides, node.below(ITEMS), path) or ([] if server is not ABSENT else ABSENT)
         if _same(local, base, node) or _same(local, server, node):
             return server
         if node.rule == "immutable":
@@ -221,7 +232,8 @@ class _Merging:
             return self._local_wins(path, base, local, server)
         return self._server_wins(path, base, local, server)
 
-    def _list(self, base: Any, local: Any, server: Any, node: _Node, path: str, there: Any) -> Any:
+    def items(self, base: Any, local: Any, server: Any, node: _Node, path: str) -> list[dict[str, Any]]:
+        """The items of a keyed list, by their keys on each side."""
         merged = {}
         for key in {**server, **local, **base}:
             item = self._item(*(side.get(key, ABSENT) for side in (base, local, server)), node, _at(path, key))
@@ -229,8 +241,7 @@ class _Merging:
                 merged[key] = item
         as_it_was = list(server) == list(base) and all(_same(server[key], base[key], node) for key in server)
         first, then = (local, server) if as_it_was else (server, local)
-        ordered = [merged[key] for key in {**first, **then} if key in merged]
-        return ordered if ordered or there is not ABSENT else ABSENT
+        return [merged[key] for key in {**first, **then} if key in merged]
 
     def _item(self, base: Any, local: Any, server: Any, node: _Node, path: str) -> Any:
         if ABSENT not in (base, local, server):

@@ -82,11 +82,15 @@ _VERSION = whole(1)
 is_group = _MUTATION_ID
 is_reference = members({"type": _TYPE, "id": _RECORD_ID})
 
+_ATTACHMENT_ID = text(r"sha256:[0-9a-f]{64}")
+_ATTACHMENT = members({"id": _ATTACHMENT_ID, "bytes": whole(0), "media_type": text(longest=255)},
+                      {"state": or_null(text())})
+
 is_record = members(
     {"type": _TYPE, "id": _RECORD_ID, "rev": _visible(128), "version": _VERSION, "modified_at": _TIME,
      "accepted_at": _TIME},
     {"claimed_at": or_null(_TIME), "replica": or_null(text(_NAME + r"{1,64}")), "deleted": flag,
-     "data": or_null(anything)})
+     "data": or_null(anything), "attachments": many(_ATTACHMENT)})
 
 RETRIES = frozenset({"never", "same", "after", "login", "rebase", "resync", "split", "new-replica", "upgrade"})
 
@@ -118,6 +122,13 @@ is_push_answer = members(
         {"rev": or_null(_visible(128)), "version": or_null(_VERSION), "record": or_null(is_record),
          "conflicts": many(is_record), "problem": or_null(members({"code": text(longest=64), "detail": text()}))}))},
     {"replayed": flag, "accepted_seq": or_null(whole(0))})
+
+is_slot_answer = members(
+    {"id": _ATTACHMENT_ID, "have": flag},
+    {"upload": or_null(members({"id": text(_NAME + r"{1,128}"), "protocol": text(), "url": text(longest=4096),
+                                "expires_at": _TIME}))})
+
+is_complete_answer = members({"id": _ATTACHMENT_ID, "state": text()})
 
 is_digest_answer = members(
     {"epoch": _visible(64), "session": _visible(64)},

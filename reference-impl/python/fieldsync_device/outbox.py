@@ -25,6 +25,7 @@ EXPIRED = "expired"  # the server forgot its outcome: what is pulled will tell
 REFUSED = "refused"  # in the quarantine
 
 GONE = "gone"
+WAITS_TO_GO_UP = "pending"
 CONFLICT = "conflict"
 FIELD_MERGE = "field-merge"
 
@@ -45,6 +46,8 @@ class Mutation:
     base_version: int = 0
     base_live: bool = False
     snapshot: str | None = None  # of a type that is merged: the live state on which the change was made
+    files: str | None = None     # all files of the record, in their order
+    snapshot_files: str | None = None
     replaces: str | None = None
     grp: str | None = None     # with whom it is taken, or not at all
     state: str = NEW
@@ -72,7 +75,8 @@ class Mutation:
         """Whether there is nothing in it to push: it deletes what is not there, or says what is there already."""
         if self.data is None:
             return not self.base_live
-        return self.snapshot is not None and same_content(json.loads(self.snapshot), json.loads(self.data))
+        return self.snapshot is not None and ids_of(self.files) == ids_of(self.snapshot_files) \
+            and same_content(json.loads(self.snapshot), json.loads(self.data))
 
     @property
     def shown(self) -> bool:
@@ -90,6 +94,8 @@ class Mutation:
             head["replaces"] = self.replaces
         if self.grp and groups:
             head["group"] = self.grp
+        if self.files:
+            head["attachments"] = json.loads(self.files)
         if self.data is not None and self.snapshot is not None:
             return encode({**head, "patch": least_patch(json.loads(self.snapshot), json.loads(self.data))})
         text = encode(head)
@@ -110,6 +116,7 @@ class Outbox:
         self.store = store
         self._clock = clock
         self.rules: dict[str, dict[str, Any]] = {}  # of each type that devices merge
+        self.restores = False                     # whether the server says that backups are restored
         self.follow(store.meta("session"))
         self.pushing = False  # whether the batch is on its way at this moment
         self.tally = Tally()  # what the sync that is under way has done
@@ -120,6 +127,7 @@ class Outbox:
 
     def follow(self, session: dict[str, Any] | None) -> None:
         """A session came: which types are merged on the device, and how."""
+        self.restores = session is not None and "restore" in (session.get("capabilities") or ())
         types = session["registry"]["types"] if session else ()
         self.rules = {entry["name"]: entry["merge"] for entry in types if entry["merge"]["policy"] == FIELD_MERGE}
 
@@ -158,8 +166,9 @@ class Outbox:
 
     def sendable(self) -> list[Mutation]:
         """What can go into a batch: the first mutation of each record, and never two of one."""
-        return self._select("state IN ('new', 'deferred', 'sent') AND NOT EXISTS (SELECT 1 FROM mutation AS earlier WHERE"
-                            " earlier.type = mutation.type AND earlier.id = mutation.id AND earlier.n < mutation.n)")
+        return self._select("state IN ('new', 'deferred', 'sent') AND NOT EXISTS"
+                            " (SELECT 1 FROM mutation AS earlier WHERE earlier.type = mutation.type"
+                            " AND earlier.id = mutation.id AND earlier.n < mutation.n)")
 
     def of_group(self, group: str) -> list[Mutation]:
         """The mutations that go together, wherever they stand."""
@@ -176,6 +185,11 @@ class Outbox:
     def update(self, mutation: Mutation) -> None:
         """Writes back what changed in a mutation."""
         self.store.execute(f"UPDATE mutation SET {_SETS} WHERE n = ?", (*_values(mutation), mutation.n))
+
+    def send_file(self, kind: str, key: str, file: dict[str, Any]) -> None:
+        """A record names a file whose bytes are here: it waits to go up, once the server has the record."""
+        self.store.execute("INSERT OR REPLACE INTO added VALUES (?, ?, ?, ?, NULL, NULL)",
+                           (kind, key, file["id"], WAITS_TO_GO_UP))
 
     def remove(self, mutation: Mutation) -> None:
         """Forgets a mutation."""
@@ -195,6 +209,7 @@ class Outbox:
             waiting.saves = max(waiting.saves, waiting.version - version)
         elif waiting:
             waiting.snapshot = mutation.data if live and mutation.type in self.rules else None
+            waiting.snapshot_files = mutation.files
         if waiting:
             waiting.base, waiting.base_version, waiting.base_live = rev, version, live
             self._keep_or_drop(waiting)
@@ -207,6 +222,7 @@ class Outbox:
             return None
         waiting.base, waiting.base_version = mutation.base, mutation.base_version
         waiting.base_live, waiting.snapshot = mutation.base_live, mutation.snapshot
+        waiting.snapshot_files = mutation.snapshot_files
         waiting.saves += mutation.saves
         return waiting
 
@@ -277,6 +293,16 @@ class Outbox:
     def mark_passed(self) -> None:
         """A sync ended well: what still waits is pending again."""
         self.store.execute("UPDATE mutation SET cause = NULL WHERE cause IS NOT NULL")
+
+
+def files_of(text: str | None) -> list[dict[str, Any]]:
+    """The files of a record, as a mutation keeps them."""
+    return json.loads(text) if text else []
+
+
+def ids_of(text: str | None) -> list[str]:
+    """Their ids."""
+    return [file["id"] for file in files_of(text)]
 
 
 def snapshot_of(mutation: Mutation) -> dict[str, Any] | None:

@@ -93,17 +93,19 @@ class Pull:
         """
         more = moved = False
         with self._store.transaction():
+            cursors = self._store.cursors()
             for page in answer.get("feeds") or []:
                 feed, changes = page["feed"], page.get("changes") or []
                 if feed not in asked:
                     continue
-                if page.get("from") != self._store.cursors().get(feed):
+                if page.get("from") != cursors.get(feed):
                     more = True
                     continue
                 for change in changes:
                     self._store_change(feed, change)
                 moved = moved or bool(changes) or page["cursor"] != page.get("from")
                 self._store.move_cursor(feed, page["cursor"])
+                cursors[feed] = page["cursor"]
                 if page.get("more"):
                     more = True
                 else:
@@ -117,6 +119,7 @@ class Pull:
             arrived(self._outbox, feed, change["record"])
         elif change.get("removed"):
             self._outbox.tally.came(change["removed"]["type"])
+            self._store.release_files(change["removed"]["type"], change["removed"]["id"])
             self._drop(change["removed"]["type"], change["removed"]["id"])
 
     def _drop(self, kind: str, key: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from . import epoch, messages
 from .merging import merge_in
 from .order import Unit, in_order, units
-from .outbox import BATCH, EXPIRED, NEW, SENT, Mutation, Outbox, data_of
+from .outbox import BATCH, EXPIRED, NEW, SENT, Mutation, Outbox, data_of, files_of
 from .records import encode, new_id, timestamp
 from .session import Line, Limits, Refused, SyncFailed
 from .store import Batch, Store
@@ -298,4 +298,9 @@ class Push:
             record["deleted"] = True
         else:
             record["data"] = data_of(mutation)
+            if mutation.files:
+                held = self._store.record(mutation.type, mutation.id)
+                states = {file["id"]: file.get("state") for file in (held and held.message.get("attachments")) or ()}
+                record["attachments"] = [{**file, "state": states.get(file["id"]) or "awaiting"}
+                                         for file in files_of(mutation.files)]
         return record

@@ -18,10 +18,10 @@ from .messages import Check
 from .outbox import FIELD_MERGE
 from .records import PROTOCOL, encode
 from .store import Store
-from .transport import Answer, NoAnswer, Transport
+from .transport import Answer, NoAnswer, Sink, Transport
 
-CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes", "groups", "refetch",
-                          "digest", "derived-fields"})
+CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes",
+                          "groups", "refetch", "digest", "derived-fields", "attachments-proxied"})
 # The policies of transactional types, by profile.
 PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"},
             FIELD_MERGE: {FIELD_MERGE}}
@@ -227,14 +227,30 @@ class Line:
             self._wait(self._backoff(attempt) if pause is None else pause)
             attempt += 1
 
-    def _exchange(self, method: str, path: str, body: bytes | None) -> Answer:
-        headers = {}
+    def path_of(self, asked: str, url: str) -> str | None:
+        """The path of a URL in an answer; none where it leads to another server, which gets no token."""
+        return self._transport.path_of(asked, url)
+
+    def exchange(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None,
+                 whole_path: bool = False, sink: Sink | None = None) -> Answer:
+        """Sends a request about a file, once more where the token has ended, and leaves the rest to who asks."""
+        answer = self._exchange(method, path, body, headers, whole_path, sink)
+        if answer.problem and answer.problem["retry"] == "login":
+            self._renew_token(str(Refused(answer.problem)))
+            answer = self._exchange(method, path, body, headers, whole_path, sink)
+            if answer.problem and answer.problem["retry"] == "login":
+                raise SyncFailed("credentials", str(Refused(answer.problem)))
+        return answer
+
+    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None,
+                  whole_path: bool = False, sink: Sink | None = None) -> Answer:
+        headers = dict(headers or {})
         if path not in ("", "/login", "/refresh"):
             if self._token is None:
                 self._renew_token("there is no token")
             headers["Authorization"] = f"Bearer {self._token}"
         try:
-            return self._transport.exchange(method, path, body, headers)
+            return self._transport.exchange(method, path, body, headers, whole_path, sink)
         except NoAnswer as error:
             raise SyncFailed("network", str(error)) from error
 

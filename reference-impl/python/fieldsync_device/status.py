@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .outbox import BATCH, REFUSED, Mutation, Outbox, data_of
+from .outbox import BATCH, REFUSED, Mutation, Outbox, data_of, files_of
 
 PENDING, SYNCING, SYNCED = "pending", "syncing", "synced"
 
@@ -28,6 +28,15 @@ def shown(outbox: Outbox, kind: str, key: str) -> tuple[dict[str, Any] | None, b
             return data_of(mutation), mutation.deletes
     state = outbox.store.record(kind, key)
     return (None, False) if state is None else (state.data, state.deleted)
+
+
+def shown_files(outbox: Outbox, kind: str, key: str) -> list[dict[str, Any]]:
+    """The files of what the user sees."""
+    for mutation in reversed(outbox.of(kind, key)):
+        if mutation.shown:
+            return files_of(mutation.files)
+    state = outbox.store.record(kind, key)
+    return [] if state is None else state.files
 
 
 def read(outbox: Outbox, kind: str, key: str) -> Reading:

@@ -26,11 +26,16 @@ CREATE TABLE IF NOT EXISTS feed (
 CREATE TABLE IF NOT EXISTS mutation (
     n INTEGER PRIMARY KEY AUTOINCREMENT, mutation_id TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
     data TEXT, modified_at TEXT NOT NULL, saves INTEGER NOT NULL, base TEXT, base_version INTEGER NOT NULL,
-    base_live INTEGER NOT NULL, snapshot TEXT, replaces TEXT, grp TEXT, state TEXT NOT NULL, discarded INTEGER NOT NULL, cause TEXT,
-    code TEXT);
+    base_live INTEGER NOT NULL, snapshot TEXT, files TEXT, snapshot_files TEXT, replaces TEXT, grp TEXT,
+    state TEXT NOT NULL, discarded INTEGER NOT NULL, cause TEXT, code TEXT);
 CREATE INDEX IF NOT EXISTS mutation_record ON mutation (type, id, n);
 CREATE TABLE IF NOT EXISTS kept (
     k INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER, awaited TEXT, mutation TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS attachment (
+    type TEXT, id TEXT, file TEXT, bytes INTEGER NOT NULL, state TEXT, PRIMARY KEY (type, id, file)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS added (
+    type TEXT, id TEXT, file TEXT, state TEXT NOT NULL, upload TEXT, left_with TEXT,
+    PRIMARY KEY (type, id, file)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS telling (id TEXT PRIMARY KEY, ended INTEGER NOT NULL, message TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batch (
     one INTEGER PRIMARY KEY CHECK (one = 1), replica TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
@@ -46,6 +51,12 @@ class ServerState:
     version: int
     deleted: bool
     message: dict[str, Any]
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The files that it names, as a device pushes them: how they stand, the server says."""
+        return [{name: value for name, value in file.items() if name != "state"}
+                for file in (not self.deleted and self.message.get("attachments")) or ()]
 
     @property
     def data(self) -> dict[str, Any] | None:
@@ -157,21 +168,52 @@ class Store:
         with self.transaction():
             if only_newer:
                 held = self.record(message["type"], message["id"])
-                if held is not None and held.version >= message["version"] and not self.is_doubtful(message["type"], message["id"]):
+                if held is not None and held.version >= message["version"] \
+                        and not self.is_doubtful(message["type"], message["id"]):
                     return
             walk = self.execute("SELECT walk FROM feed WHERE name = ?", (feed,)).fetchone()
             self.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                          (message["type"], message["id"], feed, walk[0] if walk else 1, message["rev"],
                           message["version"], deleted, encode(message)))
+            self._put_attachments(message)
+
+    def _put_attachments(self, message: dict[str, Any]) -> None:
+        name = (message["type"], message["id"])
+        self.execute("DELETE FROM attachment WHERE type = ? AND id = ?", name)
+        for file in message.get("attachments") or ():
+            self.execute("INSERT OR REPLACE INTO attachment VALUES (?, ?, ?, ?, ?)",
+                         (*name, file["id"], int(file["bytes"]), file.get("state")))
+            self.execute("UPDATE added SET left_with = NULL WHERE type = ? AND id = ? AND file = ?",
+                         (*name, file["id"]))
+
+    def mark_stored(self, kind: str, key: str, file: str) -> None:
+        """The server has a file of a record."""
+        with self.transaction():
+            state = self.record(kind, key)
+            if state is not None:
+                for one in state.message.get("attachments") or ():
+                    if one["id"] == file:
+                        one["state"] = "stored"
+                self.execute("UPDATE record SET message = ? WHERE type = ? AND id = ?",
+                             (encode(state.message), kind, key))
+                self._put_attachments(state.message)
 
     def is_doubtful(self, kind: str, key: str) -> bool:
         """Whether a walk is under way that has not met the record: what is held of it may be of another epoch."""
         return self.execute("SELECT 1 FROM record JOIN feed ON name = feed WHERE type = ? AND id = ? AND walking"
                             " AND record.walk < feed.walk", (kind, key)).fetchone() is not None
 
+    def release_files(self, kind: str, key: str) -> None:
+        """A record is shown no longer: what was added to it here, and the server has not got, goes up all the same."""
+        state = self.record(kind, key)
+        for file in state.files if state else ():
+            self.execute("UPDATE added SET left_with = ? WHERE type = ? AND id = ? AND file = ? AND state <> 'sent'",
+                         (encode(file), kind, key, file["id"]))
+
     def drop_record(self, kind: str, key: str) -> None:
         """Forgets a record."""
         self.execute("DELETE FROM record WHERE type = ? AND id = ?", (kind, key))
+        self.execute("DELETE FROM attachment WHERE type = ? AND id = ?", (kind, key))
 
     # Feeds. A walk is one way through a feed from null; a record that it did not meet is gone.
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KIND = "telemetry"
 BATCHES = 5  # so many in one sync
 MOST = 100   # so many syncs that could not be told of are kept
+TROUBLE = 3  # so many that wait are told before the pull
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,16 @@ class Telling:
                 if not end.ok:
                     message |= {"outcome": "failed", "cause": end.cause, "detail": (end.detail or "")[:2048]}
                 self._store.execute("UPDATE telling SET ended = 1, message = ? WHERE id = ?", (encode(message), key))
-            self._store.execute("DELETE FROM telling WHERE id NOT IN (SELECT id FROM telling ORDER BY rowid DESC LIMIT ?)",
-                                (MOST,))
+            self._store.execute("DELETE FROM telling WHERE id NOT IN"
+                                " (SELECT id FROM telling ORDER BY rowid DESC LIMIT ?)", (MOST,))
         # A sync that the server broke off is told at once: there may never be a better one.
         if end.ok or end.cause == "server" and not end.retry_after:
+            self._tell()
+
+    def before_the_pull(self) -> None:
+        """Tells of earlier syncs, where several wait: it may be in the pull that each of them breaks off."""
+        (waiting,), = self._store.execute("SELECT count(*) FROM telling WHERE ended").fetchall()
+        if waiting >= TROUBLE:
             self._tell()
 
     def _tell(self) -> None:

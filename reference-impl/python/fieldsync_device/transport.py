@@ -11,9 +11,9 @@ import http.client
 import selectors
 import socket
 import zlib
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+from urllib.parse import urljoin, urlsplit
 
 from .messages import RETRIES, is_problem
 from .records import PROTOCOL, decode
@@ -32,11 +32,28 @@ class Answer:
     problem: dict[str, Any] | None = None
     fault: str = ""
     retry_after: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)  # by their names in lower case
 
     @property
     def good(self) -> bool:
         """Whether it is a success that carries JSON."""
         return 200 <= self.status < 300 and not self.fault
+
+
+@dataclass(slots=True)
+class Sink:
+    """Where the bytes of a download go, of which this many are there already, and so many make it whole."""
+
+    stream: BinaryIO
+    offset: int
+    size: int
+
+    def takes(self, status: int, content_range: str) -> bool:
+        """Whether an answer goes on from here; one with the whole begins anew."""
+        if status == 200:
+            self.stream.truncate(0)
+            self.offset = 0
+        return status == 200 or status == 206 and content_range.startswith(f"bytes {self.offset}-")
 
 
 class Transport:
@@ -47,26 +64,34 @@ class Transport:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname or "", parts.port, timeout=timeout)
         self._path = parts.path.rstrip("/")
+        self._base_url = base_url.rstrip("/")
         self._answer_bytes = answer_bytes
         self._closed = False
         self.requests = self.sent = self.received = 0
 
-    def exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+    def path_of(self, asked: str, url: str) -> str | None:
+        """The path of a URL in the answer to what was asked; none where it leads to another server."""
+        found, base = urlsplit(urljoin(self._base_url + asked, url)), urlsplit(self._base_url)
+        return (found.path + (f"?{found.query}" if found.query else "")) if found[:2] == base[:2] else None
+
+    def exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str], whole_path: bool = False,
+                 sink: Sink | None = None) -> Answer:
         """Sends one request. Redirects are not followed: a portal's would take the token along."""
         what = f"{method} {path or '/'}"
         if self._closed:
             raise NoAnswer(f"the device was closed before {what}")
         self._drop_stale_connection()
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
+        headers = {"Accept": "*/*" if sink else "application/json", "Accept-Encoding": "identity" if sink else "gzip",
+                   **headers}
         if path:
             headers["Fieldsync-Version"] = PROTOCOL
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers.setdefault("Content-Type", "application/json")
         self.requests += 1
         self.sent += len(body or b"")
         try:
             try:
-                self._connection.request(method, (self._path + path) or "/", body, headers)
+                self._connection.request(method, (path if whole_path else self._path + path) or "/", body, headers)
             except (BrokenPipeError, ConnectionResetError):
                 # A server that refuses a large body may answer before it has read it.
                 if self._connection.sock is None:
@@ -75,7 +100,32 @@ class Transport:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise NoAnswer(f"no answer to {what}: {error or type(error).__name__}") from error
+        if sink and response.status in (200, 206):
+            return self._receive(response, what, sink)
         return self._read(response, what)
+
+    def _receive(self, response: http.client.HTTPResponse, what: str, sink: Sink) -> Answer:
+        """Writes the bytes of a file as they come: what came before the connection broke need not come again."""
+        expected = response.length
+        answer = Answer(response.status)
+        if sink.takes(response.status, response.headers.get("Content-Range", "")):
+            try:
+                while part := response.read(65536):
+                    self.received += len(part)
+                    sink.offset += len(part)
+                    if sink.offset > sink.size:
+                        break
+                    sink.stream.write(part)
+                    expected = None if expected is None else expected - len(part)
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                raise NoAnswer(f"the answer to {what} was cut short: {error}") from error
+        if response.isclosed() and not response.will_close and not expected:
+            return answer
+        self._connection.close()
+        if expected and sink.offset <= sink.size:
+            raise NoAnswer(f"the answer to {what} was cut short")
+        return answer
 
     def break_off(self) -> None:
         """Ends whatever is under way on another thread, and lets nothing begin."""
@@ -100,11 +150,12 @@ class Transport:
                     self._connection.close()
 
     def _read(self, response: http.client.HTTPResponse, what: str) -> Answer:
-        answer = Answer(response.status, retry_after=response.headers.get("Retry-After"))
+        answer = Answer(response.status, retry_after=response.headers.get("Retry-After"),
+                        headers={name.lower(): value for name, value in response.headers.items()})
         try:
             plain = _decoded(self._body(response), response.headers.get("Content-Encoding"), self._answer_bytes)
             self.received += len(plain)
-            value = decode(plain)
+            value = decode(plain) if plain else None
         except (OSError, http.client.HTTPException, ValueError, zlib.error, RecursionError) as error:
             self._connection.close()
             answer.fault = f"the answer to {what} (status {response.status}) is no message: {error}"

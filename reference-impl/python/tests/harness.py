@@ -22,7 +22,7 @@ from fieldsync_device import Credentials, Device, Limits
 BINARY = os.environ.get("FIELDSYNC_BIN", "fieldsync")
 PASSWORD = "correct horse"
 FIXTURES = Path(__file__).parents[3] / "fixtures"
-OTHERS = ("entity_queue", "field_merge")
+OTHERS = ("entity_queue", "field_merge", "version_wins")
 DOMAIN = """
 name: clinic
 profile: version-wins
@@ -90,6 +90,7 @@ class Exchange:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     answer: bytes = b""
+    asked: dict[str, str] = field(default_factory=dict)
 
     @property
     def json(self) -> Any:
@@ -139,17 +140,24 @@ class Wire:
 
             def _serve(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                exchange = Exchange(self.path.rsplit("/", 1)[1], json.loads(raw) if raw else None, raw)
+                kind = self.path.rsplit("/", 1)[1]
+                if self.command in ("HEAD", "PATCH") or "/attachments/sha256" in self.path:
+                    kind = self.command
+                is_json = raw and self.headers["Content-Type"] == "application/json"
+                exchange = Exchange(kind, json.loads(raw) if is_json else None, raw)
+                exchange.asked = dict(self.headers)
                 wire.seen.append(exchange)
                 verdict = wire.before(exchange)
                 if not verdict:
                     upstream = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-                    names = ("Authorization", "Fieldsync-Version", "Content-Type")
-                    upstream.request(self.command, self.path, raw or None,
+                    names = ("Authorization", "Fieldsync-Version", "Content-Type", "Tus-Resumable", "Upload-Offset",
+                             "Range")
+                    upstream.request(self.command, self.path, exchange.raw or None,
                                      {name: self.headers[name] for name in names if self.headers[name]})
                     response = upstream.getresponse()
                     exchange.status, exchange.answer = response.status, response.read()
-                    exchange.headers = {"Content-Type": response.headers["Content-Type"]}
+                    exchange.headers = {name: response.headers[name] for name in
+                                        ("Content-Type", "Upload-Offset", "Content-Range") if response.headers[name]}
                     upstream.close()
                     verdict = wire.after(exchange)
                 if verdict == "drop":
@@ -159,7 +167,8 @@ class Wire:
                 self.send_response(exchange.status)
                 for name, value in exchange.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(exchange.answer)))
+                if exchange.status != 204:
+                    self.send_header("Content-Length", str(len(exchange.answer)))
                 self.end_headers()
                 if verdict == "cut":
                     self.close_connection = True
@@ -167,7 +176,7 @@ class Wire:
                 else:
                     self.wfile.write(exchange.answer)
 
-            do_GET = do_POST = _serve
+            do_GET = do_POST = do_HEAD = do_PATCH = _serve
 
         self._http = _Http(("127.0.0.1", 0), Handler)
         self.base_url = f"http://127.0.0.1:{self._http.server_address[1]}/{data_set}"

@@ -46,7 +46,7 @@ class Adapter(Case):
         reading = self.say(verb="read", device="tablet", records=[RECORD])["ok"]
         self.assertEqual(reading["replica"], "t-1")
         self.assertEqual(reading["records"], [{"record": RECORD, "data": {"temp": 38}, "deleted": False,
-                                               "status": "pending", "server": None}])
+                                               "status": "pending", "server": None, "files": []}])
         self.assertEqual(reading["outbox"], [RECORD])
         self.assertEqual(self.say(verb="sync", device="tablet")["ok"], {"outcome": "ok"})
         reading = self.say(verb="read", device="tablet", records=[RECORD])["ok"]

@@ -6,7 +6,9 @@ import json
 import unittest
 
 from fieldsync_device import edits, messages
+from fieldsync_device.merging import merge_in
 from fieldsync_device.outbox import BATCH, GONE, SENT, Mutation, Outbox
+from fieldsync_device.pull import arrived
 from fieldsync_device.records import decode, encode, new_record_id, same_content, timestamp, without_nulls
 from fieldsync_device.status import read, shown
 from fieldsync_device.store import Store
@@ -68,6 +70,51 @@ class Messages(unittest.TestCase):
         answer = {"token": "t", "epoch": "e", "session": "s", "outcomes": [outcome]}
         self.assertTrue(messages.is_push_answer(answer))
         self.assertFalse(messages.is_push_answer({**answer, "outcomes": [{**outcome, "mutation_id": "a b"}]}))
+
+
+def file(letter: str) -> dict[str, object]:
+    """A file as a record names it."""
+    return {"id": "sha256:" + letter * 64, "bytes": 1, "media_type": "image/jpeg"}
+
+
+class Merged(unittest.TestCase):
+    """Work on a type that the device merges."""
+
+    def setUp(self) -> None:
+        self.store = Store(None)
+        self.addCleanup(self.store.close)
+        self.outbox = Outbox(self.store)
+        self.outbox.rules = {NAME[0]: {"policy": "field-merge"}}
+
+    def came(self, rev: str, version: int, **members: object) -> dict[str, object] | None:
+        """A page brings a state; what is to be pushed then."""
+        arrived(self.outbox, NAME[0], state(rev, version, **members))
+        work = self.outbox.of(*NAME)
+        self.assertLess(len(work), 2)
+        return json.loads(work[0].wire()) if work else None
+
+    def test_a_file_that_was_added_here_comes_behind_those_that_others_added(self) -> None:
+        self.came("r1", 1, data={"n": 1}, attachments=[file("a")])
+        edits.attach(self.outbox, *NAME, file("b"), AT)
+        self.outbox.send_file(*NAME, file("b"))
+        self.assertEqual(self.outbox.of(*NAME)[0].wire().count('"patch":{}'), 1)
+        mutation = self.came("r2", 2, data={"n": 2}, attachments=[file("c"), file("a")])
+        self.assertEqual(mutation["attachments"], [file("c"), file("a"), file("b")])
+        self.assertEqual((mutation["base"], mutation["version"], mutation["patch"]), ("r2", 3, {}))
+        self.assertIsNone(self.came("r3", 4, data={"n": 2}, attachments=[file("b")]))
+
+    def test_what_is_held_of_a_walk_that_has_not_come_there_is_not_merged_with(self) -> None:
+        self.store.move_cursor(NAME[0], "c1")
+        self.came("r1", 1, data={"n": 1})
+        self.store.end_walk(NAME[0])
+        self.store.walk_again([NAME[0]])
+        edits.edit(self.outbox, *NAME, {"m": 1}, AT)
+        self.outbox.refuse(self.outbox.of(*NAME)[0], "unknown-record")
+        edits.edit(self.outbox, *NAME, {"m": 2}, AT)
+        self.store.execute("UPDATE mutation SET base = 'r0'")
+        merge_in(self.outbox, *NAME)
+        self.assertEqual(self.outbox.of(*NAME)[0].base, "r0")
+        self.assertEqual(self.came("r2", 2, data={"n": 2})["patch"], {"m": 2})
 
 
 class Edits(unittest.TestCase):

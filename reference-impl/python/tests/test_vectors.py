@@ -9,7 +9,7 @@ from typing import Any
 from fieldsync_device.canonical import canonical
 from fieldsync_device.conflicts import entry_id
 from fieldsync_device.digest import buckets
-from fieldsync_device.merge import least_patch, merge, merge_late
+from fieldsync_device.merge import least_patch, merge, merge_files, merge_late
 from fieldsync_device.records import without_nulls
 
 from .harness import FIXTURES
@@ -55,6 +55,15 @@ class Merge(unittest.TestCase):
                              case["title"])
 
 
+    def test_files(self) -> None:
+        def files(letters: list[str]) -> list[dict[str, Any]]:
+            return [{"id": letter, "bytes": 1} for letter in letters]
+
+        for case in vectors("attachments/files.json"):
+            merged = merge_files(files(case["base"]), files(case["local"]), files(case["server"]))
+            self.assertEqual(merged, files(case["merged"]), case["title"])
+
+
 class Conflicts(unittest.TestCase):
     """The ids of the entries that a device writes."""
 
@@ -75,7 +84,8 @@ class Digest(unittest.TestCase):
         self.assertEqual(buckets(found["records"]), found["buckets"])
 
     def test_numbers_as_javascript_writes_them(self) -> None:
-        for number, text in ((0.0, "0"), (-0.0, "0"), (1e21, "1e+21"), (1e20, "100000000000000000000"), (1e-6, "0.000001"),
+        for number, text in ((0.0, "0"), (-0.0, "0"), (1e21, "1e+21"), (1e20, "100000000000000000000"),
+                             (1e-6, "0.000001"),
                              (1.5e-7, "1.5e-7"), (-38.10, "-38.1"), (123456.789, "123456.789"), (5e-324, "5e-324"),
                              (1.7976931348623157e308, "1.7976931348623157e+308"), (True, "true"), (12, "12")):
             self.assertEqual(canonical(number), text)

@@ -3,6 +3,7 @@
 use crate::domain::{self, DomainFileError};
 use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::epoch::Epochs;
+use fieldsync_core::partition;
 use fieldsync_core::policy::PolicyTable;
 use fieldsync_core::session;
 use fieldsync_core::store::{Assignment, DataSetName, DataSetRow, State};
@@ -23,11 +24,13 @@ const CAPABILITIES: &[&str] = &[
     "roles",
     "parents",
     "groups",
+    "partitions",
     "horizon",
     "scopes",
     "refetch",
     "restore",
     "derived-fields",
+    "on-stale-merge",
     "telemetry",
     "digest",
     "attachments-proxied",
@@ -50,10 +53,11 @@ impl Hosted {
     /// The states with which a data set of this domain begins.
     pub(crate) fn seeds(&self, ids: &dyn Ids, now: Timestamp) -> Vec<State> {
         let seeds = self.domain.records.iter().filter_map(|seed| {
-            let feed = self.registry.entry(&seed.type_name)?.feed_name();
+            let entry = self.registry.entry(&seed.type_name)?;
             let record = RecordRef { type_name: seed.type_name.clone(), id: seed.id.clone() };
             let data = serde_json::value::to_raw_value(&seed.data).expect("a tree is plain JSON");
             let rev = Rev::new(ids.unique()).expect("ids are visible ASCII");
+            let feed = partition::feed(entry, Some(&data));
             Some(State::by_server(record, feed, rev, data, now))
         });
         seeds.collect()

@@ -3,6 +3,7 @@
 use crate::data_set::DataSet;
 use fieldsync_core::cursor::Point;
 use fieldsync_core::data;
+use fieldsync_core::partition;
 use fieldsync_core::problem::Trouble;
 use fieldsync_core::scope::{Sight, with_all_below};
 use fieldsync_core::store::{Families, Loaded, Place, Rescope, State, Store, StoreError, Touched};
@@ -89,7 +90,8 @@ pub(crate) async fn change(
     let before = current(store, data_set, &record).await?;
     let raw = serde_json::value::to_raw_value(&data).expect("a tree is plain JSON");
     let now = data_set.now();
-    let mut state = State::by_server(record, entry.feed_name(), rev, raw, now);
+    let feed = partition::feed(entry, Some(&raw));
+    let mut state = State::by_server(record, feed, rev, raw, now);
     if let Some(before) = before {
         let mut published: Record = serde_json::from_str(&state.json).expect("the server wrote it");
         published.version = before.version.next();
@@ -125,6 +127,7 @@ async fn current(store: &Arc<dyn Store>, data_set: &DataSet, record: &RecordRef)
         bases: Vec::new(),
         attachments: Vec::new(),
         parents: Vec::new(),
+        sequences: BTreeSet::new(),
         families: Families::default(),
     };
     let loaded = store.load(&[touched]).await?.into_iter().next();

@@ -3,13 +3,16 @@
 use crate::Mutant;
 use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
+use fieldsync_core::device::outbox::{Entry, Progress};
 use fieldsync_core::device::store::FrozenBatch;
-use fieldsync_core::device::{Answer, Event, Reaction};
+use fieldsync_core::device::{Answer, Event, LocalChange, Next, Reaction};
 use fieldsync_schemas::problem::{Problem, ProblemCode};
+use fieldsync_schemas::push::{MutationOp, OutcomeKind, PushAnswer};
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
@@ -25,6 +28,47 @@ pub const MUTANTS: &[Mutant] = &[
                 }
             };
             device_wire::answers(device_wire::answers(parts, CallKind::Push, change), CallKind::Pull, change)
+        },
+    ),
+    Mutant::device(
+        "what-was-not-taken-stops-the-queue",
+        "cycles.queue.one-stops-none",
+        "A device that hears of a rejected or held mutation pushes no more in that sync.",
+        |parts| {
+            let stopped = AtomicBool::new(false);
+            effects::around_events(parts, move |machine, event, context, rules| {
+                match &event {
+                    Event::Begin => stopped.store(false, Ordering::Relaxed),
+                    Event::Answered(answer) if was_not_taken(answer) => stopped.store(true, Ordering::Relaxed),
+                    _ => {}
+                }
+                let mut reaction = rules.handle(machine, event, context)?;
+                let pushes = matches!(&reaction.next, Next::Send(call) if call.kind == CallKind::Push);
+                if pushes && stopped.load(Ordering::Relaxed) {
+                    // It goes on as if it were not allowed to push.
+                    let then = rules.handle(machine, Event::Answered(forbidden()), context)?;
+                    reaction.writes.extend(then.writes);
+                    reaction.next = then.next;
+                }
+                Ok(reaction)
+            })
+        },
+    ),
+    Mutant::device(
+        "a-record-that-was-taken-back-goes-all-the-same",
+        "cycles.outbox.never-sent-is-dropped",
+        "A device does not see that a record was deleted which it has yet to send.",
+        |parts| {
+            effects::around_events(parts, |machine, event, context, rules| {
+                if let Event::Local(LocalChange::Delete { record }) = &event {
+                    let is_unsent = |entry: &Entry| entry.progress == Progress::Unsent;
+                    let first = machine.state().outbox.of(record).next();
+                    if first.is_some_and(|first| is_unsent(first) && first.mutation.op == MutationOp::Create) {
+                        return Ok(Reaction { writes: Vec::new(), next: Next::Idle });
+                    }
+                }
+                rules.handle(machine, event, context)
+            })
         },
     ),
     Mutant::device(
@@ -104,4 +148,16 @@ fn retry_instead(parts: DeviceParts, code: &'static str, retry: &'static str) ->
             body["retry"] = json!(retry);
         }
     })
+}
+
+fn forbidden() -> Answer {
+    let problem = json!({"type": "about:blank", "title": "Forbidden", "status": 403, "detail": "no", "code": "forbidden",
+        "retry": "never", "request_id": "none"});
+    Answer::new(403, Some("application/problem+json".to_owned()), problem.to_string().into_bytes())
+}
+
+/// Whether an answer to a push says of a mutation that it was rejected or held.
+fn was_not_taken(answer: &Answer) -> bool {
+    let outcomes = serde_json::from_slice::<PushAnswer>(&answer.body).map(|answer| answer.outcomes).unwrap_or_default();
+    outcomes.iter().any(|one| matches!(one.outcome, OutcomeKind::Rejected | OutcomeKind::Held))
 }

@@ -14,6 +14,12 @@ pub const MUTANTS: &[Mutant] = &[
         |parts| device_wire::answers(parts, CallKind::Digest, |_, _, body| body["feeds"] = json!([])),
     ),
     Mutant::device(
+        "one-page-of-a-bucket-is-enough",
+        "digest.device.mends",
+        "The first page of a bucket is taken for all of it.",
+        |parts| device_wire::answers(parts, CallKind::Bucket, |_, _, body| body["more"] = json!(false)),
+    ),
+    Mutant::device(
         "every-bucket-is-fetched",
         "digest.device.only-what-differs",
         "The device hashes what it holds in its own way, so that every bucket differs.",

@@ -14,7 +14,9 @@ mod levels;
 mod merge;
 mod merge_items;
 mod merging;
+mod merging_habits;
 mod parents;
+mod partitions;
 mod pull;
 mod records;
 mod refetch;
@@ -43,6 +45,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    partitions::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
     status::MUTANTS,
@@ -50,6 +53,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     cycles_trouble::MUTANTS,
     attachments::MUTANTS,
     merging::MUTANTS,
+    merging_habits::MUTANTS,
     telemetry::MUTANTS,
     errors::MUTANTS,
 ];

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub const MUTANTS: &[Mutant] = &[
     Mutant::device(
         "a-sync-is-told-twice",
-        "telemetry.sync.told-once",
+        "telemetry.sync.told-once+2",
         "Each sync is told by two records, as if it had been two.",
         told_twice,
     ),
@@ -40,9 +40,42 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "telemetry-in-front-of-data",
-        "telemetry.push.last",
+        "telemetry.push.last+2",
         "What waits to be told is pushed before anything else.",
         telemetry_in_front,
+    ),
+    Mutant::device(
+        "nothing-is-told-before-the-pull",
+        "telemetry.waiting.before-the-pull",
+        "Telemetry waits for the end of a sync, whether or not any gets there.",
+        nothing_before_the_pull,
+    ),
+    Mutant::device(
+        "every-sync-moved-nothing",
+        "telemetry.record.says-what-happened",
+        "Of every sync it is told that nothing was moved.",
+        |parts| {
+            device_wire::calls(parts, CallKind::Push, |body| {
+                for data in telemetry(body).filter_map(|one| one["data"].as_object_mut()) {
+                    data.retain(|name, _| !["pushed", "pulled"].contains(&name.as_str()));
+                    for count in ["given_up", "requests", "bytes_sent", "bytes_received"] {
+                        data.insert(count.to_owned(), json!(0));
+                    }
+                }
+            })
+        },
+    ),
+    Mutant::device(
+        "bytes-are-a-guess",
+        "telemetry.record.says-what-happened",
+        "The bytes that came are told as if each request had brought a kilobyte.",
+        |parts| {
+            device_wire::calls(parts, CallKind::Push, |body| {
+                for one in telemetry(body) {
+                    one["data"]["bytes_received"] = json!(one["data"]["requests"].as_u64().unwrap_or(0) * 1024);
+                }
+            })
+        },
     ),
     Mutant::device(
         "telemetry-that-fails-fails-the-sync",
@@ -159,6 +192,27 @@ fn telemetry_in_front(parts: DeviceParts) -> DeviceParts {
         if begins && tells(machine) && !machine.state().diary.pages.is_empty() {
             let first = Next::Send(told(machine, &token, number.fetch_add(1, Ordering::Relaxed)));
             *waiting = Some(std::mem::replace(&mut reaction.next, first));
+        }
+        Ok(reaction)
+    })
+}
+
+/// What would be told before the pull does not get through, so that it waits for the end.
+fn nothing_before_the_pull(parts: DeviceParts) -> DeviceParts {
+    let pulls = AtomicBool::new(false);
+    around_events(parts, move |machine, event, context, rules| {
+        if matches!(event, Event::Begin) {
+            pulls.store(false, Ordering::Relaxed);
+        }
+        let mut reaction = rules.handle(machine, event, context)?;
+        if let Next::Send(call) = &reaction.next {
+            if call.kind == CallKind::Pull {
+                pulls.store(true, Ordering::Relaxed);
+            } else if is_telling(call) && !pulls.load(Ordering::Relaxed) {
+                let Reaction { writes, next } = rules.handle(machine, Event::Lost("it waits".to_owned()), context)?;
+                reaction.writes.extend(writes);
+                reaction.next = next;
+            }
         }
         Ok(reaction)
     })

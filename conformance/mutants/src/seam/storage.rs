@@ -220,4 +220,12 @@ impl<F: StorageFault> Snapshot for FaultySnapshot<F> {
         self.fault.rows(feed, &mut rows);
         Ok(rows)
     }
+
+    async fn moved(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError> {
+        let mut sight = sight;
+        self.fault.sight(feed, &mut sight);
+        let mut rows = self.inner.moved(feed, sight, after, limit).await?;
+        self.fault.rows(feed, &mut rows);
+        Ok(rows)
+    }
 }

@@ -23,13 +23,13 @@ use std::sync::Arc;
 pub const MUTANTS: &[Mutant] = &[
     Mutant::server(
         "the-last-patch-is-applied",
-        "merge.field-merge.old-base-is-stale",
+        "merge.field-merge.old-base-is-stale+2",
         "A change on an old base is applied to whatever the record is now.",
         |parts| bases_are_current(parts, |_| true),
     ),
     Mutant::server(
         "a-base-may-be-a-second-old",
-        "merge.field-merge.old-base-is-stale",
+        "merge.field-merge.old-base-is-stale+2",
         "A change on an old base is applied where the current state is not older than a second.",
         |parts| bases_are_current(parts, |age_ms| age_ms <= 1000),
     ),
@@ -232,7 +232,7 @@ fn bases_are_current(parts: Parts, is_taken: impl Fn(i64) -> bool + Send + Sync 
 }
 
 /// Decides as if the registry were another one.
-fn with_registry(parts: Parts, change: impl Fn(&mut Registry) + Send + Sync + 'static) -> Parts {
+pub(super) fn with_registry(parts: Parts, change: impl Fn(&mut Registry) + Send + Sync + 'static) -> Parts {
     around_decide(parts, move |batch, loaded, ground, decide| {
         let mut registry = ground.registry.clone();
         change(&mut registry);

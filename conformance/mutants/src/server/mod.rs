@@ -12,7 +12,9 @@ mod fields;
 mod groups;
 mod levels;
 mod merge;
+mod on_stale;
 mod parents;
+mod partitions;
 mod pull;
 mod pull_cursors;
 mod push;
@@ -21,6 +23,7 @@ mod refetch;
 mod registry;
 mod scopes;
 mod security;
+mod sequences;
 mod session;
 mod telemetry;
 mod transport;
@@ -41,10 +44,13 @@ pub const MUTANTS: &[&[Mutant]] = &[
     digest::MUTANTS,
     merge::MUTANTS,
     fields::MUTANTS,
+    sequences::MUTANTS,
+    on_stale::MUTANTS,
     deletes::MUTANTS,
     scopes::MUTANTS,
     refetch::MUTANTS,
     parents::MUTANTS,
+    partitions::MUTANTS,
     groups::MUTANTS,
     conflicts::MUTANTS,
     cycles::MUTANTS,

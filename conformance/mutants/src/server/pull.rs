@@ -1,6 +1,6 @@
 //! Faults against the chapter `pull`.
 
-use super::pull_cursors::{page_number, wall_clock};
+use super::pull_cursors::{full_pages_come_again, page_number, wall_clock};
 use crate::Mutant;
 use crate::seam::effects::around_pull;
 use crate::seam::storage::{StorageFault, faulty};
@@ -101,9 +101,15 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::server(
         "smallest-page-stays-empty",
-        "pull.page.progress",
+        "pull.page.progress+2",
         "Where there is room for one change only, none is given, and the page says that there is more.",
         |parts| faulty(parts, EmptySmallPage),
+    ),
+    Mutant::server(
+        "a-full-page-comes-again",
+        "pull.page.progress+2",
+        "A page behind which there is more has the cursor with which it was asked for, so that it comes again.",
+        full_pages_come_again,
     ),
     Mutant::server(
         "feeds-are-read-one-after-another",

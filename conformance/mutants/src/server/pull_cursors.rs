@@ -2,6 +2,7 @@
 //!
 //! Chapter: pull. They pull everything from the real server and cut their own pages out of it.
 
+use crate::seam::effects::around_pull;
 use async_trait::async_trait;
 use fieldsync_core::pull::{Ground, PullError};
 use fieldsync_core::store::Snapshot;
@@ -10,7 +11,8 @@ use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::{Parts, PullRule};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What a cursor of such a server says.
@@ -30,6 +32,22 @@ pub(super) fn page_number(parts: Parts) -> Parts {
 /// The cursor is the time of the answer.
 pub(super) fn wall_clock(parts: Parts, guard: Duration) -> Parts {
     with(parts, CursorOf::Clock(guard))
+}
+
+/// The first page after a cursor, where there is more behind it, gives that cursor back. Only the first, so that a walk
+/// comes to an end.
+pub(super) fn full_pages_come_again(parts: Parts) -> Parts {
+    let given = Mutex::new(HashSet::new());
+    let again = move |_: &PullRequest, answer: &mut Value| {
+        for page in answer["feeds"].as_array_mut().into_iter().flatten() {
+            let from = page["from"].as_str().map(str::to_owned).filter(|_| page["more"] == true);
+            let mut given = given.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(from) = from.filter(|from| given.insert(from.clone())) {
+                page["cursor"] = json!(from);
+            }
+        }
+    };
+    around_pull(parts, |_| {}, again)
 }
 
 fn with(mut parts: Parts, what: CursorOf) -> Parts {

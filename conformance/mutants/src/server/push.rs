@@ -89,6 +89,12 @@ pub const MUTANTS: &[Mutant] = &[
         again::the_second_copy_is_fenced,
     ),
     Mutant::server(
+        "a-number-is-drawn-with-each-attempt",
+        "merge.sequence.once",
+        "A batch that comes again draws new numbers for the records that it made.",
+        again::a_repetition_draws_again,
+    ),
+    Mutant::server(
         "decided-mutations-are-forgotten",
         "push.id.decided-keeps-outcome",
         "A decided mutation that comes in another batch is decided again.",

@@ -47,7 +47,7 @@ impl StorageFault for OneFeedForAll {
         let Some(place) = rows.last().map(|row| row.place) else { return };
         for json in self.0.lock().expect("nobody panics with it").get(feed).into_iter().flatten() {
             if rows.iter().all(|row| row.json != *json) {
-                rows.push(Row { place, kind: RowKind::Put, json: json.clone() });
+                rows.push(Row { place, kind: RowKind::Put, json: json.clone(), to: None });
             }
         }
     }

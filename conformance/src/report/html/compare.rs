@@ -40,7 +40,7 @@ pub fn render(comparison: &Comparison<'_>) -> Result<String, askama::Error> {
         if chapters.last().is_none_or(|last| last.name != row.rule.chapter) {
             chapters.push(Chapter { name: &row.rule.chapter, rows: Vec::new() });
         }
-        let rule = rule_view(row.rule.id.as_str(), Some(row.rule), None);
+        let rule = rule_view(row.rule.id.as_str(), Some(row.rule), None, comparison.spec.link(row.rule));
         let cells = row.states.iter().map(|state| cell(*state)).collect();
         chapters.last_mut().expect("one was pushed").rows.push(Row { rule, cells });
     }

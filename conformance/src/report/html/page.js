@@ -1,5 +1,6 @@
 "use strict";
-// Filters what the page holds, moves through it by keyboard, and unfolds what a link leads to. The page is whole without it.
+// Filters what the page holds, moves through it by keyboard, unfolds what a link leads to, and unpacks the drawings of what
+// passed. The page is whole without it, those drawings apart.
 (() => {
   const input = document.getElementById("q");
   if (!input) return;
@@ -31,6 +32,8 @@
     if (words.length) state.set("q", input.value);
     if (verdicts.length) state.set("v", verdicts.join(" "));
     if (filtered || location.hash.startsWith("#?")) history.replaceState(null, "", filtered ? "#?" + state : "#");
+    // A list that has nothing left to show has no heading either.
+    for (const part of document.querySelectorAll(".listed")) part.hidden = !part.querySelector(".f:not([hidden])");
   };
   const unfold = () => {
     if (location.hash.startsWith("#?")) {
@@ -38,6 +41,12 @@
       input.value = state.get("q") || "";
       const verdicts = (state.get("v") || "").split(" ");
       buttons.forEach((one) => { one.ariaPressed = String(verdicts.includes(one.dataset.v)); });
+      filter();
+      return;
+    }
+    const asked = new URLSearchParams(location.search).get("q");
+    if (asked && location.hash.length < 2) {
+      input.value = asked;
       filter();
       return;
     }
@@ -76,6 +85,26 @@
     if (event.key === "j") move(1);
     if (event.key === "k") move(-1);
   });
+  // The drawings are unpacked when the first of them is unfolded.
+  let drawings;
+  const unpacked = () => drawings ??= (async () => {
+    const packed = Uint8Array.from(atob(document.getElementById("drawings").textContent), (one) => one.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return (await new Response(stream).text()).split("\u001e");
+  })();
+  const draw = async (place) => {
+    try {
+      const drawing = (await unpacked())[place.dataset.drawing];
+      const svg = new DOMParser().parseFromString(drawing, "text/html").body.firstElementChild;
+      place.replaceWith(document.adoptNode(svg));
+    } catch (error) {
+      place.textContent = "This browser cannot unpack the drawing: " + error.message;
+    }
+  };
+  document.addEventListener("toggle", (event) => {
+    const place = event.target.open && event.target.querySelector("[data-drawing]");
+    if (place) draw(place);
+  }, true);
   let folded = [];
   window.addEventListener("beforeprint", () => {
     folded = all.filter((one) => one.tagName === "DETAILS" && !one.open && !one.matches(".pass, .unsupported, .not-tested"));

@@ -170,6 +170,52 @@ fn a_request_that_the_tap_kept_does_not_reach_the_server() {
     assert_eq!(drawn(Course::Unsent), (false, 1));
 }
 
+/// The page of a thousand scenarios that passed, each of which has a drawing.
+#[test]
+fn a_page_draws_every_scenario_that_passed() {
+    let scenarios = (0..1000u64).map(|number| {
+        let mut ended = scenario(runs::passed(&format!("push/number-{number}")));
+        ended.steps = (0..9).map(|place| step(place * 5, "tablet", &format!("create: {{a: {number}}}"), 12)).collect();
+        ended.exchanges = (0..18u64)
+            .map(|index| {
+                exchange(["tablet", "phone"][index as usize % 2], index * 3 + 1, Some(index * 3 + 2), Course::Whole)
+            })
+            .collect();
+        Event::Scenario(Box::new(ended))
+    });
+    let page = page(&runs::of(scenarios.collect()));
+    assert!(page.len() < 5_000_000, "{} bytes", page.len());
+    assert!(!page.contains("There was no room"));
+    let (_, packed) = page.split_once("<pre id=\"drawings\" hidden>").unwrap();
+    let drawings = unpacked(packed.split_once("</pre>").unwrap().0);
+    assert_eq!(drawings.len(), 1000);
+    for (number, drawing) in drawings.iter().enumerate() {
+        assert!(page.contains(&format!("data-drawing=\"{number}\"")));
+        assert!(drawing.starts_with("<svg class=\"d\"") && drawing.ends_with("</svg>"), "{drawing}");
+        assert_eq!(drawing.matches("POST /push").count(), 18);
+    }
+}
+
+/// What the script of the page unpacks.
+fn unpacked(packed: &str) -> Vec<String> {
+    use base64::Engine;
+    let packed = base64::engine::general_purpose::STANDARD.decode(packed).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&packed[..]), &mut text).unwrap();
+    text.split('\u{1e}').map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_packed_is_text_too() {
+    let mut ended = scenario(runs::passed("push/hostile"));
+    ended.steps = vec![step(0, "<b>", "</svg><script>alert(1)</script>\u{1e}\u{202e}", 3)];
+    let page = page(&runs::of(vec![Event::Scenario(Box::new(ended))]));
+    let (_, packed) = page.split_once("<pre id=\"drawings\" hidden>").unwrap();
+    let [drawing] = &unpacked(packed.split_once("</pre>").unwrap().0)[..] else { panic!("one drawing") };
+    assert!(!drawing.contains("<script") && !drawing.contains("<b>") && !drawing.contains('\u{202e}'), "{drawing}");
+    assert!(drawing.contains("&lt;script&gt;") && drawing.contains("\\u{1e}"), "{drawing}");
+}
+
 /// The page of a thousand scenarios, half of which fail in ways of their own, each with a dozen exchanges of long bodies.
 #[test]
 fn a_page_of_a_thousand_scenarios_stays_small() {

@@ -1,18 +1,24 @@
 //! What the page shows of findings, scenarios and rules.
 
 use crate::report::diagram::{self, Diagram, failed_step};
-use crate::report::findings::{Finding, findings};
+use crate::report::findings::{Finding, new_and_known};
 use crate::report::summary::{RuleState, rule_states};
-use crate::report::{Background, Run, diff, finding_text, unexpanded};
+use crate::report::{Background, Run, diff, drawn, finding_text, unexpanded};
 use crate::spec::{Rule, Spec};
 use crate::tap::redact::cut;
-use fieldsync_schemas::event::{Exchange, Failure, ScenarioEnded, Verdict};
+use base64::Engine;
+use fieldsync_schemas::event::{Exchange, Failure, Known, ScenarioEnded, Verdict};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
+use std::io::Write;
 
 /// The bytes that the exchanges and diffs of all scenarios may take. A page is to stay under five megabytes.
 const BODIES: usize = 1_300_000;
-/// The bytes that the drawings of all scenarios may take.
-const DRAWINGS: usize = 1_700_000;
+/// The bytes that the drawings of the scenarios that did not pass may take.
+const DRAWINGS: usize = 1_300_000;
+/// The bytes that the drawings of those that passed may take before they are packed, to a tenth or less.
+const PACKED_DRAWINGS: usize = 16_000_000;
 /// The findings that are told; the others are where their scenarios stand.
 const MOST_FINDINGS: usize = 200;
 /// The findings that have a drawing and an exchange of their own.
@@ -28,6 +34,8 @@ const MOST_NAMES: usize = 12;
 pub(super) struct FindingView<'a> {
     pub rule: RuleView<'a>,
     pub is_required: bool,
+    /// What the baseline says.
+    pub known: Option<&'a Known>,
     pub failure: FailureView<'a>,
     pub harm: Option<&'a str>,
     pub blame: Option<&'static str>,
@@ -42,7 +50,7 @@ pub(super) struct FindingView<'a> {
 }
 
 /// A rule as it is referred to.
-pub(super) struct RuleView<'a> {
+pub(crate) struct RuleView<'a> {
     pub id: &'a str,
     pub strength: &'static str,
     pub sentence: Vec<Piece<'a>>,
@@ -51,13 +59,13 @@ pub(super) struct RuleView<'a> {
 }
 
 /// A part of a sentence.
-pub(super) struct Piece<'a> {
+pub(crate) struct Piece<'a> {
     pub text: &'a str,
     pub is_code: bool,
 }
 
 /// A sentence of the specification, in which code stands between backticks.
-fn pieces(sentence: &str) -> Vec<Piece<'_>> {
+pub(crate) fn pieces(sentence: &str) -> Vec<Piece<'_>> {
     let parts = sentence.split('`').enumerate();
     parts.map(|(index, text)| Piece { text, is_code: index % 2 == 1 }).filter(|piece| !piece.text.is_empty()).collect()
 }
@@ -86,6 +94,8 @@ pub(super) struct ScenarioView<'a> {
     pub rules: Vec<&'a str>,
     pub failures: Vec<FailureView<'a>>,
     pub diagram: Option<Diagram>,
+    /// The place of its drawing among those that are packed.
+    pub packed: Option<usize>,
     pub exchanges: Vec<ExchangeView<'a>>,
     /// There was no room for what is not shown.
     pub is_cut: bool,
@@ -114,12 +124,20 @@ pub(super) struct ChapterView<'a> {
     pub rules: Vec<RuleView<'a>>,
 }
 
-/// How many findings there are, those that are told, and the scenarios.
-pub(super) fn of<'a>(
-    run: &Run<'a>,
-    background: &'a Background<'_>,
-) -> (usize, Vec<FindingView<'a>>, Vec<ScenarioView<'a>>) {
-    let found = findings(run, background.spec);
+/// What a page shows of a run.
+pub(super) struct Shown<'a> {
+    /// How many findings there are.
+    pub found: usize,
+    /// Those that are told.
+    pub findings: Vec<FindingView<'a>>,
+    /// Those that were known.
+    pub known: Vec<FindingView<'a>>,
+    pub scenarios: Vec<ScenarioView<'a>>,
+}
+
+/// What a page shows of a run.
+pub(super) fn of<'a>(run: &Run<'a>, background: &'a Background<'_>) -> Shown<'a> {
+    let (found, known) = new_and_known(run, background.spec);
     let all = run.scenarios.iter().enumerate();
     let mut scenarios: Vec<ScenarioView<'a>> =
         all.map(|(index, ended)| scenario(index, ended, run, background.spec)).collect();
@@ -130,7 +148,8 @@ pub(super) fn of<'a>(
         .take(MOST_FINDINGS)
         .enumerate()
         .map(|(index, finding)| view(finding, run, background, drawn(index)));
-    (found.len(), findings.collect(), scenarios)
+    let known = known.iter().take(MOST_FINDINGS).map(|finding| view(finding, run, background, false));
+    Shown { found: found.len(), findings: findings.collect(), known: known.collect(), scenarios }
 }
 
 /// Leaves out what there is no room for: of the scenarios that show findings last, before them of others that failed, and
@@ -141,7 +160,7 @@ fn fit(scenarios: &mut [ScenarioView<'_>], shown: impl Iterator<Item = usize>) {
     let mut order: Vec<usize> = shown.chain(all.clone().filter(failed)).chain(all).collect();
     let mut seen = vec![false; scenarios.len()];
     order.retain(|index| !std::mem::replace(&mut seen[*index], true));
-    let (mut bodies, mut drawings) = (BODIES, DRAWINGS);
+    let (mut bodies, mut drawings, mut packed) = (BODIES, DRAWINGS, PACKED_DRAWINGS);
     for index in order {
         let scenario = &mut scenarios[index];
         if !take(&mut bodies, scenario.size_of_bodies()) {
@@ -149,11 +168,31 @@ fn fit(scenarios: &mut [ScenarioView<'_>], shown: impl Iterator<Item = usize>) {
             scenario.failures.iter_mut().for_each(|failure| failure.diff.lines.clear());
             scenario.is_cut = true;
         }
-        if !take(&mut drawings, scenario.diagram.as_ref().map_or(0, Diagram::size)) {
+        let room = if scenario.ended.verdict == Verdict::Pass { &mut packed } else { &mut drawings };
+        if !take(room, scenario.diagram.as_ref().map_or(0, Diagram::size)) {
             scenario.diagram = None;
             scenario.is_cut = true;
         }
     }
+}
+
+/// Takes the drawings of the scenarios that passed out of the page, into one packed text: most of them nobody unfolds.
+pub(super) fn pack(scenarios: &mut [ScenarioView<'_>]) -> Result<String, askama::Error> {
+    let mut drawings = Vec::new();
+    for scenario in scenarios.iter_mut().filter(|scenario| scenario.ended.verdict == Verdict::Pass) {
+        if let Some(diagram) = scenario.diagram.take() {
+            scenario.packed = Some(drawings.len());
+            drawings.push(drawn::markup(diagram)?);
+        }
+    }
+    if drawings.is_empty() {
+        return Ok(String::new());
+    }
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    // No character that is not seen stands in a drawing, so this one keeps them apart. Writing to memory cannot fail.
+    packer.write_all(drawings.join("\u{1e}").as_bytes()).expect("memory takes what is written");
+    let packed = packer.finish().expect("memory takes what is written");
+    Ok(base64::engine::general_purpose::STANDARD.encode(packed))
 }
 
 fn take(left: &mut usize, size: usize) -> bool {
@@ -185,9 +224,10 @@ fn scenario<'a>(index: usize, ended: &'a ScenarioEnded, run: &Run<'a>, spec: &'a
         rules: ended.covers.iter().map(|rule| id_of(rule.as_str())).collect(),
         failures: ended.failures.iter().map(|one| failure(one, spec)).collect(),
         diagram: diagram::draw(ended),
+        packed: None,
         is_cut: false,
         exchanges,
-        reproduce: matches!(ended.verdict, Verdict::Fail | Verdict::Warn | Verdict::Error)
+        reproduce: matches!(ended.verdict, Verdict::Fail | Verdict::KnownFailure | Verdict::Warn | Verdict::Error)
             .then(|| finding_text::reproduce(run, ended)),
     }
 }
@@ -198,13 +238,14 @@ fn view<'a>(finding: &Finding<'a>, run: &Run<'a>, background: &'a Background<'_>
     let one = exchange_index.and_then(|index| Some((index, shown.exchanges.get(index)?)));
     let others = finding.scenarios.iter().skip(1);
     FindingView {
-        rule: rule_view(finding.rule.as_str(), background.spec.rule(finding.rule.as_str()), None),
+        rule: named_rule(finding.rule.as_str(), background.spec),
         is_required: finding.is_required,
+        known: finding.known,
         failure: failure(finding.failure, background.spec),
         harm: background.case(&shown.id).and_then(|case| case.harm.as_deref()),
         blame: finding.blame(),
         shown: place(shown, Some(finding.failure), run, background),
-        exchange: one.filter(|_| is_drawn).map(|(index, one)| exchange(index, one, false)),
+        exchange: one.filter(|_| is_drawn).map(|(index, one)| exchange(index, one, true)),
         diagram: if is_drawn { diagram::draw(shown) } else { None },
         count: finding.scenarios.len(),
         others: others.clone().take(MOST_NAMES).map(|one| place(one, None, run, background)).collect(),
@@ -232,7 +273,7 @@ fn place<'a>(
 }
 
 fn failure<'a>(failure: &'a Failure, spec: &'a Spec) -> FailureView<'a> {
-    let rule = rule_view(failure.rule.as_str(), spec.rule(failure.rule.as_str()), None);
+    let rule = named_rule(failure.rule.as_str(), spec);
     FailureView { rule, what: &failure.what, diff: diff::tell(failure, ROOM) }
 }
 
@@ -262,7 +303,8 @@ pub(super) fn chapters<'a>(run: &Run<'_>, spec: &'a Spec) -> Vec<ChapterView<'a>
     let mut chapters = Vec::new();
     for chapter in &spec.chapters {
         let rules = states.iter().filter(|(rule, _)| rule.chapter == chapter.name);
-        let rules: Vec<_> = rules.map(|(rule, state)| rule_view(rule.id.as_str(), Some(rule), Some(*state))).collect();
+        let rules: Vec<_> =
+            rules.map(|(rule, state)| rule_view(rule.id.as_str(), Some(rule), Some(*state), spec.link(rule))).collect();
         if !rules.is_empty() {
             chapters.push(ChapterView { title: &chapter.title, rules });
         }
@@ -271,20 +313,25 @@ pub(super) fn chapters<'a>(run: &Run<'_>, spec: &'a Spec) -> Vec<ChapterView<'a>
 }
 
 /// A rule, or what is to be said of one that is not known.
-pub(super) fn rule_view<'a>(id: &'a str, rule: Option<&'a Rule>, state: Option<RuleState>) -> RuleView<'a> {
+pub(crate) fn rule_view<'a>(
+    id: &'a str,
+    rule: Option<&'a Rule>,
+    state: Option<RuleState>,
+    link: Option<String>,
+) -> RuleView<'a> {
     RuleView {
         id: id_of(id),
         strength: rule.map_or("", |rule| rule.strength.as_str()),
         sentence: pieces(rule.map_or("This rule is not in the specification that was read.", |rule| &rule.sentence)),
-        link: rule.and_then(link),
+        link,
         state,
     }
 }
 
-/// Where a rule of the published specification stands. One that was read from elsewhere has no address.
-fn link(rule: &Rule) -> Option<String> {
-    let repository = env!("CARGO_PKG_REPOSITORY");
-    rule.file.starts_with("spec/src/").then(|| format!("{repository}/blob/main/{}?plain=1#L{}", rule.file, rule.line))
+/// A rule that an event names, with where it stands.
+fn named_rule<'a>(id: &'a str, spec: &'a Spec) -> RuleView<'a> {
+    let rule = spec.rule(id);
+    rule_view(id, rule, None, rule.and_then(|rule| spec.link(rule)))
 }
 
 /// The id of a rule, without its revision.

@@ -8,6 +8,11 @@ fn told(events: &[Event]) -> String {
 }
 
 #[test]
+fn code_in_a_sentence_stays_code() {
+    assert_eq!(coded("A `base` is *no* `rev`."), "A `base` is \\*no\\* `rev`.");
+}
+
+#[test]
 fn a_run_that_passes() {
     insta::assert_snapshot!(told(&runs::passing()));
 }

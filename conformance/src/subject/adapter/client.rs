@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use fieldsync_schemas::PROTOCOL_VERSION;
 use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription, AdapterError, AdapterRequest, Hello};
 use fieldsync_schemas::registry::Profile;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -68,6 +68,17 @@ impl AdapterClient {
         let (process, description) = pool.launch().await?;
         pool.take_back(process);
         Ok(Self { description, pool: Arc::new(pool) })
+    }
+
+    /// The process that the next scenario has, for a debugger.
+    pub fn pid(&self) -> Option<u32> {
+        let idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.last().and_then(AdapterProcess::pid)
+    }
+
+    /// The folder in which the devices have their stores.
+    pub fn folder(&self) -> &Path {
+        self.pool.stores.path()
     }
 
     /// How the adapter refuses a verb that there is not.

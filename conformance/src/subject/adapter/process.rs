@@ -92,6 +92,11 @@ impl AdapterProcess {
         Ok(Self { group, lines, shared, over, next: AtomicU64::new(1), patience })
     }
 
+    /// Its process, for a debugger.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.group.pid()
+    }
+
     /// Sends a request and reads what its answer tells.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,

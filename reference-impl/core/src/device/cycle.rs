@@ -10,9 +10,11 @@ use super::store::LastFailure;
 use super::telemetry::{Tally, Telling};
 use super::{DeviceError, Next, Step};
 use crate::merge::Rules;
+use crate::partition;
 use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
 use fieldsync_schemas::problem::{Problem, Retry};
 use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Record;
 use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::session::Session;
@@ -42,6 +44,8 @@ pub enum Phase {
     Media,
     /// The outbox is pushed, batch by batch.
     Push,
+    /// What waits to be told is told before a pull in which the syncs may all break off.
+    TellTrouble,
     /// All feeds are pulled, page by page.
     Pull,
     /// What the server made of what was pushed is pulled.
@@ -61,6 +65,7 @@ pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
             Phase::Settle,
             Phase::Media,
             Phase::Push,
+            Phase::TellTrouble,
             Phase::Pull,
             Phase::Compare,
             Phase::Attachments,
@@ -68,6 +73,7 @@ pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
         ]),
         Profile::FieldMerge => Some(&[
             Phase::Settle,
+            Phase::TellTrouble,
             Phase::Pull,
             Phase::Media,
             Phase::Push,
@@ -246,6 +252,7 @@ impl Step<'_> {
                 Some(Phase::Settle) => self.settle()?,
                 Some(Phase::Media) => self.media()?,
                 Some(Phase::Push) => self.push()?,
+                Some(Phase::TellTrouble) => self.tell_trouble(),
                 Some(Phase::Pull) => self.pull()?,
                 Some(Phase::PullResults) => self.pull_results()?,
                 Some(Phase::Compare) => {
@@ -281,7 +288,9 @@ impl Step<'_> {
 
     pub(super) fn answered(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
         let Some(kind) = self.machine.run.as_mut().and_then(|run| run.sent.take()) else { return Ok(Next::Idle) };
-        self.run().tally.bytes_received += answer.body.len() as u64;
+        if !matches!(kind, CallKind::Offset | CallKind::Upload | CallKind::Download) {
+            self.run().tally.bytes_received += answer.body.len() as u64;
+        }
         if self.is_telling() {
             return self.on_told(Some(answer));
         }
@@ -333,6 +342,7 @@ impl Step<'_> {
         let run = self.run();
         run.sent = Some(kind);
         run.counts.requests += 1;
+        run.tally.requests += 1;
         let token = self.machine.credentials.token.clone();
         Next::Send(Call { kind, path: path.into(), body: None, token, transfer: Some(transfer), bytes: Vec::new() })
     }
@@ -475,13 +485,24 @@ impl Step<'_> {
                     return false;
                 }
                 let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
-                !is_known || !rules_are_known || !entry.requires.iter().all(|capability| known.contains(capability))
+                // The capability of a type with a partition counts whether the server names it or not.
+                let parts_are_known = entry.partition.is_none() || known.iter().any(|one| one.as_str() == "partitions");
+                !is_known
+                    || !rules_are_known
+                    || !parts_are_known
+                    || !entry.requires.iter().all(|capability| known.contains(capability))
             })
             .map(|entry| entry.name.clone())
             .collect()
     }
 
     /// The feed of a record that did not come by one.
+    pub(super) fn feed_of_record(&self, record: &Record) -> FeedName {
+        let entry = self.machine.state.session.as_ref().and_then(|session| session.registry.entry(&record.type_name));
+        entry.map_or_else(|| self.feed_of(&record.type_name), |entry| partition::feed(entry, record.data.as_deref()))
+    }
+
+    /// The feed of a type, without the parts of it.
     pub(super) fn feed_of(&self, type_name: &TypeName) -> FeedName {
         let entry = self.machine.state.session.as_ref().and_then(|session| session.registry.entry(type_name));
         entry.map_or_else(

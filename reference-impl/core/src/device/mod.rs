@@ -264,6 +264,7 @@ impl Machine {
             }
             Event::Waited | Event::Stored => step.go_on()?,
         };
+        step.note_progress();
         Ok(Reaction { writes: step.writes, next })
     }
 

@@ -8,6 +8,7 @@ use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
 use super::settle::record_of;
 use super::store::{Resync, ServerCopy, StoreError};
 use super::{DeviceError, Next, Step, Write};
+use crate::partition;
 use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::id::{Cursor, FeedName, TypeName};
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
@@ -22,12 +23,14 @@ use std::collections::BTreeSet;
 enum Seen {
     State(Box<Record>),
     Left(RecordRef),
+    /// It is in another feed of its type now.
+    Moved(RecordRef, FeedName),
 }
 
 impl Step<'_> {
     pub(super) fn pull(&mut self) -> Result<Flow, DeviceError> {
         let state = &self.machine.state;
-        if state.resyncs.values().any(|resync| resync.complete) {
+        if state.resyncs.iter().any(|(feed, resync)| self.is_due(feed, resync)) {
             // The sweep looks at the marks, so they are stored first.
             if !self.writes.is_empty() {
                 return Ok(Flow::Do(Next::Proceed));
@@ -77,14 +80,7 @@ impl Step<'_> {
         let mut feeds = BTreeSet::new();
         let is_pulled = |name: &TypeName| !left_out.contains(name) && name.as_str() != TELEMETRY_TYPE;
         for entry in session.registry.types.iter().filter(|entry| is_pulled(&entry.name)) {
-            let feed = entry.feed_name();
-            let is_partition = |other: &&FeedName| {
-                other.as_str().strip_prefix(feed.as_str()).is_some_and(|rest| rest.starts_with('/'))
-            };
-            feeds.extend(self.machine.state.cursors.keys().filter(is_partition).cloned());
-            if entry.partition.is_none() {
-                feeds.insert(feed);
-            }
+            feeds.extend(partition::feeds_of(entry, self.machine.state.cursors.keys()));
         }
         feeds
     }
@@ -144,7 +140,8 @@ impl Step<'_> {
         for feed in &answer.new_feeds {
             if !asked.contains(feed) && !self.is_left_out(feed) && self.run().new_feeds.insert(feed.clone()) {
                 self.write(Write::Cursor(feed.clone(), None));
-                self.run().session_is_old = true;
+                // A new part of a type is no new type.
+                self.run().session_is_old |= partition::entry_of(&self.session().registry, feed).is_none();
                 is_new = true;
             }
         }
@@ -166,7 +163,7 @@ impl Step<'_> {
             self.run().counts.pulled += 1;
             let type_name = match &change {
                 Seen::State(record) => record.type_name.clone(),
-                Seen::Left(record) => record.type_name.clone(),
+                Seen::Left(record) | Seen::Moved(record, _) => record.type_name.clone(),
             };
             *self.run().tally.pulled.entry(type_name).or_default() += 1;
             match change {
@@ -180,6 +177,7 @@ impl Step<'_> {
                     self.delete_again(&record);
                     self.put_server(ServerCopy { record: *record, feed: page.feed.clone(), mark })?;
                 }
+                Seen::Moved(record, to) => self.left_feed(&record, &page.feed, to)?,
                 Seen::Left(record) => {
                     self.gone(&record);
                     if record.type_name.as_str() == CONFLICT_TYPE {
@@ -198,6 +196,24 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// A record left this feed for another one of its type, which brings it, or brought it already.
+    fn left_feed(&mut self, record: &RecordRef, from: &FeedName, to: FeedName) -> Result<(), StoreError> {
+        // An earlier page of this answer may have brought it.
+        let is_of_it = |copy: &ServerCopy| copy.record.type_name == record.type_name && copy.record.id == record.id;
+        let brought = self.writes.iter().rev().find_map(|write| match write {
+            Write::Server(copy) if is_of_it(copy) => Some((**copy).clone()),
+            _ => None,
+        });
+        let server = match brought {
+            Some(copy) => Some(copy),
+            None => self.context.store.record(record)?.and_then(|stored| stored.server),
+        };
+        if let Some(copy) = server.filter(|copy| copy.feed == *from) {
+            self.write(Write::Server(Box::new(ServerCopy { feed: to, ..copy })));
+        }
+        Ok(())
+    }
+
     fn on_pull_problem(&mut self, problem: &Problem) -> Result<Next, DeviceError> {
         if Self::is_epoch_mismatch(problem) {
             return self.on_epoch_mismatch(problem);
@@ -209,7 +225,10 @@ impl Step<'_> {
         if problem.code == ProblemCode::UnknownFeed && problem.feeds.iter().any(|feed| asked.contains(feed)) {
             let run = self.run();
             run.session_is_old = true;
-            run.unknown_feeds.extend(problem.feeds.iter().cloned());
+            let (parts, whole): (Vec<&FeedName>, Vec<&FeedName>) =
+                problem.feeds.iter().partition(|feed| partition::is_part(feed));
+            run.unknown_feeds.extend(whole.into_iter().cloned());
+            parts.into_iter().filter(|feed| asked.contains(*feed)).for_each(|feed| self.forget_part(feed));
             return self.go_on();
         }
         let named: BTreeSet<FeedName> = problem.feeds.iter().filter(|feed| asked.contains(*feed)).cloned().collect();
@@ -217,6 +236,22 @@ impl Step<'_> {
             Ok(()) => self.go_on(),
             Err(next) => Ok(next),
         }
+    }
+
+    /// A part of a type that is not there any more is as one that was walked and had nothing.
+    fn forget_part(&mut self, feed: &FeedName) {
+        self.mark(|marks| marks.mark += 1);
+        let mark = self.machine.state.marks.mark;
+        self.write(Write::CursorGone(feed.clone()));
+        self.write(Write::Resync(feed.clone(), Some(Resync { mark, complete: true })));
+    }
+
+    /// Whether what a walk did not meet is to go. What left one part of a type may be in another that is not pulled to its
+    /// end yet.
+    fn is_due(&self, feed: &FeedName, resync: &Resync) -> bool {
+        let types = self.machine.state.session.iter().flat_map(|session| &session.registry.types);
+        let has_parts = types.into_iter().any(|entry| entry.partition.is_some() && partition::is_of(entry, feed));
+        resync.complete && (!has_parts || self.machine.run.as_ref().is_some_and(|run| run.pulled_all))
     }
 
     /// Begins to pull these feeds again from null.
@@ -238,7 +273,8 @@ impl Step<'_> {
     /// What a resync did not see goes; unsettled work on it is kept in quarantine.
     fn sweep(&mut self) -> Result<(), StoreError> {
         let resyncs = self.machine.state.resyncs.clone();
-        for (feed, resync) in resyncs.into_iter().filter(|(_, resync)| resync.complete) {
+        let due: Vec<_> = resyncs.into_iter().filter(|(feed, resync)| self.is_due(feed, resync)).collect();
+        for (feed, resync) in due {
             let records: BTreeSet<RecordRef> = self.machine.state.outbox.iter().map(|entry| entry.record()).collect();
             for record in records {
                 let Some(first) = self.first(&record) else { continue };
@@ -287,7 +323,13 @@ fn read(page: &Page) -> Option<Vec<Seen>> {
                 record.deleted |= change.op == ChangeOp::Tombstone;
                 seen.push(Seen::State(Box::new(record)));
             }
-            ChangeOp::Remove => seen.push(Seen::Left(change.removed.clone()?)),
+            ChangeOp::Remove => {
+                let record = change.removed.clone()?;
+                seen.push(match change.to.clone() {
+                    Some(to) => Seen::Moved(record, to),
+                    None => Seen::Left(record),
+                });
+            }
             ChangeOp::Other(_) => {}
         }
     }

@@ -263,7 +263,7 @@ impl Step<'_> {
         }
         let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
         let StoredRecord { server, .. } = self.context.store.record(&name)?.unwrap_or_default();
-        let feed = server.map_or_else(|| self.feed_of(&name.type_name), |known| known.feed);
+        let feed = server.map_or_else(|| self.feed_of_record(&record), |known| known.feed);
         let mark = self.machine.state.marks.mark;
         self.put_server(ServerCopy { record, feed, mark })
     }

@@ -3,7 +3,8 @@
 //! Chapter: telemetry. The begin of a sync is stored before its first byte; a sync that finds one that was not closed
 //! knows that the process ended in it. What is to be told waits in a [`Diary`] of its own, beside the outbox, and goes out
 //! under a replica id of its own: so a batch of it that stays without an answer holds up no data, and whatever goes wrong
-//! with it is tried again in the next sync and changes nothing in this one.
+//! with it is tried again in the next sync and changes nothing in this one. A device whose syncs all break off in the pull
+//! would never get to the end of one: so what has waited for long is told before the pull.
 
 use super::call::{self, Answer, Reading};
 use super::cycle::{Failure, Flow};
@@ -21,8 +22,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How much is kept to be told. A phone that is away for months keeps the latest.
 const KEPT: usize = 100;
-/// The longest text that is told, in bytes.
+/// So many syncs that could not be told are told before the pull.
+const TROUBLE: usize = 3;
+/// The longest detail that is told, in bytes.
 const LONGEST: usize = 500;
+/// The longest name of an app or a device, in bytes.
+const LONGEST_NAME: usize = 256;
 
 /// What the device has to tell of its syncs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +49,9 @@ pub struct Begun {
     pub id: RecordId,
     /// When, by the device's clock.
     pub at: Timestamp,
+    /// What was done in it when something was stored the last time.
+    #[serde(default)]
+    pub tally: Tally,
 }
 
 /// One sync, to be told. Whose it was is known when it is sent: the store has one owner.
@@ -133,7 +141,7 @@ impl Step<'_> {
             ended_at: None,
             outcome: SyncEndWord::Killed,
             failure: None,
-            tally: Tally::default(),
+            tally: begun.tally,
         };
         self.diary(|diary| {
             diary.begun = None;
@@ -146,7 +154,20 @@ impl Step<'_> {
         self.close_killed();
         if self.tells() {
             let id = RecordId::new(self.context.ids.unique()).expect("a unique text has the form of a record id");
-            let begun = Some(Begun { id, at: self.context.now });
+            let begun = Some(Begun { id, at: self.context.now, tally: Tally::default() });
+            self.diary(|diary| diary.begun = begun);
+        }
+    }
+
+    /// What was done is stored with what it came to, a page or an outcome: should the process end now, it is told.
+    pub(super) fn note_progress(&mut self) {
+        let Some(run) = &self.machine.run else { return };
+        let Some(begun) = &self.machine.state.diary.begun else { return };
+        let is_news = run.tally.pushed != begun.tally.pushed
+            || run.tally.pulled != begun.tally.pulled
+            || run.tally.given_up != begun.tally.given_up;
+        if is_news {
+            let begun = Some(Begun { tally: run.tally.clone(), ..begun.clone() });
             self.diary(|diary| diary.begun = begun);
         }
     }
@@ -164,7 +185,7 @@ impl Step<'_> {
             started_at: begun.at,
             ended_at: Some(self.context.now),
             outcome: if failure.is_some() { SyncEndWord::Failed } else { SyncEndWord::Ok },
-            failure: failure.map(|failure| (failure.cause, cut(&failure.detail))),
+            failure: failure.map(|failure| (failure.cause, cut(&failure.detail, LONGEST))),
             tally,
         };
         let is_news = failure.is_some() || !page.tally.is_quiet();
@@ -177,6 +198,15 @@ impl Step<'_> {
                 diary.pages.push(page);
             }
         });
+    }
+
+    /// What waits in the diary goes out before the pull, once several syncs could not tell.
+    pub(super) fn tell_trouble(&mut self) -> Flow {
+        let waits = self.machine.state.diary.pages.len() >= TROUBLE && self.tells();
+        match waits.then(|| self.send_diary()).flatten() {
+            Some(next) => Flow::Do(next),
+            None => Flow::Over,
+        }
     }
 
     /// The last phase: what waits in the diary goes out, this sync with it.
@@ -265,8 +295,8 @@ impl Step<'_> {
             requests,
             bytes_sent,
             bytes_received,
-            app: self.machine.settings.app.as_deref().map(cut),
-            device: self.machine.settings.device.as_deref().map(cut),
+            app: self.machine.settings.app.as_deref().map(|name| cut(name, LONGEST_NAME)),
+            device: self.machine.settings.device.as_deref().map(|name| cut(name, LONGEST_NAME)),
         };
         Mutation {
             mutation_id: page.mutation_id.clone(),
@@ -351,6 +381,6 @@ impl Step<'_> {
 }
 
 /// A text, not longer than is told.
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(LONGEST)].to_owned()
+fn cut(text: &str, longest: usize) -> String {
+    text[..text.floor_char_boundary(longest)].to_owned()
 }

@@ -3,6 +3,7 @@
 mod edits;
 mod pulls;
 mod pushes;
+mod telling;
 mod trouble;
 
 use super::memory::MemoryStore;

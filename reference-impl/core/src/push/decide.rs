@@ -2,15 +2,18 @@
 
 use super::fence::fence;
 use super::fields::{self, Pushed};
+use super::merging::{self, Meeting};
 use super::parents::{Kin, Missing};
+use super::sequence;
 use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
 use crate::attachment::{self, RecordFiles};
-use crate::conflict::{self, Side};
+use crate::conflict::{self, Collision, Side};
 use crate::data;
+use crate::partition;
 use crate::policy::{Claim, Contest, Ruling};
 use crate::problem::Trouble;
 use crate::scope::{self, Known};
-use crate::store::{Commit, Decided, Loaded, ReplicaRow, State};
+use crate::store::{Commit, Decided, Loaded, ReplicaRow, SequenceName, State};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, Writer};
 use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Version};
 use fieldsync_schemas::problem::ProblemCode;
@@ -40,6 +43,7 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         replica: &batch.replica,
         limits: &batch.limits,
         known: scope::known(&loaded.states),
+        drawn: std::mem::take(&mut loaded.drawn),
         loaded,
         kin,
         states: Vec::new(),
@@ -50,7 +54,7 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         replaced: None,
     };
     let outcomes = court.hear_all(&batch.mutations);
-    let Court { mut states, decided, files, kin, known, .. } = court;
+    let Court { mut states, decided, files, drawn, kin, known, .. } = court;
     scope::place(&mut states, known, ground.registry, ground.principal);
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
     let answer = PushAnswer::<Box<RawValue>> {
@@ -70,6 +74,7 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         links: kin.into_links(),
         decided,
         files,
+        drawn,
         accepted_seq: ground.accepted_seq,
         replica: ReplicaRow { replica: batch.replica.clone(), seq: batch.seq, token, body: batch.body, answer },
     }))
@@ -88,6 +93,8 @@ pub(super) struct Court<'a> {
     decided: Vec<Decided>,
     /// The files of the new states, of types that may carry some.
     files: Vec<RecordFiles>,
+    /// The last number of each sequence.
+    drawn: HashMap<SequenceName, u64>,
     /// Where in `decided` each mutation of this batch stands.
     heard: HashMap<&'a MutationId, usize>,
     seen: HashSet<&'a RecordRef>,
@@ -109,6 +116,7 @@ pub(super) struct Mark {
     states: usize,
     files: usize,
     kin: Kin,
+    drawn: HashMap<SequenceName, u64>,
 }
 
 impl<'a> Court<'a> {
@@ -189,7 +197,8 @@ impl<'a> Court<'a> {
 
     pub(super) fn mark(&mut self) -> Mark {
         self.replaced = Some(Vec::new());
-        Mark { states: self.states.len(), files: self.files.len(), kin: self.kin.clone() }
+        let (kin, drawn) = (self.kin.clone(), self.drawn.clone());
+        Mark { states: self.states.len(), files: self.files.len(), kin, drawn }
     }
 
     /// The group was taken.
@@ -202,6 +211,7 @@ impl<'a> Court<'a> {
         self.states.truncate(mark.states);
         self.files.truncate(mark.files);
         self.kin = mark.kin;
+        self.drawn = mark.drawn;
         for (record, before) in self.replaced.take().unwrap_or_default().into_iter().rev() {
             match before {
                 Some(state) => self.loaded.states.insert(record, state),
@@ -254,6 +264,19 @@ impl<'a> Court<'a> {
             Ruling::Reject(_) if is_known_entry(&contest, entry) => Ruling::Duplicate,
             ruling => ruling,
         };
+        let met = match (&ruling, &current) {
+            (Ruling::Stale, Some(current)) => merging::meet(asked, entry, current, &self.loaded.bases, self.limits)?,
+            _ => None,
+        };
+        let (ruling, pushed, meeting) = match met {
+            Some((merged, meeting)) => (Ruling::Apply(meeting.version), merged, Some(meeting)),
+            None => (ruling, pushed, None),
+        };
+        if let Some(meeting) =
+            meeting.as_ref().filter(|_| current.as_ref().is_some_and(|it| it.content == pushed.content))
+        {
+            return Ok(self.merged(mutation_id, asked, meeting, current.as_ref(), None));
+        }
         if let Ruling::Reject(code) = ruling {
             return Err(refuse(code, format!("records of type {} are not changed this way", entry.name)));
         }
@@ -266,7 +289,8 @@ impl<'a> Court<'a> {
         if matches!(ruling, Ruling::Apply(_)) && asked.op == MutationOp::Delete {
             along = self.kin.taken_along(self.ground.registry, &asked.record)?;
         } else if matches!(ruling, Ruling::Apply(_)) {
-            match self.kin.check(entry, &asked.record, &asked.references, current.as_ref()) {
+            let references = meeting.as_ref().map_or(&asked.references, |meeting| &meeting.references);
+            match self.kin.check(entry, &asked.record, references, current.as_ref()) {
                 Ok(()) => {}
                 Err(Missing::Refused(refusal)) => return Err(refusal),
                 Err(Missing::Held(refusal)) => return Ok(waiting(mutation_id, OutcomeKind::Held, refusal)),
@@ -277,11 +301,18 @@ impl<'a> Court<'a> {
             (Ruling::Apply(version), current) => {
                 let modified_at = contest.pushed.modified_at;
                 let files = attachment::published(&asked.attachments, current.as_ref(), &self.loaded.open);
+                let is_made = asked.op != MutationOp::Delete && current.as_ref().is_none_or(|before| before.deleted);
+                let pushed = if is_made { self.numbered(entry, asked, pushed) } else { pushed };
                 let state = self.state(asked, pushed, entry, version, modified_at, files.clone());
                 scope::admits_state(&self.loaded.scope, &state, entry, &self.known, self.ground.principal)?;
                 let mut conflicts: Vec<_> =
                     along.iter().filter_map(|child| self.take_along(child, modified_at)).collect();
                 self.carries(entry, &asked.record, files);
+                if let Some(meeting) = &meeting {
+                    let outcome = self.merged(mutation_id, asked, meeting, current.as_ref(), Some(&state));
+                    self.accept(entry, current.as_ref(), state);
+                    return Ok(Outcome { conflicts: [conflicts, outcome.conflicts].concat(), ..outcome });
+                }
                 let overridden = current.as_ref().filter(|before| {
                     !base_is_current && (before.content != state.content || before.deleted != state.deleted)
                 });
@@ -318,7 +349,7 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// The pushed state as it becomes the record's.
+    /// The pushed state as it becomes the record's. A tombstone stays in the feed that its record was in.
     fn state(
         &self,
         asked: &Asked,
@@ -341,7 +372,33 @@ impl<'a> Court<'a> {
             data: pushed.data.map(Cow::into_owned),
             attachments,
         };
-        State::published(entry.feed_name(), pushed.content, record)
+        let before = self.loaded.states.get(&asked.record).filter(|_| record.deleted);
+        let feed = before.map_or_else(|| partition::feed(entry, record.data.as_deref()), |state| state.feed.clone());
+        State::published(feed, pushed.content, record)
+    }
+
+    /// A record that is made gets its numbers.
+    fn numbered<'p>(&mut self, entry: &TypeEntry, asked: &Asked, pushed: Pushed<'p>) -> Pushed<'p> {
+        let (Some(data), true) = (&pushed.data, sequence::sequences(entry).next().is_some()) else { return pushed };
+        let mut tree = data::tree(data);
+        sequence::draw(entry, &mut self.drawn, &mut tree);
+        Pushed::of(tree, &asked.attachments)
+    }
+
+    /// What the server's own merge came to: the state that it made, or that was there, and an entry for each value that
+    /// it overrode.
+    fn merged(
+        &mut self,
+        mutation_id: &MutationId,
+        asked: &Asked,
+        meeting: &Meeting,
+        current: Option<&State>,
+        made: Option<&State>,
+    ) -> Outcome {
+        let pushed = Writer { replica: Some(self.replica.clone()), mutation_id: Some(mutation_id.clone()), rev: None };
+        let conflicts = meeting.collisions(&pushed, current, made).map(|one| self.enter(&asked.record, one)).collect();
+        let record = made.or(current).and_then(|state| RawValue::from_string(state.json.to_string()).ok());
+        Outcome { record, conflicts, ..empty(mutation_id, OutcomeKind::Merged) }
     }
 
     /// A new state of a record. Where others refer to its type, or it to others, the rest of the batch sees it.
@@ -368,7 +425,7 @@ impl<'a> Court<'a> {
         let before = self.loaded.states.get(child).cloned()?;
         let entry = self.ground.registry.entry(&child.type_name)?;
         let state = State::published(
-            entry.feed_name(),
+            before.feed.clone(),
             data::content_hash(None, &[]),
             Record {
                 type_name: child.type_name.clone(),
@@ -384,7 +441,7 @@ impl<'a> Court<'a> {
                 attachments: Vec::new(),
             },
         );
-        let logged = self.enter(child, None, Side::of(&before), Side::of(&state));
+        let logged = self.enter(child, Collision::whole(None, Side::of(&before), Side::of(&state)));
         self.accept(entry, Some(&before), state);
         self.carries(entry, child, Vec::new());
         Some(logged)
@@ -397,11 +454,11 @@ impl<'a> Court<'a> {
     /// Writes the entry for a value that is overridden, and gives it back as it is published.
     fn log(&mut self, asked: &Asked, lost: Side, kept: Side) -> Box<RawValue> {
         let base = asked.base.as_ref().and_then(|rev| self.loaded.bases.get(rev)).and_then(conflict::data_of);
-        self.enter(&asked.record, base, lost, kept)
+        self.enter(&asked.record, Collision::whole(base, lost, kept))
     }
 
-    fn enter(&mut self, record: &RecordRef, base: Option<Value>, lost: Side, kept: Side) -> Box<RawValue> {
-        let state = conflict::entry(record, base, lost, kept, self.rev(), self.ground.now);
+    fn enter(&mut self, record: &RecordRef, collision: Collision) -> Box<RawValue> {
+        let state = conflict::entry(record, collision, self.rev(), self.ground.now);
         let published = RawValue::from_string(state.json.to_string()).expect("the server wrote it");
         self.states.push(state);
         published

@@ -10,7 +10,7 @@ use crate::merge::{self, Rules};
 use crate::store::{Hash, State};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::push::{MutationOp, Refusal};
-use fieldsync_schemas::record::{Data, Record};
+use fieldsync_schemas::record::{Attachment, Data, Record};
 use fieldsync_schemas::registry::{MergePolicy, TypeEntry};
 use fieldsync_schemas::session::Limits;
 use serde_json::Value;
@@ -63,13 +63,30 @@ pub(super) fn pushed<'a>(
             return Err(refuse(ProblemCode::ImmutableField, detail));
         }
     }
-    let raw = to_raw_value(&tree).expect("a tree is plain JSON");
-    let raw = if asked.patch.is_some() { data::check(&raw, limits)?.text } else { raw };
-    let content = data::content_hash_of_tree(Some(Value::Object(tree)), &asked.attachments);
-    Ok(Pushed { data: Some(Cow::Owned(raw)), content })
+    if asked.patch.is_none() {
+        return Ok(Pushed::of(tree, &asked.attachments));
+    }
+    within(tree, &asked.attachments, limits)
 }
 
-fn tree(state: &State) -> Data {
+impl Pushed<'_> {
+    /// What the server itself made of a record.
+    pub(super) fn of(tree: Data, attachments: &[Attachment]) -> Pushed<'static> {
+        let raw = to_raw_value(&tree).expect("a tree is plain JSON");
+        let content = data::content_hash_of_tree(Some(Value::Object(tree)), attachments);
+        Pushed { data: Some(Cow::Owned(raw)), content }
+    }
+}
+
+/// A record that came of more than what was pushed, if it keeps the limits.
+pub(super) fn within(tree: Data, attachments: &[Attachment], limits: &Limits) -> Result<Pushed<'static>, Refusal> {
+    let raw = to_raw_value(&tree).expect("a tree is plain JSON");
+    let raw = data::check(&raw, limits)?.text;
+    Ok(Pushed { data: Some(Cow::Owned(raw)), ..Pushed::of(tree, attachments) })
+}
+
+/// What a state says.
+pub(super) fn tree(state: &State) -> Data {
     let record: Record = serde_json::from_str(&state.json).expect("the server wrote it");
     record.data_tree()
 }

@@ -8,8 +8,10 @@ mod derive;
 mod fence;
 mod fields;
 mod groups;
+mod merging;
 mod parents;
 mod read;
+mod sequence;
 
 pub use decide::decide;
 pub(crate) use derive::member;
@@ -19,7 +21,7 @@ pub use read::read;
 use crate::clock::Ids;
 use crate::epoch::Epochs;
 use crate::policy::PolicyTable;
-use crate::store::{Commit, DataSetName, Hash, Touched};
+use crate::store::{Commit, DataSetName, Hash, SequenceName, Touched};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{
     BatchToken, Epoch, GroupId, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version,
@@ -28,10 +30,11 @@ use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{MutationOp, Refusal};
 use fieldsync_schemas::record::{Attachment, Data};
-use fieldsync_schemas::registry::Registry;
+use fieldsync_schemas::registry::{Registry, TypeEntry};
 use fieldsync_schemas::session::Limits;
 use fieldsync_schemas::time::Timestamp;
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,8 +159,18 @@ impl Batch {
             bases: asked().filter_map(|asked| asked.base.clone()).collect(),
             attachments: asked().flat_map(|asked| &asked.attachments).map(|one| one.id.clone()).collect(),
             parents: asked().flat_map(|asked| &asked.references).map(|one| one.parent.clone()).collect(),
+            sequences: self.sequences(registry),
             families: parents::families(registry, deletes, self.mutations.len()),
         }
+    }
+
+    /// What is drawn from for the records that are made.
+    fn sequences(&self, registry: &Registry) -> BTreeSet<SequenceName> {
+        let drawing: Vec<&TypeEntry> =
+            registry.types.iter().filter(|entry| sequence::sequences(entry).next().is_some()).collect();
+        let asked = self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        let entries = asked.filter_map(|asked| drawing.iter().find(|entry| entry.name == asked.record.type_name));
+        entries.flat_map(|entry| sequence::sequences(entry)).map(|(name, _)| name).collect()
     }
 
     fn deletes(&self) -> impl Iterator<Item = &Asked> {

@@ -272,7 +272,7 @@ mod tests {
         let other = blobs.finish::<_, Failed>("u2", &id, &blob(5), || async { Ok(()) }).await.unwrap();
         assert_eq!(other, Finished::Other);
         let buried = async |ids: Vec<AttachmentId>| {
-            assert_eq!(ids, [id.clone()]);
+            assert_eq!(ids.as_slice(), std::slice::from_ref(&id));
             Ok::<(), Failed>(())
         };
         blobs.collect(|| async { Ok(vec![id.clone()]) }, buried).await.unwrap();

@@ -197,7 +197,7 @@ fn clear(connection: &Connection, data_set: i64) -> Result<(), Failure> {
     let offset_ms: i64 =
         connection.query_row("SELECT clock_offset_ms FROM data_sets WHERE id = ?1", [data_set], |row| row.get(0))?;
     let_go(connection, data_set, Timestamp::from_millis(Timestamp::now().as_millis().saturating_add(offset_ms)))?;
-    for table in ["rows", "history", "links", "file_links", "replicas", "decided", "shifts", "feeds"] {
+    for table in ["rows", "history", "links", "file_links", "replicas", "decided", "shifts", "moves", "feeds"] {
         connection.execute(&format!("DELETE FROM {table} WHERE data_set = ?1"), [data_set])?;
     }
     Ok(())
@@ -242,6 +242,17 @@ fn copy_data(from: &Connection, to: &Connection, name: &DataSetName) -> Result<(
     let mut same = |_: usize, value| Ok(value);
     copy_rows(from, to, "SELECT * FROM replicas WHERE data_set = ?1", source, "replicas", (0, target), &mut same)?;
     copy_rows(from, to, "SELECT * FROM links WHERE data_set = ?1", source, "links", (0, target), &mut same)?;
+    // What was given out since the backup is written on paper somewhere.
+    let mut drawn = from.prepare("SELECT type, member, last FROM sequences WHERE data_set = ?1")?;
+    let mut found = drawn.query([source])?;
+    while let Some(row) = found.next()? {
+        let (of, member, last): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        to.execute(
+            "INSERT INTO sequences VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (data_set, type, member) DO UPDATE SET last = max(last, excluded.last)",
+            (target, of, member, last),
+        )?;
+    }
     let files = "SELECT * FROM file_links WHERE data_set = ?1";
     copy_rows(from, to, files, source, "file_links", (0, target), &mut same)?;
     to.execute(

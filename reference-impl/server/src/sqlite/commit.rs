@@ -1,8 +1,8 @@
 //! Stores what was decided: states at new places, outcomes, and the replica's answer, in one transaction.
 
-use super::{Failure, attachments, links, rows, scope};
+use super::{Failure, attachments, links, moves, rows, scope};
 use fieldsync_core::scope::Label;
-use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Decided, Rescope, State};
+use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Decided, Rescope, SequenceName, State};
 use fieldsync_schemas::id::{FeedName, ReplicaId};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
@@ -19,6 +19,7 @@ pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), 
         for files in &commit.files {
             attachments::put_links(connection, data_set, &commit.principal, files, commit.at)?;
         }
+        put_drawn(connection, data_set, &commit.drawn)?;
         put_replica(connection, data_set, commit)?;
         connection
             .prepare_cached("UPDATE data_sets SET accepted_seq = ?2 WHERE id = ?1")?
@@ -37,6 +38,9 @@ pub(super) fn put_data_set(connection: &Connection, row: &DataSetRow, seeds: &[S
     if let Some((id, before)) = known {
         if before != domain {
             links::rebuild(connection, id, &row.domain)?;
+            let mut places = Places::take_up(connection)?;
+            moves::feed_anew(connection, id, &serde_json::from_str(&before)?, &row.domain, &mut places)?;
+            places.lay_down(connection)?;
         }
         connection
             .prepare_cached("UPDATE data_sets SET domain = ?2, clock_offset_ms = ?3 WHERE id = ?1")?
@@ -120,7 +124,7 @@ impl Feeds<'_> {
     }
 
     fn move_heads(&mut self) -> Result<(), Failure> {
-        let mut statement = self.connection.prepare_cached("UPDATE feeds SET last = ?2 WHERE id = ?1")?;
+        let mut statement = self.connection.prepare_cached("UPDATE feeds SET last = MAX(last, ?2) WHERE id = ?1")?;
         for (id, last) in self.known.values() {
             if let Some(last) = last {
                 statement.execute((id, last))?;
@@ -144,8 +148,8 @@ fn put_states(
         "INSERT OR REPLACE INTO history SELECT data_set, feed, type, id, rev, version, modified_at, accepted_at, \
          replica, deleted, content, json, label FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3",
     )?;
-    let mut label_before =
-        connection.prepare_cached("SELECT label FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?;
+    let mut before =
+        connection.prepare_cached("SELECT feed, label FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?;
     let mut delete = connection.prepare_cached("DELETE FROM rows WHERE data_set = ?1 AND type = ?2 AND id = ?3")?;
     for state in states {
         let place = places.next();
@@ -174,16 +178,18 @@ fn put_states(
         );
         if insert.execute(row)? == 0 {
             // The record has a state already, which is kept by its rev.
-            let before: Option<String> = match label {
-                None => None,
-                Some(_) => label_before.query_row(record, |row| row.get(0))?,
-            };
+            let (feed_before, label_before): (i64, Option<String>) =
+                before.query_row(record, |row| Ok((row.get(0)?, row.get(1)?)))?;
             keep.execute(record)?;
             delete.execute(record)?;
             if insert.execute(row)? == 0 {
                 return Err(format!("the state of {} does not fit the table", state.record).into());
             }
-            if let (Some(from), Some(to)) = (before, label.as_deref())
+            if feed_before != feed {
+                moves::leave(connection, data_set, feed_before, &state.record, places.next())?;
+                moves::come_back(connection, data_set, feed, &state.record)?;
+            }
+            if let (Some(from), Some(to)) = (label_before, label.as_deref())
                 && from != to
             {
                 let record = &state.record;
@@ -205,6 +211,14 @@ fn put_decided(connection: &Connection, data_set: i64, feeds: &mut Feeds<'_>, co
         let principal = commit.principal.as_str();
         let at = commit.at.as_millis();
         statement.execute((data_set, principal, mutation_id.as_str(), feed, at, content, &**outcome))?;
+    }
+    Ok(())
+}
+
+fn put_drawn(connection: &Connection, data_set: i64, drawn: &HashMap<SequenceName, u64>) -> Result<(), Failure> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO sequences VALUES (?1, ?2, ?3, ?4)")?;
+    for (name, last) in drawn {
+        statement.execute((data_set, name.type_name.as_str(), &name.member, last))?;
     }
     Ok(())
 }

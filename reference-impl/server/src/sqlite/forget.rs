@@ -1,6 +1,6 @@
 //! Purges what is old: tombstones, earlier states, outcomes.
 
-use super::{Failure, rows};
+use super::{Failure, moves, rows};
 use fieldsync_core::store::DataSetName;
 use fieldsync_schemas::id::FeedName;
 use fieldsync_schemas::time::Timestamp;
@@ -13,8 +13,18 @@ pub(super) fn forget(
     before: Timestamp,
 ) -> Result<(), Failure> {
     let data_set = rows::data_set(connection, data_set)?;
-    let feed = rows::feed(connection, data_set, feed)?;
     let before = before.as_millis();
+    for one in moves::family(connection, data_set, feed.as_str())? {
+        forget_one(connection, one, before)?;
+    }
+    let feed = rows::feed(connection, data_set, feed)?;
+    connection
+        .prepare_cached("DELETE FROM decided WHERE data_set = ?1 AND feed IN (0, ?2) AND decided_at < ?3")?
+        .execute((data_set, feed, before))?;
+    Ok(())
+}
+
+fn forget_one(connection: &Connection, feed: i64, before: i64) -> Result<(), Failure> {
     let highest: Option<i64> = connection
         .prepare_cached("SELECT MAX(place) FROM rows WHERE feed = ?1 AND deleted = 1 AND accepted_at < ?2")?
         .query_row((feed, before), |row| row.get(0))?;
@@ -26,13 +36,11 @@ pub(super) fn forget(
         connection
             .prepare_cached(
                 "UPDATE feeds SET horizon = MAX(horizon, ?2), \
-                 last = (SELECT COALESCE(MAX(place), 0) FROM rows WHERE feed = ?1) WHERE id = ?1",
+                 last = MAX((SELECT COALESCE(MAX(place), 0) FROM rows WHERE feed = ?1), \
+                 (SELECT COALESCE(MAX(place), 0) FROM moves WHERE feed = ?1)) WHERE id = ?1",
             )?
             .execute((feed, highest))?;
     }
     connection.prepare_cached("DELETE FROM history WHERE feed = ?1 AND accepted_at < ?2")?.execute((feed, before))?;
-    connection
-        .prepare_cached("DELETE FROM decided WHERE data_set = ?1 AND feed IN (0, ?2) AND decided_at < ?3")?
-        .execute((data_set, feed, before))?;
     Ok(())
 }

@@ -58,6 +58,14 @@ fn load_one(connection: &Connection, touched: &Touched) -> Result<Loaded, Failur
             loaded.open.insert(id.clone());
         }
     }
+    let mut drawn =
+        connection.prepare_cached("SELECT last FROM sequences WHERE data_set = ?1 AND type = ?2 AND member = ?3")?;
+    for name in &touched.sequences {
+        let mut found = drawn.query((data_set, name.type_name.as_str(), &name.member))?;
+        if let Some(row) = found.next()? {
+            loaded.drawn.insert(name.clone(), row.get(0)?);
+        }
+    }
     links::load_parents(connection, data_set, &touched.parents, &mut loaded)?;
     links::load_families(connection, data_set, &touched.families, &mut loaded)?;
     Ok(loaded)

@@ -86,6 +86,15 @@ CREATE TABLE links (
     PRIMARY KEY (data_set, parent_type, parent, type, id)
 ) WITHOUT ROWID;
 
+-- The last number that was drawn for each member that has a sequence. It is never given back.
+CREATE TABLE sequences (
+    data_set INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    member TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (data_set, type, member)
+) WITHOUT ROWID;
+
 CREATE TABLE replicas (
     data_set INTEGER NOT NULL,
     principal TEXT NOT NULL,
@@ -150,6 +159,16 @@ CREATE TABLE shifts (
 );
 CREATE UNIQUE INDEX shifts_by_record ON shifts (data_set, user, type, id);
 CREATE INDEX shifts_by_feed ON shifts (feed, user, place);
+-- The records that left a feed for another one of their type. One that comes back is no longer here.
+CREATE TABLE moves (
+    place INTEGER PRIMARY KEY,
+    data_set INTEGER NOT NULL,
+    feed INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    id TEXT NOT NULL
+);
+CREATE UNIQUE INDEX moves_by_record ON moves (data_set, type, id, feed);
+CREATE INDEX moves_by_feed ON moves (feed, place);
 CREATE TABLE refetches (
     number INTEGER PRIMARY KEY,
     data_set INTEGER NOT NULL,

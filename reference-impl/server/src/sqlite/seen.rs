@@ -90,7 +90,7 @@ pub(super) fn page(connection: &Connection, view: &View, after: Point, limit: u6
         let Some(row) = found.next()? else { continue };
         if !shifts.brings_later((row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?), Place(place))? {
             let kind = if row.get(2)? { RowKind::Tombstone } else { RowKind::Put };
-            page.push(Row { place: Place(place), kind, json: rows::text(row, 3)? });
+            page.push(Row { place: Place(place), kind, json: rows::text(row, 3)?, to: None });
         }
     }
     Ok(page)
@@ -138,12 +138,12 @@ impl Shifts<'_> {
                 let record =
                     RecordRef { type_name: row.get::<_, String>(2)?.parse()?, id: row.get::<_, String>(3)?.parse()? };
                 let json = Arc::from(serde_json::to_string(&record)?);
-                self.next = Some(Row { place, kind: RowKind::Remove, json });
+                self.next = Some(Row { place, kind: RowKind::Remove, json, to: None });
                 return Ok(());
             }
             if !leaves && is_seen && current < Some(place.0) {
                 let kind = if row.get(5)? { RowKind::Tombstone } else { RowKind::Put };
-                self.next = Some(Row { place, kind, json: rows::text(row, 7)? });
+                self.next = Some(Row { place, kind, json: rows::text(row, 7)?, to: None });
                 return Ok(());
             }
         }

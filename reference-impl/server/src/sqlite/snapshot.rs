@@ -2,7 +2,7 @@
 
 use super::readers::{FEW, Lease, Readers, beside};
 use super::seen::{View, What};
-use super::{Failure, rows, scope, seen};
+use super::{Failure, moves, rows, scope, seen};
 use async_trait::async_trait;
 use fieldsync_core::cursor::Point;
 use fieldsync_core::digest::{self, Buckets};
@@ -79,7 +79,7 @@ fn page(connection: &Connection, feed: i64, after: Place, limit: u64) -> Result<
     let mut page = Vec::new();
     while let Some(row) = found.next()? {
         let kind = if row.get(1)? { RowKind::Tombstone } else { RowKind::Put };
-        page.push(Row { place: Place(row.get(0)?), kind, json: rows::text(row, 2)? });
+        page.push(Row { place: Place(row.get(0)?), kind, json: rows::text(row, 2)?, to: None });
     }
     Ok(page)
 }
@@ -220,6 +220,13 @@ impl Snapshot for SqliteSnapshot {
         };
         self.lease = Some(lease);
         Ok(rows)
+    }
+
+    async fn moved(&mut self, feed: &FeedName, sight: Sight, after: Point, limit: u64) -> Result<Vec<Row>, StoreError> {
+        let Some((feed, _)) = self.view.feeds.get(feed).copied() else { return Ok(Vec::new()) };
+        let part = self.part(feed, sight);
+        self.read("read what left a feed", move |connection| moves::page(connection, feed, part.as_ref(), after, limit))
+            .await
     }
 }
 

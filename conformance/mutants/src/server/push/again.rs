@@ -2,7 +2,8 @@
 
 use super::changed;
 use crate::seam::effects::around_decide;
-use fieldsync_core::conflict::{Side, entry};
+use crate::server::sequences::draw_again;
+use fieldsync_core::conflict::{Collision, Side, entry};
 use fieldsync_core::problem::Trouble;
 use fieldsync_core::push::{Batch, Decision, Ground};
 use fieldsync_core::store::{Commit, DataSetName, Decided, Loaded, ReplicaRow, State};
@@ -42,6 +43,7 @@ pub(super) fn repetitions(
                 states: again,
                 decided: Vec::new(),
                 files: Vec::new(),
+                drawn: HashMap::new(),
                 accepted_seq: ground.accepted_seq,
                 replica: ReplicaRow { answer, ..row },
             }),
@@ -60,10 +62,16 @@ pub(super) fn a_repetition_writes_again(parts: Parts) -> Parts {
     })
 }
 
+pub(super) fn a_repetition_draws_again(parts: Parts) -> Parts {
+    repetitions(parts, |loaded, _| loaded.states.values().map(|state| changed(state, draw_again)).collect())
+}
+
 pub(super) fn a_repetition_is_logged_as_a_conflict(parts: Parts) -> Parts {
     repetitions(parts, |loaded, ground| {
         let rev = || Rev::new(ground.ids.unique()).expect("ids are visible ASCII");
-        let log = |state: &State| entry(&state.record, None, Side::of(state), Side::of(state), rev(), ground.now);
+        let log = |state: &State| {
+            entry(&state.record, Collision::whole(None, Side::of(state), Side::of(state)), rev(), ground.now)
+        };
         loaded.states.values().map(log).collect()
     })
 }

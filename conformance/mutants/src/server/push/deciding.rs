@@ -2,7 +2,7 @@
 
 use super::changed;
 use crate::seam::effects::{around_decide, change_outcomes, commits, outcomes};
-use fieldsync_core::conflict::{Side, entry};
+use fieldsync_core::conflict::{Collision, Side, entry};
 use fieldsync_core::push::{Asked, Decision};
 use fieldsync_core::store::State;
 use fieldsync_schemas::id::{Rev, Version};
@@ -43,7 +43,7 @@ pub(super) fn every_change_is_logged(parts: Parts) -> Parts {
             let log = |state: &State| {
                 let lost = Side::of(earlier.get(&state.record)?);
                 let rev = Rev::new(ground.ids.unique()).expect("ids are visible ASCII");
-                Some(entry(&state.record, None, lost, Side::of(state), rev, ground.now))
+                Some(entry(&state.record, Collision::whole(None, lost, Side::of(state)), rev, ground.now))
             };
             let entries: Vec<State> = commit.states.iter().filter_map(log).collect();
             commit.states.extend(entries);
