@@ -3,9 +3,10 @@
 use crate::Mutant;
 use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
-use fieldsync_core::device::Event;
+use fieldsync_core::device::{Answer, Event, Next, Reaction};
+use fieldsync_schemas::problem::PROBLEM_MEDIA_TYPE;
 use fieldsync_schemas::scenario::CallKind;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,7 +30,29 @@ pub const MUTANTS: &[Mutant] = &[
         "A store that comes from another phone is taken over with its cursors and its outbox.",
         a_copied_store_belongs_to_whoever_has_it,
     ),
+    Mutant::device(
+        "the-password-instead-of-a-refresh",
+        "session.refresh.before-the-password",
+        "A refresh token is thrown away, and the password asked for again.",
+        the_password_instead_of_a_refresh,
+    ),
 ];
+
+/// A refresh seems to be refused before it was sent.
+fn the_password_instead_of_a_refresh(parts: DeviceParts) -> DeviceParts {
+    effects::around_events(parts, |machine, event, context, rules| {
+        let mut reaction = rules.handle(machine, event, context)?;
+        if matches!(&reaction.next, Next::Send(call) if call.kind == CallKind::Refresh) {
+            let problem = json!({"type": "about:blank", "title": "Unauthenticated", "status": 401, "detail": "not asked",
+                "code": "unauthenticated", "retry": "login", "request_id": "none"});
+            let refused = Answer::new(401, Some(PROBLEM_MEDIA_TYPE.to_owned()), problem.to_string().into_bytes());
+            let Reaction { writes, next } = rules.handle(machine, Event::Answered(refused), context)?;
+            reaction.writes.extend(writes);
+            reaction.next = next;
+        }
+        Ok(reaction)
+    })
+}
 
 /// The first session of a life seems to be of the principal of the store, if there is one.
 fn a_copied_store_belongs_to_whoever_has_it(parts: DeviceParts) -> DeviceParts {
