@@ -195,6 +195,7 @@ fn word(kind: CallKind) -> &'static str {
         CallKind::Slot => "slot",
         CallKind::Offset => "offset",
         CallKind::Upload => "upload",
+        CallKind::Store => "store",
         CallKind::Complete => "complete",
         CallKind::Download => "download",
         CallKind::Digest => "digest",

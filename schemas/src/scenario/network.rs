@@ -31,6 +31,8 @@ pub enum CallKind {
     Offset,
     /// `PATCH` of an upload's URL.
     Upload,
+    /// `PUT` of a file into the object storage.
+    Store,
     /// `POST {base}/attachments/complete`.
     Complete,
     /// `GET {base}/attachments/{id}`.

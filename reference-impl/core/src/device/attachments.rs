@@ -10,8 +10,8 @@ use super::store::{FileTrouble, OwnCopy, Progress, StoredRecord, Upload};
 use super::{DeviceError, Machine, Next, Step, Write};
 use crate::attachment;
 use crate::device::store::StoreError;
-use fieldsync_schemas::attachment::{CompleteAnswer, CompleteRequest, SlotAnswer, SlotRequest};
-use fieldsync_schemas::id::AttachmentId;
+use fieldsync_schemas::attachment::{CompleteAnswer, CompleteRequest, SlotAnswer, SlotRequest, UploadProtocol};
+use fieldsync_schemas::id::{AttachmentId, UploadId};
 use fieldsync_schemas::problem::{Problem, ProblemCode};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::MutationOp;
@@ -175,13 +175,24 @@ impl Step<'_> {
                     };
                     self.send_transfer(CallKind::Upload, url.clone(), append)
                 }
-                Some(_) => {
-                    let request = CompleteRequest { id: file.id.clone(), upload: id.clone() };
-                    let body = serde_json::to_string(&request).expect("the end of an upload is plain JSON");
-                    self.send(CallKind::Complete, "/attachments/complete", Some(body))
-                }
+                Some(_) => self.end_upload(file.id.clone(), id.clone()),
             },
+            Progress::Storing { url, upload: id, headers, begun: false } => {
+                let put = Transfer::Put { id: file.id.clone(), bytes: file.bytes, headers: headers.clone() };
+                let (url, upload_id, headers) = (url.clone(), id.clone(), headers.clone());
+                // Written down before the first byte leaves: nobody knows afterwards how far it came.
+                let progress = Progress::Storing { url: url.clone(), upload: upload_id, headers, begun: true };
+                self.put_upload(Upload { progress, ..upload.clone() }, None);
+                self.send_to_storage(url, put)
+            }
+            Progress::Storing { upload: id, begun: true, .. } => self.end_upload(file.id.clone(), id.clone()),
         }
+    }
+
+    fn end_upload(&mut self, id: AttachmentId, upload: UploadId) -> Next {
+        let body = serde_json::to_string(&CompleteRequest { id, upload });
+        let body = body.expect("the end of an upload is plain JSON");
+        self.send(CallKind::Complete, "/attachments/complete", Some(body))
     }
 
     /// The upload that the last call was about; nothing, where it is gone meanwhile.
@@ -232,7 +243,13 @@ impl Step<'_> {
         match message {
             Ok(SlotAnswer { have: true, .. }) => self.went_up(upload),
             Ok(SlotAnswer { upload: Some(offer), .. }) => {
-                let progress = Progress::Uploading { url: offer.url, upload: offer.id };
+                let progress = match offer.protocol {
+                    UploadProtocol::SignedPut => {
+                        let (url, headers) = (offer.url, offer.headers);
+                        Progress::Storing { url, upload: offer.id, headers, begun: false }
+                    }
+                    _ => Progress::Uploading { url: offer.url, upload: offer.id },
+                };
                 // Nothing of it is there yet.
                 self.put_upload(Upload { progress, trouble: None, ..upload }, Some(0));
             }
@@ -270,6 +287,18 @@ impl Step<'_> {
         self.go_on()
     }
 
+    /// The answer of an object storage, of which nothing but the status is read.
+    pub(super) fn on_stored(&mut self, answer: &Answer) -> Next {
+        let Some(upload) = self.in_hand() else { return Next::Proceed };
+        match answer.status {
+            200..=299 => self.put_upload(Upload { trouble: None, ..upload }, None),
+            // Expired, most likely.
+            400..=499 if answer.status != 429 => self.begin_again(upload, Progress::Waiting),
+            _ => return self.file_fails(),
+        }
+        Next::Proceed
+    }
+
     pub(super) fn on_complete(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
         let message = match self.understood::<CompleteAnswer>(CallKind::Complete, answer) {
             Ok(message) => message,
@@ -279,7 +308,14 @@ impl Step<'_> {
         match message {
             Ok(_) => self.went_up(upload),
             Err(problem) if problem.code == ProblemCode::UploadIncomplete => {
-                self.begin_again(upload.clone(), upload.progress);
+                let progress = match upload.progress.clone() {
+                    // It is known now how far it came: a request of this kind is whole or nothing.
+                    Progress::Storing { url, upload, headers, .. } => {
+                        Progress::Storing { url, upload, headers, begun: false }
+                    }
+                    grown => grown,
+                };
+                self.begin_again(upload, progress);
             }
             Err(problem) if problem.code == ProblemCode::UploadGone => self.begin_again(upload, Progress::Waiting),
             Err(problem) => self.set_upload_aside(upload, FileTrouble::Refused(problem.code)),

@@ -289,6 +289,7 @@ impl Step<'_> {
             CallKind::Pull => self.on_pull(answer),
             CallKind::Slot => self.on_slot(answer),
             CallKind::Offset | CallKind::Upload => self.on_offset(kind, answer),
+            CallKind::Store => Ok(self.on_stored(answer)),
             CallKind::Complete => self.on_complete(answer),
             CallKind::Download => self.on_download(answer),
             CallKind::Digest => self.on_digest(answer),
@@ -298,8 +299,10 @@ impl Step<'_> {
     }
 
     pub(super) fn lost(&mut self, reason: String) -> Result<Next, DeviceError> {
-        if self.machine.run.is_none() {
-            return Ok(Next::Idle);
+        let Some(run) = &mut self.machine.run else { return Ok(Next::Idle) };
+        // The storage may be away while the server is not.
+        if run.sent.take() == Some(CallKind::Store) {
+            return Ok(self.file_fails());
         }
         if self.is_telling() {
             return self.on_told(None);
@@ -323,6 +326,15 @@ impl Step<'_> {
             _ => self.machine.credentials.token.clone(),
         };
         Next::Send(Call { kind, path: path.into(), body, token, transfer: None, bytes: Vec::new() })
+    }
+
+    /// Puts a file into an object storage. The token is for the server alone.
+    pub(super) fn send_to_storage(&mut self, url: String, transfer: Transfer) -> Next {
+        let run = self.run();
+        run.sent = Some(CallKind::Store);
+        run.counts.requests += 1;
+        let (kind, transfer) = (CallKind::Store, Some(transfer));
+        Next::Send(Call { kind, path: url.into(), body: None, token: None, transfer, bytes: Vec::new() })
     }
 
     /// Sends a call about the bytes of a file.
