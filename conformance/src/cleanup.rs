@@ -182,6 +182,7 @@ mod tests {
             headers: http::HeaderMap::new(),
             ca_cert: None,
             pace: options.pace.clone(),
+            storage: None,
         });
         let subject = subject.await.unwrap_or_else(|blocked| panic!("{blocked:?}"));
         let cases = scenario::embedded().cases;

@@ -17,8 +17,8 @@ from fieldsync_device.records import machine_clock
 
 DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0",
                "profiles": ["version-wins", "entity-queue", "field-merge"],
-               "capabilities": ["attachments-proxied", "concurrent", "digest", "groups", "password-login", "refetch",
-                                "telemetry", "token-refresh", "triggers"]}
+               "capabilities": ["attachments-proxied", "concurrent", "digest", "groups", "partitions", "password-login",
+                                "refetch", "telemetry", "token-refresh", "triggers"]}
 
 
 class Clock:

@@ -307,6 +307,8 @@ open_enum! {
         TokenRefresh = "token-refresh",
         /// Its records carry files, which it uploads and downloads.
         AttachmentsProxied = "attachments-proxied",
+        /// It uploads files straight into an object storage, where the server says so.
+        AttachmentsDirect = "attachments-direct",
         /// It pulls types whose changes are spread over several feeds.
         Partitions = "partitions",
         /// Its user makes records that go together or not at all.

@@ -7,6 +7,7 @@ use crate::open_enum::open_enum;
 use crate::record::AttachmentState;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The body of `POST {base}/attachments`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -46,6 +47,9 @@ pub struct UploadOffer {
     /// The upload's URL; resolves against the request's.
     #[schemars(length(min = 1, max = 4096))]
     pub url: String,
+    /// The headers that the upload carries, as they are signed (`signed-put`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// Until when the upload can be gone on with.
     pub expires_at: Timestamp,
 }
@@ -55,6 +59,8 @@ open_enum! {
     pub enum UploadProtocol {
         /// The core of the tus protocol 1.0.0, to the server itself.
         Tus = "tus-1.0",
+        /// One `PUT`, to an object storage.
+        SignedPut = "signed-put",
     }
 }
 

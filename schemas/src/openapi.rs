@@ -153,7 +153,7 @@ fn operations() -> Vec<Operation> {
             .gives("slot-answer")
             .fails(&[ProblemCode::UnknownType, ProblemCode::AttachmentRefused]),
         Operation::new("post", "/attachments/complete", "complete", "attachments", "The end of an upload")
-            .told("The bytes went to the upload's URL before, by the tus protocol 1.0.0.")
+            .told("The bytes went to the upload's URL before, by the protocol that the slot named.")
             .login()
             .takes("complete-request")
             .gives("complete-answer")

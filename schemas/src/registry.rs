@@ -279,6 +279,9 @@ pub struct AttachmentPolicy {
     pub order: AttachmentOrder,
     /// What the record holds.
     pub link: AttachmentLink,
+    /// How the bytes of its files go up.
+    #[serde(default, skip_serializing_if = "AttachmentUpload::is_proxied")]
+    pub upload: AttachmentUpload,
     /// The greatest length of one file, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u64>,
@@ -295,6 +298,23 @@ pub enum AttachmentOrder {
     RecordFirst,
     /// The files, then the record.
     MediaFirst,
+}
+
+/// How the bytes of files go up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttachmentUpload {
+    /// Through the server, resumably.
+    #[default]
+    Proxied,
+    /// Straight into the object storage, by a URL that the server signs (capability `attachments-direct`).
+    Direct,
+}
+
+impl AttachmentUpload {
+    fn is_proxied(&self) -> bool {
+        *self == Self::Proxied
+    }
 }
 
 /// What a record holds of a file.

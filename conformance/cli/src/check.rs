@@ -4,6 +4,7 @@ use crate::command_error::CommandError;
 use crate::config::ConfigOptions;
 use crate::headers::{header, header_map};
 use crate::hold::{Hold, NO_TIMEOUT};
+use crate::object_storage::ObjectStorageOptions;
 use crate::pair::judge_pair;
 use crate::report_files::ReportOptions;
 use crate::suite::{Filters, Suite, SuiteOptions};
@@ -19,7 +20,9 @@ use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
 use fieldsync_conformance::subject::reference::{self, EmbeddedServer, ReferenceDevices};
 use fieldsync_conformance::subject::server::{AccountSource, HttpServer, ServerAddress};
 use fieldsync_conformance::subject::spawned::{SpawnError, Spawned};
+use fieldsync_conformance::tap::StorageTap;
 use fieldsync_schemas::event::{Actor, Blocked, Event, Shard, Verdict};
+use fieldsync_server::Bucket;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -118,6 +121,7 @@ pub struct ServerArgs {
 
 /// How scenarios run.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "How they run")]
 pub struct RunOptions {
     /// How many scenarios run at once; what the machine can do where absent.
     #[arg(long, value_name = "NUMBER", global = true, value_parser = clap::value_parser!(u32).range(1..))]
@@ -137,6 +141,9 @@ pub struct RunOptions {
     /// What was not tested makes the run red.
     #[arg(long, global = true)]
     pub require_all: bool,
+    /// Where files are. A server that is started gets, in the place of `{storage}`, the address to sign for.
+    #[command(flatten)]
+    pub files: ObjectStorageOptions,
     /// Run one part of several, such as `1/4`; `fieldsync merge` puts the parts' JSON lines together.
     #[arg(long, value_name = "N/M", global = true, value_parser = shard)]
     pub shard: Option<Shard>,
@@ -244,6 +251,8 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
     if let Some(jobs) = args.run.jobs {
         options.jobs = jobs as usize;
     }
+    let bucket = args.run.files.bucket()?;
+    let start = || EmbeddedServer::start_on(bucket.clone(), Arc::new(|parts| parts));
     if args.run.hold {
         (options.jobs, options.timeout) = (1, NO_TIMEOUT);
     }
@@ -257,7 +266,7 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
     };
     let events = match &args.subject {
         None => {
-            let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
+            let embedded = start().await.map_err(CommandError::suite)?;
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
             run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await
         }
@@ -268,7 +277,7 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
             if args.run.jobs.is_none() && !args.run.hold {
                 options.jobs = 2 * run::cores();
             }
-            let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
+            let embedded = start().await.map_err(CommandError::suite)?;
             let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
             let Some(command) = &client.command else {
                 let events = run::run(cases, &spec, Arc::new(server), devices, &options, &mut watch).await;
@@ -296,6 +305,11 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
                 }
             }
         }
+        Some(Subject::Pair(_)) if bucket.is_some() => {
+            return Err(CommandError::usage(
+                "a pair is judged without --object-storage; judge the server and the client with it, each alone",
+            ));
+        }
         Some(Subject::Pair(pair)) => {
             // Each scenario has a process of the client to itself, and some are slow to start.
             options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
@@ -308,7 +322,7 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
             options.ca_cert.clone_from(&server.ca_cert);
             options.pace = server.rate.map(Pace::new);
             options.cleanup = server.cleanup;
-            match address(server).await? {
+            match address(server, bucket.as_ref()).await? {
                 Err(blocked) => run::blocked(blocked, subject_name(server), &options),
                 Ok((mut address, process)) => {
                     address.pace.clone_from(&options.pace);
@@ -394,7 +408,10 @@ fn url(text: &str) -> Result<Url, CommandError> {
 pub(crate) type Found = (ServerAddress, Option<Arc<Spawned>>);
 
 /// Where the server is; one that is to be started is started, or it is told why nothing can run.
-pub(crate) async fn address(args: &ServerArgs) -> Result<Result<Found, Blocked>, CommandError> {
+pub(crate) async fn address(
+    args: &ServerArgs,
+    bucket: Option<&Bucket>,
+) -> Result<Result<Found, Blocked>, CommandError> {
     let headers = header_map(&args.header)?;
     let ca_cert = match &args.ca_cert {
         None => None,
@@ -419,14 +436,24 @@ pub(crate) async fn address(args: &ServerArgs) -> Result<Result<Found, Blocked>,
         headers,
         ca_cert,
         pace: None,
+        storage: None,
     };
     let Some(command) = &args.serve else {
+        if bucket.is_some() {
+            return Err(CommandError::usage("--object-storage is for a server that is started by --serve"));
+        }
         let root = address.bases.first().cloned();
         address.control = args.control.as_deref().map(|path| control(path, root.as_ref())).transpose()?;
         return Ok(Ok((address, None)));
     };
     let dead = |reason: String| Blocked { doing: "start the server".to_owned(), reason, unreachable: true };
-    let process = match Spawned::start(command).await {
+    let mut command = command.clone();
+    if let Some(bucket) = bucket {
+        let tap = StorageTap::start(&url(&bucket.endpoint)?).map_err(CommandError::suite)?;
+        command = command.replace("{storage}", &tap.address());
+        address.storage = Some(tap);
+    }
+    let process = match Spawned::start(&command).await {
         Ok(process) => process,
         Err(error @ SpawnError::NoPort(_)) => return Err(CommandError::usage(error)),
         Err(error @ SpawnError::Prepare(_)) => return Err(CommandError::suite(error)),
@@ -453,9 +480,9 @@ fn control(text: &str, root: Option<&Url>) -> Result<Url, CommandError> {
 }
 
 fn read_accounts(path: &std::path::Path) -> Result<BTreeMap<String, AccountSource>, CommandError> {
-    let wrong = |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    serde_saphyr::from_str(&text).map_err(|error| wrong(&error))
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CommandError::usage(format!("cannot read the accounts {}: {error}", path.display())))?;
+    serde_saphyr::from_str(&text).map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))
 }
 
 fn is_filtered(args: &CheckArgs) -> bool {
@@ -494,6 +521,7 @@ fn again(args: &CheckArgs) -> String {
         words.extend(server.rate.map(|rate| format!("--rate {rate}")));
         words.extend(server.cleanup.then(|| "--cleanup".to_owned()));
     }
+    words.extend(args.run.files.object_storage.iter().map(|url| option("object-storage", url)));
     words.extend(args.suite.fixtures.iter().map(|folder| path("fixtures", folder)));
     words.extend(args.suite.spec.iter().map(|folder| path("spec", folder)));
     words.push("--scenario".to_owned());

@@ -16,6 +16,7 @@ const FILE: &str = "fieldsync.toml";
 
 /// Where the configuration is.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Where more of this stands")]
 pub struct ConfigOptions {
     /// Read options from this file instead of `fieldsync.toml`. Those of the command line go first.
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "no_config")]
@@ -54,7 +55,10 @@ impl Configuration {
     fn read(file: PathBuf, text: String) -> Result<Self, CommandError> {
         let config = toml_edit::de::from_str(&text).map_err(|error| {
             let line = line_at(&text, error.span().map_or(0, |span| span.start));
-            CommandError::usage(format!("{}:{line}: {}", file.display(), error.message()))
+            // The reader speaks of types; people write numbers.
+            let words =
+                error.message().replace("a nonzero u32", "a number from 1").replace("a nonzero u64", "a number from 1");
+            CommandError::usage(format!("{}:{line}: {words}", file.display()))
         })?;
         Ok(Self { file, text, config })
     }

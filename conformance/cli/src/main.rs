@@ -22,6 +22,7 @@ mod matrix;
 mod merge;
 mod mutants;
 mod new;
+mod object_storage;
 mod output;
 mod pair;
 mod refetch;

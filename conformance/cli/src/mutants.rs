@@ -1,6 +1,7 @@
 //! `fieldsync mutants`: prove that the suite catches what it is there to catch.
 
 use crate::command_error::CommandError;
+use crate::object_storage::ObjectStorageOptions;
 use crate::output::print;
 use crate::suite::{Suite, SuiteOptions};
 use clap::{Args, Subcommand};
@@ -37,6 +38,9 @@ pub struct MutantsArgs {
     /// Where specification and scenarios come from.
     #[command(flatten)]
     pub suite: SuiteOptions,
+    /// Where files are. The mutants of `attachments-direct` need it.
+    #[command(flatten)]
+    pub files: ObjectStorageOptions,
 }
 
 /// Start one mutant as a process.
@@ -119,17 +123,30 @@ fn matrix(args: &MutantsArgs) -> Result<ExitStatus, CommandError> {
     if mutants.is_empty() {
         return Err(CommandError::usage("no mutant is selected; `fieldsync list mutants` shows what there is"));
     }
+    let bucket = args.files.bucket()?;
+    let is_direct = |mutant: &Mutant| {
+        let capability = suite.spec.rule(mutant.rule_id()).and_then(|rule| rule.capability.as_ref());
+        capability.is_some_and(|capability| capability.as_str() == "attachments-direct")
+    };
+    let (mutants, not_run): (Vec<_>, Vec<_>) =
+        mutants.into_iter().partition(|mutant| bucket.is_some() || !is_direct(mutant));
+    if mutants.is_empty() {
+        return Err(CommandError::usage("these mutants need an object storage: name one with --object-storage"));
+    }
     let started = std::time::Instant::now();
     let runtime = tokio::runtime::Runtime::new().map_err(CommandError::suite)?;
     let spec = Arc::new(suite.spec.clone());
     let jobs = args.jobs.map_or(4, |jobs| jobs as usize);
-    let rows = runtime.block_on(matrix::run(mutants, &suite.cases, &spec, jobs, args.all));
+    let rows = runtime.block_on(matrix::run(mutants, &suite.cases, &spec, jobs, args.all, bucket.as_ref()));
     let nothing = match args.mutant.is_empty() && args.rule.is_empty() {
         true => runtime.block_on(null_subjects(&suite, &spec))?,
         false => Vec::new(),
     };
     runtime.shutdown_background();
     print(&told(&rows, started.elapsed()))?;
+    if !not_run.is_empty() {
+        print(&format!("{} mutants were not run: they need --object-storage\n", not_run.len()))?;
+    }
     let mut idle = String::new();
     for (null, ran, passed) in &nothing {
         idle += &format!("{} of {ran} scenarios pass a {null}\n", passed.len());

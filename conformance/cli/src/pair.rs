@@ -30,7 +30,7 @@ pub async fn judge_pair(
         ..options.clone()
     };
     let blocked = |blocked| Ok(run::blocked(blocked, format!("{command} with {}", subject_name(server)), &options));
-    let (mut address, _process) = match address(server).await? {
+    let (mut address, _process) = match address(server, None).await? {
         Ok(found) => found,
         Err(why) => return blocked(why),
     };

@@ -75,7 +75,8 @@ fn tell_comparison(comparison: &Comparison<'_>, args: &ReportArgs) -> Result<(),
 /// Reads a stored run.
 pub fn read(path: &Path) -> Result<Vec<Event>, CommandError> {
     let wrong = |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));
-    let file = File::open(path).map_err(|error| wrong(&error))?;
+    let file = File::open(path)
+        .map_err(|error| CommandError::usage(format!("cannot read the run {}: {error}", path.display())))?;
     jsonl::read(BufReader::new(file)).map_err(|error| wrong(&error))
 }
 

@@ -18,6 +18,7 @@ use url::Url;
 
 /// Files besides the text. `-` stands for the standard output, which then has no text.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "What is told")]
 pub struct ReportFiles {
     /// Write a page for a browser to this file: findings, verdicts, and every scenario drawn.
     #[arg(long, value_name = "FILE", global = true)]
@@ -47,6 +48,7 @@ fn web_address(text: &str) -> Result<Url, String> {
 
 /// How the text looks.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What is told")]
 pub struct TextOptions {
     /// Whether the text has colour.
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
@@ -103,6 +105,7 @@ impl ReportFiles {
 
 /// What is told of a run, and what is known before.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What is told")]
 pub struct ReportOptions {
     /// Write the events as JSON lines to this file; `fieldsync report` renders them.
     #[arg(long, value_name = "FILE", global = true)]

@@ -1,6 +1,7 @@
 //! `fieldsync serve`: the reference server.
 
 use crate::command_error::CommandError;
+use crate::object_storage::ObjectStorageOptions;
 use clap::Args;
 use fieldsync_conformance::report::verdict::ExitStatus;
 use fieldsync_schemas::domain::Domain;
@@ -26,6 +27,12 @@ pub struct ServeArgs {
     /// serving. One that was restored there before is left alone.
     #[arg(long, value_name = "FILE")]
     pub restore: Option<PathBuf>,
+    /// Where files are.
+    #[command(flatten)]
+    pub files: ObjectStorageOptions,
+    /// Where devices reach the object storage, where that is not where the server does: URLs are signed for it.
+    #[arg(long, value_name = "URL", requires = "object_storage")]
+    pub storage_address: Option<String>,
     /// Offer the control verbs, for tests; refused on any address but loopback.
     #[arg(long)]
     pub control: bool,
@@ -56,7 +63,11 @@ pub fn serve(args: ServeArgs, fault: impl FnOnce(Parts) -> Parts) -> Result<Exit
         let listener = tokio::net::TcpListener::bind(args.listen)
             .await
             .map_err(|error| CommandError::usage(format!("cannot listen on {}: {error}", args.listen)))?;
-        let parts = fault(Parts::standard(Arc::new(store)).map_err(CommandError::usage)?);
+        let mut bucket = args.files.bucket()?;
+        if let (Some(bucket), Some(address)) = (&mut bucket, &args.storage_address) {
+            bucket.address = address.trim_end_matches('/').to_owned();
+        }
+        let parts = fault(Parts::with_files(Arc::new(store), bucket.as_ref()).map_err(CommandError::usage)?);
         let running = Server::start(settings, parts, listener).await.map_err(CommandError::usage)?;
         println!("serving {}", running.base_url());
         told_to_stop().await.map_err(CommandError::suite)?;

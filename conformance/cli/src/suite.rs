@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 /// Where specification and scenarios come from.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "The suite")]
 pub struct SuiteOptions {
     /// Add the scenarios of this folder (`<chapter>/<name>.yaml`), or put them in place of the embedded ones.
     #[arg(long, value_name = "DIR", global = true)]
@@ -23,6 +24,7 @@ pub struct SuiteOptions {
 
 /// Which scenarios are meant. Filters of one kind add up; of different kinds, each must fit.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which scenarios")]
 pub struct Filters {
     /// Only the scenarios of this chapter.
     #[arg(long, value_name = "NAME", global = true)]

@@ -2,7 +2,7 @@
 
 mod house;
 
-use house::{House, SCENARIO};
+use house::{HAZARDS, House, PUSH, SCENARIO};
 
 #[test]
 fn help_and_usage_have_their_exit_statuses() {

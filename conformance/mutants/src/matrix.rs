@@ -7,6 +7,7 @@ use fieldsync_conformance::spec::{RuleRef, Spec};
 use fieldsync_conformance::subject::client::Client;
 use fieldsync_conformance::subject::reference::{EmbeddedServer, ReferenceDevices};
 use fieldsync_schemas::event::{Actor, Event, ScenarioEnded, Verdict};
+use fieldsync_server::Bucket;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -53,16 +54,23 @@ pub struct Row {
 }
 
 /// Runs the matrix: for each mutant the scenarios of its rule, until one of them kills it; all scenarios where `all` says
-/// so.
-pub async fn run(mutants: Vec<Mutant>, cases: &[Case], spec: &Arc<Spec>, jobs: usize, all: bool) -> Vec<Row> {
+/// so. Files are in this bucket, where there is one.
+pub async fn run(
+    mutants: Vec<Mutant>,
+    cases: &[Case],
+    spec: &Arc<Spec>,
+    jobs: usize,
+    all: bool,
+    bucket: Option<&Bucket>,
+) -> Vec<Row> {
     let cases: Arc<Vec<Case>> = Arc::new(cases.to_vec());
     let permits = Arc::new(Semaphore::new(jobs.max(1)));
     let mut tasks = JoinSet::new();
     for (place, mutant) in mutants.into_iter().enumerate() {
-        let (cases, spec, permits) = (cases.clone(), spec.clone(), permits.clone());
+        let (cases, spec, permits, bucket) = (cases.clone(), spec.clone(), permits.clone(), bucket.cloned());
         tasks.spawn(async move {
             let _permit = permits.acquire_owned().await.expect("the semaphore is never closed");
-            let fate = fate(&mutant, &cases, &spec, all).await;
+            let fate = fate(&mutant, &cases, &spec, all, bucket).await;
             (place, Row { name: mutant.name, rule: mutant.rule, sentence: mutant.sentence, fate })
         });
     }
@@ -74,16 +82,18 @@ pub async fn run(mutants: Vec<Mutant>, cases: &[Case], spec: &Arc<Spec>, jobs: u
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
-async fn fate(mutant: &Mutant, cases: &[Case], spec: &Arc<Spec>, all: bool) -> Fate {
+async fn fate(mutant: &Mutant, cases: &[Case], spec: &Arc<Spec>, all: bool, bucket: Option<Bucket>) -> Fate {
     let covers =
         |case: &&Case| case.scenario.covers.iter().any(|rule| RuleRef::from(rule).id.as_str() == mutant.rule_id());
     let (own, other): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(covers);
     let (embedded, devices, actor): (_, Arc<dyn Client>, Actor) = match mutant.fault {
         Fault::Server(fault) => {
-            (EmbeddedServer::start_with(Arc::new(fault)).await, Arc::new(ReferenceDevices::default()), Actor::Server)
+            let embedded = EmbeddedServer::start_on(bucket, Arc::new(fault)).await;
+            (embedded, Arc::new(ReferenceDevices::default()), Actor::Server)
         }
         Fault::Device(fault) => {
-            (EmbeddedServer::start().await, Arc::new(ReferenceDevices::with(Arc::new(fault))), Actor::Device)
+            let embedded = EmbeddedServer::start_on(bucket, Arc::new(|parts| parts)).await;
+            (embedded, Arc::new(ReferenceDevices::with(Arc::new(fault))), Actor::Device)
         }
     };
     let embedded = match embedded {

@@ -21,5 +21,14 @@ async fn serve() -> Result<(), String> {
     let keys = Keys { access: named("AWS_ACCESS_KEY_ID")?, secret: named("AWS_SECRET_ACCESS_KEY")? };
     let storage = ObjectStorage::start(&keys).await.map_err(|error| error.to_string())?;
     println!("storing {}/{BUCKET}", storage.endpoint());
-    tokio::signal::ctrl_c().await.map_err(|error| error.to_string())
+    told_to_stop().await.map_err(|error| error.to_string())
+}
+
+/// Returns at Ctrl-C, or when the system asks the process to end: its folder goes with it.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        stopped = tokio::signal::ctrl_c() => stopped,
+        _ = end.recv() => Ok(()),
+    }
 }

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const BYTE_FOR_BYTE: &str = "cycles.freeze.byte-for-byte";
 const RECORD_ONCE: &str = "cycles.batch.record-once";
 const ENTRY_ID: &str = "conflicts.entry.id";
-const ONLY_CHANGES: &str = "cycles.patch.only-changes+2";
+const ONLY_CHANGES: &str = "cycles.patch.only-changes";
 const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
 const SAYS_WHAT_HAPPENED: &str = "telemetry.record.says-what-happened";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";

@@ -38,10 +38,9 @@ pub enum ReadReportError {
         source: std::io::Error,
     },
     /// A line is no event.
-    #[error("{}: {source}", if *.line == 1 {
-        "it is no run of fieldsync, as its first line is no event; `fieldsync check --jsonl FILE` writes one".to_owned()
-    } else {
-        format!("line {line} of the report is no event")
+    #[error("{}", match .line {
+        1 => format!("it is no run of fieldsync: its first line is no event ({source}); `fieldsync check --jsonl FILE` writes runs"),
+        line => format!("line {line} of the report is no event: {source}"),
     })]
     NoEvent {
         /// The line, from 1.

@@ -9,6 +9,7 @@ use crate::subject::client::Client;
 use crate::subject::server::Server;
 use fieldsync_schemas::control::{Reach, Verb};
 use fieldsync_schemas::event::Verdict;
+use fieldsync_schemas::id::Capability;
 use fieldsync_schemas::registry::Profile;
 use std::sync::Arc;
 
@@ -90,6 +91,16 @@ fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Opt
         case.needed_verbs().iter().filter(|verb| !server.verbs().contains_key(verb)).map(ToString::to_string).collect();
     if !missing.is_empty() {
         return Some((Verdict::NotTested, format!("the server offers no control verb {}", missing.join(", "))));
+    }
+    // What devices put there is seen by nobody.
+    let is_direct = |capability: &Capability| capability.as_str() == "attachments-direct";
+    if server.storage().is_none()
+        && case.scenario.needs.capabilities.iter().any(is_direct)
+        && !case.scenario.devices.settings().is_empty()
+    {
+        let reason = "the way to the server's object storage is not known; start the server by --serve, with {storage} \
+             where it takes the address to sign for, and name the storage with --object-storage";
+        return Some((Verdict::NotTested, reason.to_owned()));
     }
     let accounts = server.account_names();
     let missing: Vec<String> = case.accounts().into_iter().filter(|name| !accounts.contains(name)).collect();

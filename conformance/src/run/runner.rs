@@ -57,8 +57,8 @@ impl Runner {
         };
         let forms = Forms { device: closed(Actor::Device), server: closed(Actor::Server) };
         let made = options.cleanup.then(Made::default);
-        let mut settings =
-            TapSettings { forms, pace: options.pace.clone(), made: made.clone(), ..TapSettings::default() };
+        let (pace, storage) = (options.pace.clone(), server.storage());
+        let mut settings = TapSettings { forms, pace, made: made.clone(), storage, ..TapSettings::default() };
         settings.headers = options
             .headers
             .iter()

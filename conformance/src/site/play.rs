@@ -1,7 +1,7 @@
 //! What happens in each scenario, in a run against the embedded reference: what its diagram is drawn from.
 //!
 //! Two runs make the same diagram: what a server makes up by chance in a path stands in it as `…`, and what happens at once
-//! has one [order].
+//! has one [order]. Only where devices contend on purpose can one or the other win.
 
 use super::order;
 use crate::run::{self, Options};

@@ -31,6 +31,7 @@ pub const CLIENT_CAPABILITIES: &[&str] = &[
     "telemetry",
     "digest",
     "attachments-proxied",
+    "attachments-direct",
     "concurrent",
     "triggers",
 ];

@@ -7,6 +7,7 @@ use crate::subject::device::{
 };
 use crate::subject::mortal::MortalStore;
 use crate::subject::server::{HttpServer, ServerAddress};
+use crate::tap::StorageTap;
 use async_trait::async_trait;
 use fieldsync_client::{
     DeviceOptions, Files, FolderFiles, HttpTransport, MemoryFiles, MemoryStore, Timer, Transport, Triggers,
@@ -24,7 +25,7 @@ use fieldsync_schemas::registry::Profile;
 use fieldsync_schemas::scenario::Status;
 use fieldsync_schemas::telemetry::TELEMETRY;
 use fieldsync_schemas::time::Timestamp;
-use fieldsync_server::{Parts, PasswordCost, Running, Server, Settings, SqliteStore, domain_from_yaml};
+use fieldsync_server::{Bucket, Parts, PasswordCost, Running, Server, Settings, SqliteStore, domain_from_yaml};
 use sha2::{Digest, Sha256};
 use std::any::Any;
 use std::net::SocketAddr;
@@ -61,6 +62,7 @@ pub struct EmbeddedServer {
     folder: tempfile::TempDir,
     address: SocketAddr,
     fault: ServerFault,
+    storage: Option<(Bucket, StorageTap)>,
     running: tokio::sync::Mutex<Option<Running>>,
 }
 
@@ -72,12 +74,24 @@ impl EmbeddedServer {
 
     /// Starts the reference with its parts changed.
     pub async fn start_with(fault: ServerFault) -> Result<Arc<Self>, EmbeddedError> {
+        Self::start_on(None, fault).await
+    }
+
+    /// The same with its files in this bucket, where there is one, which devices reach through a tap.
+    pub async fn start_on(bucket: Option<Bucket>, fault: ServerFault) -> Result<Arc<Self>, EmbeddedError> {
         let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
+        let tapped = |bucket: Bucket| {
+            let endpoint = Url::parse(&bucket.endpoint).map_err(|error| told(&error))?;
+            let tap = StorageTap::start(&endpoint).map_err(|error| told(&error))?;
+            Ok((Bucket { address: tap.address(), ..bucket }, tap))
+        };
+        let storage = bucket.map(tapped).transpose()?;
         let folder = tempfile::tempdir().map_err(|error| told(&error))?;
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| told(&error))?;
         let address = listener.local_addr().map_err(|error| told(&error))?;
-        let running = launch(folder.path(), &fault, listener).await?;
-        Ok(Arc::new(Self { folder, address, fault, running: tokio::sync::Mutex::new(Some(running)) }))
+        let bucket = storage.as_ref().map(|(bucket, _)| bucket);
+        let running = tokio::sync::Mutex::new(Some(launch(folder.path(), bucket, &fault, listener).await?));
+        Ok(Arc::new(Self { folder, address, fault, storage, running }))
     }
 
     /// Where it is, with its control verbs.
@@ -85,7 +99,8 @@ impl EmbeddedServer {
         let root = Url::parse(&format!("http://{}/", self.address)).expect("an address makes a URL");
         let bases = domains().iter().map(|domain| root.join(domain.name.as_str()).expect("a name is a path")).collect();
         let control = Some(root.join("control").expect("a constant path"));
-        ServerAddress { bases, control, restart: Some(self.clone()), ..ServerAddress::named("reference") }
+        let storage = self.storage.as_ref().map(|(_, tap)| tap.clone());
+        ServerAddress { bases, control, restart: Some(self.clone()), storage, ..ServerAddress::named("reference") }
     }
 
     /// The server as a subject.
@@ -94,10 +109,15 @@ impl EmbeddedServer {
     }
 }
 
-async fn launch(folder: &Path, fault: &ServerFault, listener: TcpListener) -> Result<Running, EmbeddedError> {
+async fn launch(
+    folder: &Path,
+    bucket: Option<&Bucket>,
+    fault: &ServerFault,
+    listener: TcpListener,
+) -> Result<Running, EmbeddedError> {
     let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
     let store = SqliteStore::open_for_a_while(folder).map_err(|error| told(&error))?;
-    let parts = fault(Parts::standard(Arc::new(store)).map_err(|error| told(&error))?);
+    let parts = fault(Parts::with_files(Arc::new(store), bucket).map_err(|error| told(&error))?);
     let settings = Settings { control: true, password_cost: PasswordCost::LEAST, ..Settings::new(domains()) };
     Server::start(settings, parts, listener).await.map_err(|error| told(&error))
 }
@@ -111,7 +131,9 @@ impl Restart for EmbeddedServer {
             server.ended().await;
         }
         let listener = TcpListener::bind(self.address).await.map_err(|error| error.to_string())?;
-        *running = Some(launch(self.folder.path(), &self.fault, listener).await.map_err(|error| error.to_string())?);
+        let bucket = self.storage.as_ref().map(|(bucket, _)| bucket);
+        let launched = launch(self.folder.path(), bucket, &self.fault, listener).await;
+        *running = Some(launched.map_err(|error| error.to_string())?);
         Ok(())
     }
 }
@@ -324,7 +346,7 @@ impl ReferenceDevice {
             triggers,
             // Small, so that a file of a scenario comes in several.
             piece: 30_000,
-            capabilities: ["attachments-proxied", "partitions"]
+            capabilities: ["attachments-proxied", "attachments-direct", "partitions"]
                 .into_iter()
                 .chain(self.setup.telemetry.then_some(TELEMETRY))
                 .map(|name| Capability::new(name).expect("a constant that is a capability"))

@@ -5,6 +5,7 @@ use crate::replay::{AccountAccess, Restart, Stage};
 use crate::subject::command::line;
 use crate::subject::control::Control;
 use crate::subject::reach::why;
+use crate::tap::StorageTap;
 use async_trait::async_trait;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
 use fieldsync_schemas::discovery::Discovery;
@@ -43,6 +44,10 @@ pub trait Server: Send + Sync {
     fn verbs(&self) -> &BTreeMap<Verb, Reach>;
     /// The accounts that scenarios can use.
     fn account_names(&self) -> BTreeSet<String>;
+    /// The tap before the object storage into which devices put files, where there is one.
+    fn storage(&self) -> Option<StorageTap> {
+        None
+    }
     /// What one scenario gets: a data set of its own where one can be made.
     async fn stage(&self, profile: &Profile) -> Result<Stage, String>;
 }
@@ -81,6 +86,8 @@ pub struct ServerAddress {
     pub ca_cert: Option<Vec<u8>>,
     /// How many requests a second it gets.
     pub pace: Option<Pace>,
+    /// The tap before its object storage, for whose address it signs.
+    pub storage: Option<StorageTap>,
 }
 
 impl ServerAddress {
@@ -96,6 +103,7 @@ impl ServerAddress {
             headers: http::HeaderMap::new(),
             ca_cert: None,
             pace: None,
+            storage: None,
         }
     }
 }
@@ -108,6 +116,7 @@ pub struct HttpServer {
     verbs: BTreeMap<Verb, Reach>,
     accounts: BTreeMap<String, AccountAccess>,
     restart: Option<Arc<dyn Restart>>,
+    storage: Option<StorageTap>,
 }
 
 struct Hosted {
@@ -174,7 +183,8 @@ impl HttpServer {
             // A server that was ended and that nobody starts again is of no use to the next scenario.
             verbs.remove(&Verb::Kill);
         }
-        Ok(Self { name: address.name, data_sets, control, verbs, accounts, restart: address.restart })
+        let (name, restart, storage) = (address.name, address.restart, address.storage);
+        Ok(Self { name, data_sets, control, verbs, accounts, restart, storage })
     }
 }
 
@@ -198,6 +208,10 @@ impl Server for HttpServer {
 
     fn account_names(&self) -> BTreeSet<String> {
         self.accounts.keys().cloned().collect()
+    }
+
+    fn storage(&self) -> Option<StorageTap> {
+        self.storage.clone()
     }
 
     async fn stage(&self, profile: &Profile) -> Result<Stage, String> {

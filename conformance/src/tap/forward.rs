@@ -9,6 +9,7 @@ use super::fault::{Fault, FaultAction, KillPlace, Part};
 use super::port::{Kill, Port};
 use super::route::Place;
 use super::trouble::TapTrouble;
+use super::upstream::Origin;
 use bytes::Bytes;
 use fieldsync_schemas::scenario::CallKind;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, LOCATION};
@@ -50,11 +51,22 @@ const OF_CONNECTION: [HeaderName; 9] = [
     CONTENT_LENGTH,
 ];
 
-/// Takes a request of a device to the server, and the answer back.
-pub(super) async fn pass(port: &Arc<Port>, head: request::Parts, body: Result<Bytes, TapTrouble>) -> Deliver {
-    let route = port.route();
-    let place = route.place(head.uri.path_and_query().map_or("/", |path| path.as_str()));
-    let mut exchange = Exchange::begin(port, head, place, body.as_ref().ok());
+/// Where a request leads.
+pub(super) enum Goal {
+    /// To the server that the port leads to.
+    Server,
+    /// To an object storage.
+    Storage(Origin),
+}
+
+/// Takes a request of a device to its goal, and the answer back.
+pub(super) async fn pass(
+    port: &Arc<Port>,
+    goal: &Goal,
+    head: request::Parts,
+    body: Result<Bytes, TapTrouble>,
+) -> Deliver {
+    let mut exchange = Exchange::begin(port, goal, head, body.as_ref().ok());
     let body = match body {
         Ok(body) => body,
         Err(trouble) => return exchange.fail(trouble),
@@ -94,7 +106,8 @@ enum Planned {
 }
 
 struct Exchange<'a> {
-    port: &'a Port,
+    port: &'a Arc<Port>,
+    goal: &'a Goal,
     head: request::Parts,
     upstream_path: String,
     number: usize,
@@ -102,7 +115,19 @@ struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    fn begin(port: &'a Port, mut head: request::Parts, place: Place, body: Option<&Bytes>) -> Self {
+    fn begin(port: &'a Arc<Port>, goal: &'a Goal, mut head: request::Parts, body: Option<&Bytes>) -> Self {
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let (place, kind) = match goal {
+            Goal::Server => {
+                let place = port.route().place(path);
+                let kind = place.kind(&head.method);
+                (place, kind)
+            }
+            Goal::Storage(_) => {
+                let place = Place { path: path.to_owned(), below_base: false, upstream: path.to_owned() };
+                (place, CallKind::Store)
+            }
+        };
         if let Some(secret) = head.headers.get_mut(AUTHORIZATION) {
             secret.set_sensitive(true);
         }
@@ -116,7 +141,7 @@ impl<'a> Exchange<'a> {
         let seen = SeenExchange {
             by: port.name.clone(),
             caller: port.caller,
-            kind: place.kind(&head.method),
+            kind,
             method: head.method.clone(),
             path: place.path,
             below_base: place.below_base,
@@ -131,7 +156,7 @@ impl<'a> Exchange<'a> {
             ended: None,
             examined: None,
         };
-        Self { port, head, upstream_path: place.upstream, number: port.begin(seen.clone()), seen }
+        Self { port, goal, head, upstream_path: place.upstream, number: port.begin(seen.clone()), seen }
     }
 
     /// Does what the fault leaves to be done.
@@ -141,10 +166,10 @@ impl<'a> Exchange<'a> {
         };
         match &fault.action {
             FaultAction::DropBeforeSend | FaultAction::Kill(KillPlace::BeforeSend) => Ok(Planned::Nothing),
-            FaultAction::DropMidRequest | FaultAction::Kill(KillPlace::MidRequest) => {
+            FaultAction::DropMidRequest(part) | FaultAction::Kill(KillPlace::MidRequest(part)) => {
                 let (head, _) = self.upstream_request(body)?.into_parts();
                 self.port.turn().await;
-                self.port.client.send_half(&self.port.route().origin, &head, body).await?;
+                self.port.client.send_part(&self.origin(), &head, body, *part).await?;
                 Ok(Planned::Nothing)
             }
             FaultAction::DropAfterAnswer | FaultAction::Kill(KillPlace::AfterAnswer) => {
@@ -211,6 +236,10 @@ impl<'a> Exchange<'a> {
     async fn ask_unrecorded(&self, body: &Bytes) -> Result<(Reply, Arc<Answer>), TapTrouble> {
         self.port.turn().await;
         let asked = self.ask_now(body).await;
+        if let (CallKind::Slot, Some(storage), Ok((_, answer))) = (self.seen.kind, &self.port.settings.storage, &asked)
+        {
+            storage.learn(&answer.body.bytes, self.port);
+        }
         if let Some(made) = self.port.settings.made.as_ref().filter(|_| self.seen.kind == CallKind::Push) {
             let answer = asked.as_ref().ok().map(|(_, answer)| answer.as_ref());
             made.note(&self.port.base, &self.seen.request_body.bytes, answer);
@@ -220,7 +249,7 @@ impl<'a> Exchange<'a> {
 
     async fn ask_now(&self, body: &Bytes) -> Result<(Reply, Arc<Answer>), TapTrouble> {
         let request = self.upstream_request(body)?;
-        let (head, body) = self.port.client.call(&self.port.route().origin, request).await?;
+        let (head, body) = self.port.client.call(&self.origin(), request).await?;
         if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {
             let location = head
                 .headers
@@ -235,12 +264,19 @@ impl<'a> Exchange<'a> {
         Ok((Reply { status: head.status, headers: head.headers, body }, answer))
     }
 
+    fn origin(&self) -> Origin {
+        match self.goal {
+            Goal::Server => self.port.route().origin,
+            Goal::Storage(origin) => origin.clone(),
+        }
+    }
+
     /// The request as the server gets it: without what belongs to the device's connection, with the headers that every
     /// request is to have.
     fn upstream_request(&self, body: &Bytes) -> Result<UpstreamRequest, TapTrouble> {
         let unusable = |error: http::Error| TapTrouble::RequestBroken(error.to_string());
         let uri: Uri = self.upstream_path.parse().map_err(|error: http::uri::InvalidUri| unusable(error.into()))?;
-        let host = self.port.route().origin.to_string();
+        let host = self.origin().to_string();
         let mut request = Request::builder()
             .method(self.head.method.clone())
             .uri(uri)
@@ -251,9 +287,12 @@ impl<'a> Exchange<'a> {
         for name in OF_CONNECTION.iter().chain([&EXPECT]) {
             headers.remove(name);
         }
-        headers.insert(HOST, HeaderValue::try_from(host).map_err(|error| unusable(error.into()))?);
-        for (name, value) in &self.port.settings.headers {
-            headers.insert(name, value.clone());
+        // A storage gets what was signed, the host among it.
+        if let Goal::Server = self.goal {
+            headers.insert(HOST, HeaderValue::try_from(host).map_err(|error| unusable(error.into()))?);
+            for (name, value) in &self.port.settings.headers {
+                headers.insert(name, value.clone());
+            }
         }
         Ok(request)
     }

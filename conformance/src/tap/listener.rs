@@ -2,7 +2,7 @@
 //! system call of its own.
 
 use super::cut::{Cut, CutStream};
-use super::forward::{self, Deliver};
+use super::forward::{self, Deliver, Goal};
 use super::port::Port;
 use super::trouble::TapTrouble;
 use bytes::Bytes;
@@ -21,10 +21,31 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+/// Whom a listener serves.
+pub(super) trait Serves: Send + Sync + 'static {
+    /// Whether it serves anybody now.
+    fn is_open(&self) -> bool;
+    /// Whose a request for this path is, and where it leads.
+    fn port(&self, path: &str) -> Option<(Arc<Port>, Goal)>;
+}
+
+/// The port that a listener serves now.
+type Current = Mutex<Option<Arc<Port>>>;
+
+impl Serves for Current {
+    fn is_open(&self) -> bool {
+        self.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn port(&self, _: &str) -> Option<(Arc<Port>, Goal)> {
+        Some((self.lock().unwrap_or_else(PoisonError::into_inner).clone()?, Goal::Server))
+    }
+}
+
 /// A listener, and the port that it serves now.
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
-    current: Arc<Mutex<Option<Arc<Port>>>>,
+    current: Arc<Current>,
     accepting: AbortHandle,
 }
 
@@ -35,7 +56,7 @@ impl Listener {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let listener = TcpListener::from_std(listener)?;
-        let current: Arc<Mutex<Option<Arc<Port>>>> = Arc::default();
+        let current: Arc<Current> = Arc::default();
         let accepting = tokio::spawn(accept(listener, current.clone())).abort_handle();
         Ok(Self { address, current, accepting })
     }
@@ -52,7 +73,8 @@ impl Drop for Listener {
     }
 }
 
-async fn accept(listener: TcpListener, current: Arc<Mutex<Option<Arc<Port>>>>) {
+/// Takes connections for ever.
+pub(super) async fn accept(listener: TcpListener, serves: Arc<impl Serves>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, most likely: others must get on before this can.
@@ -60,30 +82,25 @@ async fn accept(listener: TcpListener, current: Arc<Mutex<Option<Arc<Port>>>>) {
             continue;
         };
         // A connection that nobody serves any more is closed.
-        if serving(&current).is_some() {
-            tokio::spawn(connection(stream, current.clone()));
+        if serves.is_open() {
+            tokio::spawn(connection(stream, serves.clone()));
         }
     }
 }
 
-/// The port that a listener serves now.
-fn serving(current: &Mutex<Option<Arc<Port>>>) -> Option<Arc<Port>> {
-    current.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
 /// Serves one connection until the device closes it. It outlives the port for which it was opened: clients keep
 /// connections for later, and one that was closed under their hands would look like a fault of the network.
-async fn connection(stream: TcpStream, current: Arc<Mutex<Option<Arc<Port>>>>) {
+async fn connection(stream: TcpStream, serves: Arc<impl Serves>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let cut = Cut::default();
     let io = TokioIo::new(CutStream { stream, cut: cut.clone() });
-    let service = service_fn(|request| {
-        let (port, cut) = (serving(&current), cut.clone());
+    let service = service_fn(|request: Request<Incoming>| {
+        let (port, cut) = (serves.port(request.uri().path()), cut.clone());
         async move {
             match port {
-                Some(port) => answer(request, port, cut).await,
+                Some((port, goal)) => answer(request, port, goal, cut).await,
                 None => Err(Closed),
             }
         }
@@ -97,7 +114,12 @@ async fn connection(stream: TcpStream, current: Arc<Mutex<Option<Arc<Port>>>>) {
 #[error("the connection is closed on purpose")]
 struct Closed;
 
-async fn answer(request: Request<Incoming>, port: Arc<Port>, cut: Cut) -> Result<http::Response<Full<Bytes>>, Closed> {
+async fn answer(
+    request: Request<Incoming>,
+    port: Arc<Port>,
+    goal: Goal,
+    cut: Cut,
+) -> Result<http::Response<Full<Bytes>>, Closed> {
     let (head, body) = request.into_parts();
     let body = match Limited::new(body, port.settings.body_limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
@@ -108,7 +130,7 @@ async fn answer(request: Request<Incoming>, port: Arc<Port>, cut: Cut) -> Result
         tokio::select! {
             biased;
             () = port.closed() => Deliver::Nothing,
-            deliver = forward::pass(&port, head, body) => deliver,
+            deliver = forward::pass(&port, &goal, head, body) => deliver,
         }
     });
     match passing.await {

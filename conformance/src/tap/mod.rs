@@ -5,7 +5,8 @@
 //! [recorded](SeenExchange), struck by the [faults](Fault) of the scenario, forwarded over a connection to the server that
 //! is kept, and answered with what is left of the answer. Whatever a server does wrong below the messages is a
 //! [trouble](TapTrouble) with a name, bounded in memory and time. Afterwards the record is [examined](wire) against the
-//! schemas, and [redacted](redact) for reports.
+//! schemas, and [redacted](redact) for reports. What devices put into an object storage passes here, too
+//! ([`StorageTap`]), and belongs to the port of the device that was given the place.
 
 mod alter;
 mod coding;
@@ -20,6 +21,7 @@ mod port;
 pub mod recorded;
 pub mod redact;
 mod route;
+mod storage;
 pub(crate) mod tls;
 mod trouble;
 mod upstream;
@@ -30,6 +32,7 @@ pub use exchange::{Answer, Body, Caller, Delivered, KEPT, SeenExchange};
 pub use fault::{Fault, FaultAction, InvalidFault, KillPlace, Part};
 pub use made::Made;
 pub use port::{Killer, TapPort};
+pub use storage::StorageTap;
 pub use trouble::TapTrouble;
 
 use crate::pace::Pace;
@@ -60,6 +63,8 @@ pub struct Settings {
     pub pace: Option<Pace>,
     /// Notes the records that pushes make.
     pub made: Option<Made>,
+    /// The object storage into which devices put files, where there is one.
+    pub storage: Option<StorageTap>,
 }
 
 impl Default for Settings {
@@ -72,6 +77,7 @@ impl Default for Settings {
             forms: wire::Forms::default(),
             pace: None,
             made: None,
+            storage: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::exchange::{Body, Delivered, SeenExchange};
 use fieldsync_schemas::event::{Course, Exchange};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// Members whose values are secrets, wherever they stand.
 const SECRETS: [&str; 3] = ["password", "access_token", "refresh_token"];
@@ -54,7 +55,8 @@ pub fn outline(seen: &SeenExchange) -> Exchange {
     if let Some(trouble) = &seen.trouble {
         fault = Some(fault.map_or_else(|| trouble.to_string(), |fault| format!("{fault}; {trouble}")));
     }
-    let path = cut(if seen.path.is_empty() { "/" } else { &seen.path }, LONGEST_PATH);
+    let shown = without_signature(&seen.path);
+    let path = cut(if seen.path.is_empty() { "/" } else { &shown }, LONGEST_PATH);
     Exchange {
         by: seen.by.clone(),
         request: format!("{} {path}", seen.method),
@@ -113,7 +115,7 @@ fn text(bytes: &[u8], length: u64) -> String {
 fn shown(json: &Value, limits: Limits, left: &mut usize) -> Value {
     *left = left.saturating_sub(1);
     match json {
-        Value::String(text) => Value::String(bounded(text, limits.text)),
+        Value::String(text) => Value::String(bounded(&without_signature(text), limits.text)),
         Value::Array(items) => {
             let mut told = Vec::new();
             for item in items.iter().take(most(items.len(), limits)) {
@@ -144,6 +146,14 @@ fn shown(json: &Value, limits: Limits, left: &mut usize) -> Value {
             Value::Object(told)
         }
         other => other.clone(),
+    }
+}
+
+/// A signed URL without what lets everybody who reads it write.
+fn without_signature(url: &str) -> Cow<'_, str> {
+    match url.split_once('?') {
+        Some((path, query)) if query.contains("X-Amz-Signature=") => Cow::Owned(format!("{path}?{HIDDEN}")),
+        _ => Cow::Borrowed(url),
     }
 }
 
@@ -186,6 +196,13 @@ mod tests {
             json!({"user": "ada", "password": "***", "nested": [{"access_token": "***", "refresh_token": "***"}]})
         );
         assert_eq!(of(r#"{"password": "pw"#), json!("(16 bytes with a secret)"));
+    }
+
+    #[test]
+    fn a_signed_url_is_shown_without_its_signature() {
+        let got = of(r#"{"upload": {"url": "http://files/b/incoming/u-1?X-Amz-Expires=60&X-Amz-Signature=ab"}}"#);
+        assert_eq!(got, json!({"upload": {"url": "http://files/b/incoming/u-1?***"}}));
+        assert_eq!(without_signature("/pull?x=1"), "/pull?x=1");
     }
 
     #[test]

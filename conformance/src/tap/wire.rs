@@ -12,7 +12,7 @@ use fieldsync_schemas::registry::Registry;
 use fieldsync_schemas::scenario::CallKind;
 use fieldsync_schemas::session::Session;
 use fieldsync_schemas::{REQUEST_ID_HEADER, VERSION_HEADER};
-use http::header::CONTENT_TYPE;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode};
 use jsonschema::{Draft, Validator};
 use serde_json::Value;
@@ -54,6 +54,7 @@ const VERSION_ANSWERED: &str = "transport.version.answered";
 const VERSION_SENT: &str = "transport.version.sent";
 const REQUEST_ID_NAMED: &str = "errors.request-id.named";
 const PROBLEM_FORM: &str = "errors.problem.form";
+const TOKEN_STAYS_HERE: &str = "direct.device.token-stays-here";
 const TYPES_IN_ORDER: &str = "registry.types.in-order";
 
 /// The most errors of one body that are told.
@@ -74,6 +75,14 @@ pub fn examine(exchanges: &[SeenExchange], forms: Forms) -> Vec<WireFinding> {
 /// What is wrong with the messages of one exchange, as number 0.
 pub(super) fn examine_one(seen: &SeenExchange, forms: Forms) -> Vec<WireFinding> {
     let mut found = Vec::new();
+    // What an object storage says is not the server's; what it is sent is a file, and nothing that opens the server.
+    if seen.kind == CallKind::Store {
+        if seen.caller == Caller::Device && seen.request_headers.contains_key(AUTHORIZATION) {
+            let mut of_device = Findings { side: Actor::Device, found: &mut found };
+            of_device.add(TOKEN_STAYS_HERE, "", "the request to the object storage carries the header Authorization");
+        }
+        return found;
+    }
     // At the URL of an upload tus is spoken.
     if matches!(seen.kind, CallKind::Offset | CallKind::Upload) {
         return found;
@@ -120,7 +129,7 @@ fn request(seen: &SeenExchange, form: Form, findings: &mut Findings<'_>) {
         CallKind::Digest => "digest-request",
         CallKind::Bucket => "bucket-request",
         CallKind::Discovery | CallKind::Session => "",
-        CallKind::Offset | CallKind::Upload | CallKind::Download | CallKind::Any => "",
+        CallKind::Offset | CallKind::Upload | CallKind::Store | CallKind::Download | CallKind::Any => "",
     };
     // Discovery is how a device learns the versions, so it needs to name none.
     if seen.below_base && seen.kind != CallKind::Discovery && header(&seen.request_headers, VERSION_HEADER).is_none() {
@@ -187,7 +196,7 @@ fn check_answer(seen: &SeenExchange, answer: &Answer, form: Form, findings: &mut
         CallKind::Pull => "pull-answer",
         CallKind::Slot => "slot-answer",
         CallKind::Complete => "complete-answer",
-        CallKind::Offset | CallKind::Upload | CallKind::Download => return,
+        CallKind::Offset | CallKind::Upload | CallKind::Store | CallKind::Download => return,
         CallKind::Digest => "digest-answer",
         CallKind::Bucket => "bucket-answer",
         CallKind::Any if is_well_known(seen) => "well-known",

@@ -434,7 +434,7 @@ impl Inner {
             event = match self.step(event) {
                 Ok(Next::Send(call)) => {
                     tracing::debug!(kind = ?call.kind, "sending");
-                    match transfers::carry(&*self.transport, &*self.options.files, self.options.piece, call).await {
+                    match transfers::carry(&*self.transport, &self.options.files, self.options.piece, call).await {
                         Ok(Carried::Answered(answer)) => Event::Answered(answer),
                         Ok(Carried::FileMissing) => Event::FileMissing,
                         Err(CarryError::Network(failure)) => Event::Lost(failure.to_string()),

@@ -1,10 +1,15 @@
 //! The bytes that go with a call: read before it is sent, or kept as they come.
 
 use crate::files::Files;
+use crate::transport::FileBytes;
 use crate::transport::{NetworkFailure, Transport};
 use fieldsync_core::device::store::StoreError;
 use fieldsync_core::device::{Answer, Call, Transfer};
+use fieldsync_schemas::id::AttachmentId;
 use fieldsync_schemas::record::Attachment;
+use futures_util::stream::{self, StreamExt};
+use std::io;
+use std::sync::Arc;
 
 /// What a call came to.
 pub(crate) enum Carried {
@@ -35,11 +40,21 @@ impl From<StoreError> for CarryError {
 /// Sends a call with what belongs to it.
 pub(crate) async fn carry(
     transport: &dyn Transport,
-    files: &dyn Files,
+    files: &Arc<dyn Files>,
     piece: u64,
     mut call: Call,
 ) -> Result<Carried, CarryError> {
     match call.transfer.clone() {
+        Some(Transfer::Put { id, bytes, .. }) => {
+            let is_whole = match bytes.checked_sub(1) {
+                Some(last) => files.read(&id, last, 1)?.is_some_and(|byte| !byte.is_empty()),
+                None => files.has(&id)?,
+            };
+            if !is_whole {
+                return Ok(Carried::FileMissing);
+            }
+            Ok(Carried::Answered(transport.send_file(call, pieces(files.clone(), id, piece)).await?))
+        }
         Some(Transfer::Append { id, offset, most }) => {
             match files.read(&id, offset, most)? {
                 // A file that is shorter than it was is not the file any more.
@@ -48,9 +63,22 @@ pub(crate) async fn carry(
             }
             Ok(Carried::Answered(transport.send(call).await?))
         }
-        Some(Transfer::Fetch(file)) => fetch(transport, files, piece, &call, &file).await.map(Carried::Answered),
+        Some(Transfer::Fetch(file)) => fetch(transport, &**files, piece, &call, &file).await.map(Carried::Answered),
         _ => Ok(Carried::Answered(transport.send(call).await?)),
     }
+}
+
+/// A file, piece by piece.
+fn pieces(files: Arc<dyn Files>, id: AttachmentId, most: u64) -> FileBytes {
+    stream::try_unfold(0, move |offset| {
+        let piece = files.read(&id, offset, most).map_err(io::Error::other);
+        async move {
+            let piece = piece?.ok_or(io::ErrorKind::NotFound)?;
+            let next = offset + piece.len() as u64;
+            Ok((!piece.is_empty()).then_some((piece, next)))
+        }
+    })
+    .boxed()
 }
 
 /// Fetches what is missing of a file, part by part; each is kept before the next is asked for.

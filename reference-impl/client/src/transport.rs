@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 use fieldsync_core::device::{Answer, Call, Transfer};
 use fieldsync_schemas::{PROTOCOL_VERSION, VERSION_HEADER};
+use futures_util::stream::{BoxStream, TryStreamExt};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE, RETRY_AFTER,
 };
+use std::io;
 use std::time::Duration;
 use url::Url;
 
@@ -26,11 +28,24 @@ pub struct NetworkFailure {
     pub reason: String,
 }
 
+/// The bytes of a file, read as they go.
+pub type FileBytes = BoxStream<'static, io::Result<Vec<u8>>>;
+
 /// Sends calls.
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Sends a call and reads the whole answer.
     async fn send(&self, call: Call) -> Result<Answer, NetworkFailure>;
+
+    /// Sends a call that carries a whole file. One that cannot send it as it is read holds all of it meanwhile.
+    async fn send_file(&self, mut call: Call, mut file: FileBytes) -> Result<Answer, NetworkFailure> {
+        let unread =
+            |error: io::Error| NetworkFailure { doing: "reading a file".to_owned(), reason: error.to_string() };
+        while let Some(piece) = file.try_next().await.map_err(unread)? {
+            call.bytes.extend_from_slice(&piece);
+        }
+        self.send(call).await
+    }
 }
 
 /// Sends calls over HTTP.
@@ -52,10 +67,16 @@ impl HttpTransport {
         Self { http, base_url, timeout }
     }
 
-    /// An upload's URL resolves against the base URL. The token goes to the server that gave it, and nowhere else.
+    /// An upload's URL resolves against the base URL. What goes to another server is a file, and nothing else.
     fn url(&self, call: &Call) -> Result<Url, String> {
         let base = &self.base_url;
         let url = match call.transfer {
+            Some(Transfer::Put { .. }) => {
+                let url = base.join(&call.path).map_err(|error| format!("{:?} is no URL: {error}", call.path))?;
+                return matches!(url.scheme(), "http" | "https")
+                    .then_some(url)
+                    .ok_or_else(|| "it is no web URL".into());
+            }
             Some(Transfer::Ask | Transfer::Append { .. }) => {
                 base.join(&call.path).map_err(|error| format!("{:?} is no URL: {error}", call.path))?
             }
@@ -80,6 +101,10 @@ impl HttpTransport {
                 .header(UPLOAD_OFFSET, *offset)
                 .header(CONTENT_TYPE, "application/offset+octet-stream")
                 .body(call.bytes.clone()),
+            (Some(Transfer::Put { headers, .. }), _) => {
+                let put = self.http.put(url).body(call.bytes.clone());
+                headers.iter().fold(put, |put, (name, value)| put.header(name, value))
+            }
             (Some(Transfer::Part { first, last, .. }), _) => {
                 self.http.get(url).header(RANGE, format!("bytes={first}-{last}"))
             }
@@ -88,6 +113,9 @@ impl HttpTransport {
         };
         if let Some(token) = &call.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(Transfer::Put { .. }) = call.transfer {
+            return Ok(request.timeout(self.timeout));
         }
         let accepted = match call.transfer {
             Some(Transfer::Part { .. }) => "*/*",
@@ -100,10 +128,33 @@ impl HttpTransport {
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, call: Call) -> Result<Answer, NetworkFailure> {
-        let doing = format!("{} {}", method(&call), call.path);
+        let request = self.request(&call);
+        self.answer(&call, request).await
+    }
+
+    async fn send_file(&self, call: Call, file: FileBytes) -> Result<Answer, NetworkFailure> {
+        let length = match call.transfer {
+            Some(Transfer::Put { bytes, .. }) => bytes,
+            _ => 0,
+        };
+        let body = reqwest::Body::wrap_stream(file);
+        let request = self.request(&call).map(|request| request.header(CONTENT_LENGTH, length).body(body));
+        self.answer(&call, request).await
+    }
+}
+
+impl HttpTransport {
+    async fn answer(
+        &self,
+        call: &Call,
+        request: Result<reqwest::RequestBuilder, String>,
+    ) -> Result<Answer, NetworkFailure> {
+        // Whoever has a signed URL may write; it stands in no log.
+        let path = call.path.split('?').next().unwrap_or_default();
+        let doing = format!("{} {path}", method(call));
         let failed = |reason: String| NetworkFailure { doing: doing.clone(), reason };
         let told = |error: reqwest::Error| failed(in_full(&error.without_url()));
-        let mut response = self.request(&call).map_err(failed)?.send().await.map_err(told)?;
+        let mut response = request.map_err(failed)?.send().await.map_err(told)?;
         let header =
             |name: HeaderName| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let mut media_type = header(CONTENT_TYPE).map(|text| text.split(';').next().unwrap_or("").trim().to_owned());
@@ -137,6 +188,7 @@ fn method(call: &Call) -> &'static str {
     match call.transfer {
         Some(Transfer::Ask) => "HEAD",
         Some(Transfer::Append { .. }) => "PATCH",
+        Some(Transfer::Put { .. }) => "PUT",
         _ if call.body.is_some() => "POST",
         _ => "GET",
     }

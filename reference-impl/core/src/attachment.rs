@@ -6,6 +6,7 @@
 
 use crate::store::{DataSetName, State, StoreError};
 use async_trait::async_trait;
+use fieldsync_schemas::attachment::UploadProtocol;
 use fieldsync_schemas::id::{AttachmentId, Principal, UploadId};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
@@ -30,6 +31,8 @@ pub struct Upload {
     pub principal: Principal,
     /// The file that it is to become.
     pub attachment: Attachment,
+    /// How its bytes travel.
+    pub protocol: UploadProtocol,
     /// Until when it can be gone on with.
     pub expires_at: Timestamp,
 }

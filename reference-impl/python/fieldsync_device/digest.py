@@ -57,7 +57,8 @@ class Digest:
 
     def run(self) -> None:
         """Compares all feeds, and mends what differs."""
-        left = {feed for feed in self._line.session().feeds.values() if self._store.cursors().get(feed)}
+        left = {feed for feed in self._line.session().all_feeds(self._store)
+                if self._store.cursors().get(feed)}
         for _ in range(TRIES):
             walks = []
             for page in self._ask("/digest", {"feeds": {feed: self._store.cursors()[feed] for feed in sorted(left)}},

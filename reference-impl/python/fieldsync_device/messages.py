@@ -144,4 +144,5 @@ is_pull_answer = members(
     {"new_feeds": many(_FEED), "feeds": many(members(
         {"feed": _FEED, "cursor": _visible(256)},
         {"from": or_null(_visible(256)), "more": flag, "changes": many(members(
-            {"op": text()}, {"record": or_null(is_record), "removed": or_null(is_reference)}))}))})
+            {"op": text()},
+            {"record": or_null(is_record), "removed": or_null(is_reference), "to": or_null(_FEED)}))}))})

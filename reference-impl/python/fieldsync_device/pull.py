@@ -46,12 +46,14 @@ class Pull:
             if more and not moved:
                 self._try_again("the pages of a pull do not go on from where this device stands")
             elif not more and not self._begins_anew(asked):
+                self._drop_unmet()
                 return
 
     def _feeds(self) -> dict[str, str | None]:
         """The feeds of all types that this device can sync, each with its cursor."""
         cursors = self._store.cursors()
-        return {feed: cursors.get(feed) for feed in self._line.session().feeds.values() if feed not in self._unknown}
+        feeds = self._line.session().all_feeds(self._store)
+        return {feed: cursors.get(feed) for feed in feeds if feed not in self._unknown}
 
     def _begins_anew(self, asked: dict[str, str | None]) -> bool:
         """Whether the answer brought a session with other feeds, or with an order to walk some once more."""
@@ -65,9 +67,13 @@ class Pull:
     def _obey(self, refused: Refused) -> None:
         """Does what a problem asks for, or ends the sync."""
         if refused.retry == "resync":
+            partitions = [feed for feed in refused.feeds if "/" in feed]
             if refused.code == "unknown-feed":
-                self._line.fetch_session()
-                self._unknown.update(refused.feeds)
+                for feed in partitions:
+                    self._store.stop_feed(feed)
+                if len(partitions) < len(refused.feeds) or not partitions:
+                    self._line.fetch_session()
+                    self._unknown.update(refused.feeds)
             else:
                 self._store.walk_again(refused.feeds or None)
         elif refused.retry == "new-replica":
@@ -79,6 +85,11 @@ class Pull:
     def _look_for_types(self, new_feeds: list[str]) -> None:
         """A feed that the session does not know is of a type that came since (`pull.feeds.new-are-pulled`)."""
         session = self._line.session()
+        with self._store.transaction():
+            for feed in new_feeds:
+                if feed.split("/")[0] in self._spread() and "/" in feed:
+                    self._store.begin_feed(feed)
+        new_feeds = [feed.split("/")[0] for feed in new_feeds]
         known = session.left_out_feeds.union(session.feeds.values())
         if not self._looked_for_types and not known.issuperset(new_feeds):
             self._looked_for_types = True
@@ -109,7 +120,8 @@ class Pull:
                 if page.get("more"):
                     more = True
                 else:
-                    for kind, key in self._store.end_walk(feed):
+                    missing = self._store.end_walk(feed)
+                    for kind, key in missing if feed.split("/")[0] not in self._spread() else ():
                         self._drop(kind, key)
         return more, moved
 
@@ -119,8 +131,24 @@ class Pull:
             arrived(self._outbox, feed, change["record"])
         elif change.get("removed"):
             self._outbox.tally.came(change["removed"]["type"])
+            kind, key = change["removed"]["type"], change["removed"]["id"]
+            if change.get("to"):
+                self._store.move_record(kind, key, feed, change["to"])
+                return
             self._store.release_files(change["removed"]["type"], change["removed"]["id"])
             self._drop(change["removed"]["type"], change["removed"]["id"])
+
+    def _spread(self) -> set[str]:
+        """The feeds of types that have several: what one of them lacks may have moved to another."""
+        session = self._line.session()
+        return {session.feeds[kind] for kind in session.partitions}
+
+    def _drop_unmet(self) -> None:
+        """All feeds were pulled to their ends: what none of a type's brought is gone."""
+        with self._store.transaction():
+            for feed in self._spread():
+                for kind, key in self._store.unmet(feed):
+                    self._drop(kind, key)
 
     def _drop(self, kind: str, key: str) -> None:
         """Forgets a record that a walk from null did not meet; unsent work on it goes to the quarantine."""

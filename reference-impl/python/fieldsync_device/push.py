@@ -287,7 +287,10 @@ class Push:
         self._outbox.update(mutation)
 
     def _take_state(self, record: dict[str, Any]) -> None:
-        self._store.put_record(self._line.session().feed_of(record["type"]), record, only_newer=True)
+        feed = self._line.session().feed_of_record(record)
+        if record.get("deleted"):
+            feed = self._store.feed_that_brought(record["type"], record["id"]) or feed
+        self._store.put_record(feed, record, only_newer=True)
 
     def _as_record(self, mutation: Mutation, outcome: dict[str, Any], replica: str) -> dict[str, Any]:
         """The state that a mutation made, until a pull brings it with the server's own times."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -21,10 +22,13 @@ from .store import Store
 from .transport import Answer, NoAnswer, Sink, Transport
 
 CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes",
-                          "groups", "refetch", "digest", "derived-fields", "attachments-proxied"})
+                          "groups", "refetch", "digest", "derived-fields", "attachments-proxied",
+                          "partitions", "on-stale-merge"})
 # The policies of transactional types, by profile.
 PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"},
             FIELD_MERGE: {FIELD_MERGE}}
+
+_PARTITION = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Session:
         self.batch_mutations = int(message["limits"]["batch_mutations"])
         self.body_bytes = int(message["limits"]["body_bytes"])
         self.feeds: dict[str, str] = {}
+        self.partitions: dict[str, str] = {}  # of types that have several feeds, the member that says which
         self.left_out: set[str] = set()
         self.left_out_feeds: set[str] = set()
         self._ranks: dict[str, int] = {}
@@ -90,6 +95,8 @@ class Session:
             feed = entry.get("feed") or entry["name"]
             if self._can_sync(entry):
                 self.feeds[entry["name"]] = feed
+                if entry.get("partition"):
+                    self.partitions[entry["name"]] = entry["partition"]
             else:
                 self.left_out.add(entry["name"])
                 self.left_out_feeds.add(feed)
@@ -97,7 +104,7 @@ class Session:
     def _can_sync(self, entry: dict[str, Any]) -> bool:
         """A type that asks for what this device does not know is left out, and all others are synced."""
         policies = {"reference": {"server-only"}, "append": {"append-only"}, "transactional": PROFILES[self.profile]}
-        return entry["merge"]["policy"] in policies.get(entry["class"], ()) and not entry.get("partition") \
+        return entry["merge"]["policy"] in policies.get(entry["class"], ()) \
             and CAPABILITIES.issuperset(entry.get("requires") or ()) \
             and (self.profile != FIELD_MERGE or KNOWN_RULES.issuperset(
                 rule["rule"] for rule in (entry["merge"].get("fields") or {}).values()))
@@ -107,8 +114,19 @@ class Session:
         return self._ranks.get(kind, len(self._ranks))
 
     def feed_of(self, kind: str) -> str:
-        """The feed that carries a type."""
+        """The feed that carries a type, or the first one of several."""
         return self.feeds.get(kind, kind)
+
+    def feed_of_record(self, record: dict[str, Any]) -> str:
+        """The feed that carries a live record, by the value of its member."""
+        feed, member = self.feed_of(record["type"]), self.partitions.get(record["type"])
+        value = (record.get("data") or {}).get(member) if member else None
+        return f"{feed}/{value}" if isinstance(value, str) and _PARTITION.fullmatch(value) else feed
+
+    def all_feeds(self, store: Store) -> list[str]:
+        """Every feed of the types that this device can sync, with the partitions that were named to it."""
+        spread = [name for kind in self.partitions for name in store.partitions(self.feeds[kind])]
+        return list(dict.fromkeys([*self.feeds.values(), *spread]))
 
 
 class Line:
@@ -167,7 +185,9 @@ class Line:
         for order in orders:
             if begun is not None and order["id"] not in begun:
                 types = order.get("types")
-                self._store.walk_again([session.feed_of(kind) for kind in types] if types else None)
+                feeds = [session.feed_of(kind) for kind in types or ()]
+                feeds += [name for feed in feeds for name in self._store.partitions(feed)]
+                self._store.walk_again(feeds if types else None)
         # Those of the first session are older than anything that this device holds.
         self._store.set_meta(orders=sorted({*(begun or ()), *(order["id"] for order in orders)}))
 

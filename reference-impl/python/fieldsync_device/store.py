@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS record (
     deleted INTEGER NOT NULL, message TEXT NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS record_walk ON record (feed, walk);
 CREATE TABLE IF NOT EXISTS feed (
-    name TEXT PRIMARY KEY, cursor TEXT, walk INTEGER NOT NULL, walking INTEGER NOT NULL) WITHOUT ROWID;
+    name TEXT PRIMARY KEY, cursor TEXT, walk INTEGER NOT NULL, walking INTEGER NOT NULL,
+    stopped INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mutation (
     n INTEGER PRIMARY KEY AUTOINCREMENT, mutation_id TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
     data TEXT, modified_at TEXT NOT NULL, saves INTEGER NOT NULL, base TEXT, base_version INTEGER NOT NULL,
@@ -218,9 +219,39 @@ class Store:
     # Feeds. A walk is one way through a feed from null; a record that it did not meet is gone.
 
     def cursors(self) -> dict[str, str | None]:
-        """The cursor of each feed that was ever pulled."""
+        """The cursor of each feed that was ever pulled, or is to be pulled from now on."""
         with self._lock:
-            return dict(self.execute("SELECT name, cursor FROM feed").fetchall())
+            return dict(self.execute("SELECT name, cursor FROM feed WHERE NOT stopped").fetchall())
+
+    def partitions(self, feed: str) -> list[str]:
+        """The partitions of a type's feed that are known."""
+        return [name for name in self.cursors() if name.startswith(feed + "/")]
+
+    def begin_feed(self, name: str) -> None:
+        """A feed was named: it is walked from null, if it is not pulled already."""
+        self.execute("INSERT INTO feed VALUES (?, NULL, 1, 1, 0) ON CONFLICT (name) DO UPDATE SET cursor = NULL,"
+                     " walk = walk + 1, walking = 1, stopped = 0 WHERE stopped", (name,))
+
+    def stop_feed(self, name: str) -> None:
+        """A feed is there no longer: it counts as walked to its end, with nothing in it."""
+        with self.transaction():
+            self.execute("UPDATE feed SET cursor = NULL, walk = walk + 1, walking = 0, stopped = 1 WHERE name = ?",
+                         (name,))
+
+    def move_record(self, kind: str, key: str, feed: str, to: str) -> None:
+        """A record left a feed for another one; if it came by another one before, that is where it is."""
+        self.execute("UPDATE record SET feed = ?, walk = coalesce((SELECT walk FROM feed WHERE name = ?), 1)"
+                     " WHERE type = ? AND id = ? AND feed = ?", (to, to, kind, key, feed))
+
+    def feed_that_brought(self, kind: str, key: str) -> str | None:
+        """The feed of a record that is held."""
+        row = self.execute("SELECT feed FROM record WHERE type = ? AND id = ?", (kind, key)).fetchone()
+        return row[0] if row else None
+
+    def unmet(self, feed: str) -> list[tuple[str, str]]:
+        """The records of a type that no walk of its feeds has met, once all of them were pulled to their ends."""
+        return self.execute("SELECT type, id FROM record JOIN feed ON name = feed WHERE (name = ? OR name GLOB ?)"
+                            " AND NOT walking AND record.walk < feed.walk", (feed, feed + "/*")).fetchall()
 
     def walk_again(self, feeds: list[str] | None) -> None:
         """Begins these feeds, or all, from null."""
@@ -231,8 +262,8 @@ class Store:
 
     def move_cursor(self, feed: str, cursor: str) -> None:
         """Goes on with a feed, which begins its first walk where there was none."""
-        self.execute("INSERT INTO feed VALUES (?, ?, 1, 1) ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor",
-                     (feed, cursor))
+        self.execute("INSERT INTO feed VALUES (?, ?, 1, 1, 0)"
+                     " ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor", (feed, cursor))
 
     def end_walk(self, feed: str) -> list[tuple[str, str]]:
         """Says that a feed was walked to its end, and names the records that did not come."""

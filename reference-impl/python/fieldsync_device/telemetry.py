@@ -123,13 +123,13 @@ class Telling:
         with self._store.transaction():
             rows = self._store.execute("SELECT id, message FROM telling WHERE ended ORDER BY rowid LIMIT ?",
                                        (min(MOST, session.batch_mutations),)).fetchall()
-        if not rows or KIND not in session.capabilities:
+        known = self._store.meta("session")
+        if not rows or KIND not in session.capabilities or known["role"] == "read-only":
             return None
-        user = self._store.meta("session")["principal"]
         mutations: list[dict[str, Any]] = []
         size = 1024
         for key, text in rows:
-            data = {"user": user, **json.loads(text)}
+            data = {"user": known["principal"], **json.loads(text)}
             mutations.append({"mutation_id": "m-" + key, "op": "create", "type": KIND, "id": key, "base": None,
                               "version": 1, "modified_at": data.get("ended_at", data["started_at"]), "data": data})
             size += len(encode(mutations[-1]).encode()) + 1

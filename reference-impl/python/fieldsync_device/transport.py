@@ -88,7 +88,7 @@ class Transport:
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
         self.requests += 1
-        self.sent += len(body or b"")
+        self.sent += 0 if whole_path else len(body or b"")  # the bytes of files are not counted
         try:
             try:
                 self._connection.request(method, (path if whole_path else self._path + path) or "/", body, headers)
@@ -111,7 +111,6 @@ class Transport:
         if sink.takes(response.status, response.headers.get("Content-Range", "")):
             try:
                 while part := response.read(65536):
-                    self.received += len(part)
                     sink.offset += len(part)
                     if sink.offset > sink.size:
                         break

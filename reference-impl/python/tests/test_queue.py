@@ -113,7 +113,7 @@ class Telling(Queue):
         self.assertEqual((said["user"], said["outcome"], said["pushed"], said["app"], said["device"]),
                          ("amina", "ok", {"observation": 1}, "visits", "Nokia"))
         self.assertGreaterEqual(said["pulled"]["observation"], 1)
-        self.assertEqual(said["requests"], 3)
+        self.assertEqual(said["requests"], len(self.wires[tablet].kinds()) - 1)
         self.wires[tablet].calm()
         self.sync(tablet)
         self.assertEqual(self.wires[tablet].kinds(), ["pull"])
@@ -144,6 +144,68 @@ class Telling(Queue):
             self.assertEqual([said["outcome"] for said in self.told(tablet)], ["killed"])
             self.assertNotIn("ended_at", self.told(tablet)[0])
             tablet.close()
+
+
+class Partitions(Queue):
+    """A type whose changes are spread over several feeds."""
+
+    def encounter(self, device: Device, kind: str, **more: Any) -> str:
+        """A record of a type with partitions."""
+        return device.create("encounter", {"kind": kind, "village": "north", **more})
+
+    def test_a_partition_is_pulled_as_soon_as_it_is_named_and_a_move_keeps_the_record(self) -> None:
+        tablet, phone = self.device(), self.device("ben")
+        key = self.encounter(tablet, "first")
+        self.sync(tablet, phone)
+        self.assertEqual(phone.read("encounter", key).data["kind"], "first")
+        tablet.edit("encounter", key, {"kind": "second"})
+        self.sync(tablet)
+        wire = self.wires[phone]
+
+        def only_the_move(exchange: Exchange) -> None:
+            if exchange.kind == "pull":
+                wire.after = lambda exchange: "drop"
+                message = exchange.json
+                message["feeds"] = [page for page in message["feeds"] if page["feed"] == "encounter/first"]
+                exchange.forge(200, message)
+
+        wire.after = only_the_move
+        self.assertEqual(phone.sync().cause, "network")
+        self.assertEqual(phone.read("encounter", key).data["kind"], "first")
+        wire.calm()
+        self.sync(phone)
+        self.assertEqual(phone.read("encounter", key).data["kind"], "second")
+        self.assertEqual(phone._store.feed_that_brought("encounter", key), "encounter/second")
+
+    def test_what_a_walk_of_one_feed_lacks_is_gone_only_when_all_were_walked(self) -> None:
+        tablet = self.device()
+        key = self.encounter(tablet, "walked")
+        self.sync(tablet)
+        store = tablet._store
+        store.execute("UPDATE record SET feed = 'encounter' WHERE id = ?", (key,))
+        store.execute("INSERT INTO record SELECT type, 'nowhere', feed, walk, rev, version, deleted, message"
+                      " FROM record WHERE id = ?", (key,))
+        store.walk_again(["encounter", *store.partitions("encounter")])
+        self.sync(tablet)
+        self.assertEqual(tablet.read("encounter", key).status, "synced")
+        self.assertIsNone(tablet.read("encounter", "nowhere").status)
+
+    def test_a_partition_that_the_server_does_not_know_is_forgotten_until_it_is_named(self) -> None:
+        tablet = self.device()
+        key = self.encounter(tablet, "known")
+        self.sync(tablet)
+        tablet._store.begin_feed("encounter/invented")
+        self.wires[tablet].calm()
+        self.sync(tablet)
+        asked = [set(body["feeds"]) for body in self.wires[tablet].bodies("pull")]
+        self.assertIn("encounter/invented", asked[0])
+        self.assertTrue(all("encounter/invented" not in feeds for feeds in asked[1:]))
+        self.assertEqual(self.wires[tablet].kinds().count("session"), 0)
+        other = self.device("ben")
+        self.encounter(other, "invented")
+        self.sync(other, tablet)
+        self.assertIn("encounter/invented", tablet._store.cursors())
+        self.assertEqual(tablet.read("encounter", key).status, "synced")
 
 
 class Mending(Queue):

@@ -36,18 +36,29 @@ const CAPABILITIES: &[&str] = &[
     "attachments-proxied",
 ];
 
+/// What it can do besides, where its files are in an object storage.
+const DIRECT: &str = "attachments-direct";
+
 /// A domain with all that is made from it; shared by the data sets that host it.
 #[derive(Clone)]
 pub(crate) struct Hosted {
     pub(crate) domain: Arc<Domain>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Limits,
+    /// Whether files can go straight into an object storage.
+    pub(crate) takes_direct: bool,
 }
 
 impl Hosted {
     pub(crate) fn new(domain: Domain, policies: &PolicyTable) -> Result<Self, DomainFileError> {
         let registry = Arc::new(domain::registry(&domain, policies)?);
-        Ok(Self { limits: domain.limits.unwrap_or_default(), domain: Arc::new(domain), registry })
+        let limits = domain.limits.unwrap_or_default();
+        Ok(Self { limits, domain: Arc::new(domain), registry, takes_direct: false })
+    }
+
+    /// The same on a server whose files can go straight into an object storage.
+    pub(crate) fn taking_direct(self, takes_direct: bool) -> Self {
+        Self { takes_direct, ..self }
     }
 
     /// The states with which a data set of this domain begins.
@@ -143,8 +154,12 @@ impl DataSet {
     }
 
     pub(crate) fn session(&self, principal: &Principal, role: &Role, assignment: &Assignment) -> Session {
-        let capabilities: Vec<Capability> =
-            CAPABILITIES.iter().map(|name| Capability::new(*name).expect("a constant that is a capability")).collect();
+        let direct = self.hosted.takes_direct.then_some(&DIRECT);
+        let capabilities: Vec<Capability> = CAPABILITIES
+            .iter()
+            .chain(direct)
+            .map(|name| Capability::new(*name).expect("a constant that is a capability"))
+            .collect();
         session::session(
             principal,
             role,

@@ -26,7 +26,7 @@ mod writer;
 
 pub use account::{AddUserError, add_user};
 pub use auth::PasswordCost;
-pub use blobs::Blobs;
+pub use blobs::{Blobs, Bucket};
 pub use domain::{DomainFileError, domain_from_yaml};
 pub use machine::{MachineClock, RandomIds};
 pub use operate::{Claim, ClaimError, OperateError, give_scope, order_refetch, wipe};

@@ -28,6 +28,9 @@ pub(crate) async fn purge_old(collector: Collector, data_sets: Arc<DataSets>) {
                 tracing::error!(%error, data_set = data_set.name.0, "old files were not collected");
             }
         }
+        if let Err(error) = collector.forget_direct().await {
+            tracing::error!(%error, "old uploads were not deleted");
+        }
     }
 }
 
@@ -47,6 +50,8 @@ pub(crate) struct Collector {
     pub(crate) writer: BatchWriter,
     /// How long a file is kept that no record refers to.
     pub(crate) grace: Duration,
+    /// How long an upload can be gone on with.
+    pub(crate) upload_life: Duration,
 }
 
 impl Collector {
@@ -67,6 +72,13 @@ impl Collector {
     async fn bury(&self) -> Result<(), CollectError> {
         let choose = || async { Ok::<_, CollectError>(self.parts.attachments.condemned().await?) };
         self.parts.blobs.collect(choose, |gone| self.buried(gone)).await
+    }
+
+    /// Deletes what came straight into the object store, and whose end nobody tells any more.
+    async fn forget_direct(&self) -> Result<(), CollectError> {
+        let life = i64::try_from(self.upload_life.as_millis()).unwrap_or(i64::MAX);
+        let before = self.parts.clock.now().as_millis().saturating_sub(life.saturating_mul(2));
+        Ok(self.parts.blobs.forget_direct_before(Timestamp::from_millis(before)).await?)
     }
 
     async fn buried(&self, gone: Vec<AttachmentId>) -> Result<(), CollectError> {
@@ -92,7 +104,7 @@ mod tests {
     use crate::data_set::Hosted;
     use crate::machine::MachineClock;
     use crate::{SqliteStore, domain_from_yaml};
-    use fieldsync_core::attachment::{AttachmentStore, Blob, GRACE};
+    use fieldsync_core::attachment::{AttachmentStore, Blob, GRACE, UPLOAD_LIFE};
     use fieldsync_core::cursor::Point;
     use fieldsync_core::data::content_hash;
     use fieldsync_core::policy::PolicyTable;
@@ -180,7 +192,7 @@ mod tests {
                 parts.ids.clone(),
             );
             let data_set = Arc::new(DataSet::new(&row, hosted, Arc::new(MachineClock)));
-            let collector = Collector { parts, writer, grace: GRACE };
+            let collector = Collector { parts, writer, grace: GRACE, upload_life: UPLOAD_LIFE };
             Self { store, collector, data_set, _deciding: tokio::spawn(deciding) }
         }
 

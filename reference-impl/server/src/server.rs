@@ -2,7 +2,7 @@
 
 use crate::auth::{Auth, PasswordCost};
 use crate::backed_up;
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, Bucket};
 use crate::data_set::{DataSet, DataSets, Hosted};
 use crate::domain::DomainFileError;
 use crate::http::{self, App, Control};
@@ -55,9 +55,19 @@ pub struct Parts {
 impl Parts {
     /// The parts as they are meant to be, over this storage, with files in its folder.
     pub fn standard(store: Arc<SqliteStore>) -> std::io::Result<Self> {
+        Self::with_files(store, None)
+    }
+
+    /// The same with files in this bucket, where there is one.
+    pub fn with_files(store: Arc<SqliteStore>, bucket: Option<&Bucket>) -> std::io::Result<Self> {
+        let folder = store.dir().join("attachments");
+        let blobs = match bucket {
+            Some(bucket) => Blobs::in_bucket(bucket, &folder)?,
+            None => Blobs::in_folder(&folder)?,
+        };
         Ok(Self {
             attachments: store.clone(),
-            blobs: Arc::new(Blobs::in_folder(&store.dir().join("attachments"))?),
+            blobs: Arc::new(blobs),
             store,
             clock: Arc::new(MachineClock),
             ids: Arc::new(RandomIds),
@@ -172,7 +182,12 @@ impl Server {
             let kill = settings.on_kill.clone().unwrap_or_else(|| Arc::new(end));
             Control::new(hosted, kill)
         });
-        let collector = Collector { parts: parts.clone(), writer: writer.clone(), grace: settings.file_grace };
+        let collector = Collector {
+            parts: parts.clone(),
+            writer: writer.clone(),
+            grace: settings.file_grace,
+            upload_life: settings.upload_life,
+        };
         let (purging, watching) = (
             purge::purge_old(collector.clone(), data_sets.clone()),
             backed_up::watch(parts.store.clone(), data_sets.clone()),
@@ -225,7 +240,7 @@ fn hosted(settings: &Settings, parts: &Parts) -> Result<Vec<Hosted>, StartError>
         if !names.insert(&domain.name) {
             return Err(StartError::DomainTwice(domain.name.to_string()));
         }
-        hosted.push(Hosted::new(domain.clone(), &parts.policies)?);
+        hosted.push(Hosted::new(domain.clone(), &parts.policies)?.taking_direct(parts.blobs.takes_direct()));
     }
     Ok(hosted)
 }
@@ -253,7 +268,7 @@ async fn open_data_sets(hosted: &[Hosted], parts: &Parts) -> Result<DataSets, St
         let same = hosted.iter().find(|hosted| *hosted.domain == row.domain).cloned();
         let hosted = match same {
             Some(hosted) => hosted,
-            None => Hosted::new(row.domain.clone(), &parts.policies)?,
+            None => Hosted::new(row.domain.clone(), &parts.policies)?.taking_direct(parts.blobs.takes_direct()),
         };
         data_sets.insert(DataSet::new(&row, hosted, parts.clock.clone()));
     }

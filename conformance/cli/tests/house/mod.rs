@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 const SUMMARY: &str = "- [Push](push.md)\n- [Hazards](hazards.md)\n";
-const PUSH: &str = "r[push.retry.same-outcome]\n\nA server MUST answer a batch again with the same outcomes.\n\nr[push.retry.quick]\n\nA server SHOULD answer at once.\n";
-const HAZARDS: &str = "| id | hazard | rules | scenarios |\n|---|---|---|---|\n| H7 | A record doubles | `push.retry.same-outcome` | `push/lost-answer` |\n";
+pub const PUSH: &str = "r[push.retry.same-outcome]\n\nA server MUST answer a batch again with the same outcomes.\n\nr[push.retry.quick]\n\nA server SHOULD answer at once.\n";
+pub const HAZARDS: &str = "| id | hazard | rules | scenarios |\n|---|---|---|---|\n| H7 | A record doubles | `push.retry.same-outcome` | `push/lost-answer` |\n";
 pub const SCENARIO: &str = "title: A lost answer does not apply the record twice\ncovers: [push.retry.same-outcome]\ndevices: [tablet]\nsteps:\n  - tablet: {create: {observation: fever, data: {temp: 38.1}}}\n  - tablet: {sync: ok}\n  - tablet: {reads: {fever: {temp: 38.1}}}\n";
 
 pub struct House(tempfile::TempDir);
@@ -39,6 +39,7 @@ impl House {
     }
 
     /// Runs it on the specification and the suite of this house.
+    #[allow(dead_code, reason = "not every test in this house needs it")]
     pub fn run_here(&self, arguments: &[&str]) -> (i32, String, String) {
         self.run(&[arguments, &["--spec", "spec", "--fixtures", "fixtures"]].concat())
     }

@@ -7,6 +7,7 @@ mod cycles_order;
 mod cycles_trouble;
 mod deletes;
 mod digest;
+mod direct;
 mod epoch;
 mod errors;
 mod groups;
@@ -52,6 +53,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     cycles::MUTANTS,
     cycles_trouble::MUTANTS,
     attachments::MUTANTS,
+    direct::MUTANTS,
     merging::MUTANTS,
     merging_habits::MUTANTS,
     telemetry::MUTANTS,

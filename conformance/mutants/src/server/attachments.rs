@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use fieldsync_core::attachment::{Blob, Upload};
 use fieldsync_schemas::id::AttachmentId;
-use fieldsync_schemas::registry::{AttachmentLink, AttachmentOrder, AttachmentPolicy};
+use fieldsync_schemas::registry::{AttachmentLink, AttachmentOrder, AttachmentPolicy, AttachmentUpload};
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
 use http::header::{AUTHORIZATION, RANGE, X_CONTENT_TYPE_OPTIONS};
@@ -32,7 +32,8 @@ pub const MUTANTS: &[Mutant] = &[
                 let mut registry = registry.clone();
                 for entry in &mut registry.types {
                     let (order, link) = (AttachmentOrder::RecordFirst, AttachmentLink::Id);
-                    let any = AttachmentPolicy { order, link, max_bytes: None, media_types: Vec::new() };
+                    let (upload, media_types) = (AttachmentUpload::Proxied, Vec::new());
+                    let any = AttachmentPolicy { order, link, upload, max_bytes: None, media_types };
                     entry.attachments = Some(any);
                 }
                 read(body, limits, &registry)
@@ -306,7 +307,7 @@ fn slot_for_anybody() -> Value {
     json!({"id": format!("sha256:{}", "0".repeat(64)), "have": false, "upload": upload})
 }
 
-fn ends_well_instead_of(parts: Parts, status: StatusCode) -> Parts {
+pub(super) fn ends_well_instead_of(parts: Parts, status: StatusCode) -> Parts {
     wire::whole_answers(parts, "/attachments/complete", move |head, body| {
         if head.status == status {
             head.status = StatusCode::OK;

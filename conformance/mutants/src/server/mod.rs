@@ -5,6 +5,7 @@ mod conflicts;
 mod cycles;
 mod deletes;
 mod digest;
+mod direct;
 mod discovery;
 mod epoch;
 mod errors;
@@ -55,6 +56,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     conflicts::MUTANTS,
     cycles::MUTANTS,
     attachments::MUTANTS,
+    direct::MUTANTS,
     telemetry::MUTANTS,
     errors::MUTANTS,
     security::MUTANTS,

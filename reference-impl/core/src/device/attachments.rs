@@ -10,12 +10,13 @@ use super::store::{FileTrouble, OwnCopy, Progress, StoredRecord, Upload};
 use super::{DeviceError, Machine, Next, Step, Write};
 use crate::attachment;
 use crate::device::store::StoreError;
-use fieldsync_schemas::attachment::{CompleteAnswer, CompleteRequest, SlotAnswer, SlotRequest};
-use fieldsync_schemas::id::AttachmentId;
+use fieldsync_schemas::attachment::{CompleteAnswer, CompleteRequest, SlotAnswer, SlotRequest, UploadProtocol};
+use fieldsync_schemas::id::{AttachmentId, UploadId};
 use fieldsync_schemas::problem::{Problem, ProblemCode};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::{Attachment, AttachmentState};
+use fieldsync_schemas::registry::AttachmentOrder;
 use fieldsync_schemas::scenario::{CallKind, FailureCause, FileStatus};
 use std::collections::{BTreeSet, HashMap};
 
@@ -30,6 +31,8 @@ pub(super) struct FilesRun {
     download: Option<AttachmentId>,
     /// What is not taken in hand again in this sync.
     done_uploads: BTreeSet<Key>,
+    /// What does not go before its record.
+    passed: BTreeSet<Key>,
     done_downloads: BTreeSet<AttachmentId>,
     /// How often an upload began anew, or lost its place.
     attempts: HashMap<Key, u32>,
@@ -92,7 +95,33 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The phase.
+    /// The phase before the push: the files that go before their records. Whatever becomes of them, the records follow.
+    pub(super) fn media(&mut self) -> Result<Flow, DeviceError> {
+        let mut waiting = self.machine.state.uploads.values();
+        if self.machine.is_metered() || !waiting.any(|upload| self.goes_first(upload)) {
+            return Ok(Flow::Over);
+        }
+        if !self.writes.is_empty() {
+            return Ok(Flow::Do(Next::Proceed));
+        }
+        Ok(self.next_upload(true)?.map_or(Flow::Over, Flow::Do))
+    }
+
+    fn goes_first(&self, upload: &Upload) -> bool {
+        let entry = self.session().registry.entry(&upload.record.type_name);
+        let policy = entry.and_then(|entry| entry.attachments.as_ref());
+        policy.is_some_and(|policy| policy.order == AttachmentOrder::MediaFirst)
+    }
+
+    /// The file in hand waits for the next sync, because this one could not go on with it. Whether there was one.
+    pub(super) fn pass_over_file(&mut self) -> bool {
+        let Some((key, _)) = self.run().files.upload.take() else { return false };
+        self.forget_call();
+        self.run().files.done_uploads.insert(key);
+        true
+    }
+
+    /// The phase after everything else.
     pub(super) fn attachments(&mut self) -> Result<Flow, DeviceError> {
         // What records say is looked up in the store, which has not seen this event's writes.
         if !self.writes.is_empty() {
@@ -104,7 +133,7 @@ impl Step<'_> {
         if self.machine.is_metered() {
             return Ok(Flow::Over);
         }
-        if let Some(next) = self.next_upload()? {
+        if let Some(next) = self.next_upload(false)? {
             return Ok(Flow::Do(next));
         }
         if !self.machine.state.loose.is_empty() {
@@ -118,10 +147,16 @@ impl Step<'_> {
         Ok(Flow::Do(self.send_transfer(CallKind::Download, path, Transfer::Fetch(file))))
     }
 
-    fn next_upload(&mut self) -> Result<Option<Next>, StoreError> {
+    fn next_upload(&mut self, before_its_record: bool) -> Result<Option<Next>, StoreError> {
         loop {
-            let done = &self.machine.run.get_or_insert_default().files.done_uploads;
-            let waiting = self.machine.state.uploads.values().find(|upload| !done.contains(&upload.key())).cloned();
+            let run = self.machine.run.get_or_insert_default();
+            let (done, passed) = (std::mem::take(&mut run.files.done_uploads), std::mem::take(&mut run.files.passed));
+            let is_next = |upload: &&Upload| {
+                let key = upload.key();
+                !done.contains(&key) && (!before_its_record || self.goes_first(upload) && !passed.contains(&key))
+            };
+            let waiting = self.machine.state.uploads.values().find(is_next).cloned();
+            (self.run().files.done_uploads, self.run().files.passed) = (done, passed);
             let Some(upload) = waiting else { return Ok(None) };
             let key = upload.key();
             let stored = self.context.store.record(&upload.record)?.unwrap_or_default();
@@ -129,6 +164,13 @@ impl Step<'_> {
             let is_wanted = upload.is_left
                 || matches!(stored.shown(), Some(OwnCopy::Data(_)))
                     && self.machine.state.files_of(&upload.record, &stored).iter().any(|file| file.id == key.1);
+            if before_its_record {
+                if is_wanted && !is_refused && !self.machine.state.quarantine.contains_key(&upload.record) {
+                    return Ok(Some(self.go_on_with(&upload)));
+                }
+                self.run().files.passed.insert(key);
+                continue;
+            }
             // The record goes first.
             let record_went = self.machine.state.outbox.of(&upload.record).next().is_none()
                 && !self.machine.state.quarantine.contains_key(&upload.record);
@@ -175,13 +217,24 @@ impl Step<'_> {
                     };
                     self.send_transfer(CallKind::Upload, url.clone(), append)
                 }
-                Some(_) => {
-                    let request = CompleteRequest { id: file.id.clone(), upload: id.clone() };
-                    let body = serde_json::to_string(&request).expect("the end of an upload is plain JSON");
-                    self.send(CallKind::Complete, "/attachments/complete", Some(body))
-                }
+                Some(_) => self.end_upload(file.id.clone(), id.clone()),
             },
+            Progress::Storing { url, upload: id, headers, begun: false } => {
+                let put = Transfer::Put { id: file.id.clone(), bytes: file.bytes, headers: headers.clone() };
+                let (url, upload_id, headers) = (url.clone(), id.clone(), headers.clone());
+                // Written down before the first byte leaves: nobody knows afterwards how far it came.
+                let progress = Progress::Storing { url: url.clone(), upload: upload_id, headers, begun: true };
+                self.put_upload(Upload { progress, ..upload.clone() }, None);
+                self.send_to_storage(url, put)
+            }
+            Progress::Storing { upload: id, begun: true, .. } => self.end_upload(file.id.clone(), id.clone()),
         }
+    }
+
+    fn end_upload(&mut self, id: AttachmentId, upload: UploadId) -> Next {
+        let body = serde_json::to_string(&CompleteRequest { id, upload });
+        let body = body.expect("the end of an upload is plain JSON");
+        self.send(CallKind::Complete, "/attachments/complete", Some(body))
     }
 
     /// The upload that the last call was about; nothing, where it is gone meanwhile.
@@ -232,7 +285,13 @@ impl Step<'_> {
         match message {
             Ok(SlotAnswer { have: true, .. }) => self.went_up(upload),
             Ok(SlotAnswer { upload: Some(offer), .. }) => {
-                let progress = Progress::Uploading { url: offer.url, upload: offer.id };
+                let progress = match offer.protocol {
+                    UploadProtocol::SignedPut => {
+                        let (url, headers) = (offer.url, offer.headers);
+                        Progress::Storing { url, upload: offer.id, headers, begun: false }
+                    }
+                    _ => Progress::Uploading { url: offer.url, upload: offer.id },
+                };
                 // Nothing of it is there yet.
                 self.put_upload(Upload { progress, trouble: None, ..upload }, Some(0));
             }
@@ -270,6 +329,18 @@ impl Step<'_> {
         self.go_on()
     }
 
+    /// The answer of an object storage, of which nothing but the status is read.
+    pub(super) fn on_stored(&mut self, answer: &Answer) -> Next {
+        let Some(upload) = self.in_hand() else { return Next::Proceed };
+        match answer.status {
+            200..=299 => self.put_upload(Upload { trouble: None, ..upload }, None),
+            // Expired, most likely.
+            400..=499 if answer.status != 429 => self.begin_again(upload, Progress::Waiting),
+            _ => return self.file_fails(),
+        }
+        Next::Proceed
+    }
+
     pub(super) fn on_complete(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
         let message = match self.understood::<CompleteAnswer>(CallKind::Complete, answer) {
             Ok(message) => message,
@@ -279,7 +350,14 @@ impl Step<'_> {
         match message {
             Ok(_) => self.went_up(upload),
             Err(problem) if problem.code == ProblemCode::UploadIncomplete => {
-                self.begin_again(upload.clone(), upload.progress);
+                let progress = match upload.progress.clone() {
+                    // It is known now how far it came: a request of this kind is whole or nothing.
+                    Progress::Storing { url, upload, headers, .. } => {
+                        Progress::Storing { url, upload, headers, begun: false }
+                    }
+                    grown => grown,
+                };
+                self.begin_again(upload, progress);
             }
             Err(problem) if problem.code == ProblemCode::UploadGone => self.begin_again(upload, Progress::Waiting),
             Err(problem) => self.set_upload_aside(upload, FileTrouble::Refused(problem.code)),

@@ -8,13 +8,14 @@ use fieldsync_schemas::record::Attachment;
 use fieldsync_schemas::scenario::CallKind;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A request to send.
 #[derive(Clone, PartialEq)]
 pub struct Call {
     /// What it asks.
     pub kind: CallKind,
-    /// What follows the base URL; for an upload, what resolves against it.
+    /// What follows the base URL; for an upload, what resolves against it, or leads to an object storage.
     pub path: Cow<'static, str>,
     /// The body, JSON; none for a GET.
     pub body: Option<String>,
@@ -39,6 +40,15 @@ pub enum Transfer {
         offset: u64,
         /// The most bytes.
         most: u64,
+    },
+    /// Puts it, whole, into an object storage, at the URL that the path is.
+    Put {
+        /// The file.
+        id: AttachmentId,
+        /// Its length.
+        bytes: u64,
+        /// The headers that are signed.
+        headers: BTreeMap<String, String>,
     },
     /// Fetches what is missing of it; the edge makes parts of this.
     Fetch(Attachment),

@@ -40,6 +40,8 @@ pub(super) const ATTEMPTS: u32 = 3;
 pub enum Phase {
     /// A batch whose answer is unknown is sent again.
     Settle,
+    /// Files go up whose types have them before their records.
+    Media,
     /// The outbox is pushed, batch by batch.
     Push,
     /// What waits to be told is told before a pull in which the syncs may all break off.
@@ -61,6 +63,7 @@ pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
         Profile::VersionWins | Profile::EntityQueue => Some(&[
             Phase::Settle,
+            Phase::Media,
             Phase::Push,
             Phase::TellTrouble,
             Phase::Pull,
@@ -72,6 +75,7 @@ pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
             Phase::Settle,
             Phase::TellTrouble,
             Phase::Pull,
+            Phase::Media,
             Phase::Push,
             Phase::PullResults,
             Phase::Compare,
@@ -246,6 +250,7 @@ impl Step<'_> {
             let flow = match phases.get(self.run().phase) {
                 None => return Ok(self.finish()),
                 Some(Phase::Settle) => self.settle()?,
+                Some(Phase::Media) => self.media()?,
                 Some(Phase::Push) => self.push()?,
                 Some(Phase::TellTrouble) => self.tell_trouble(),
                 Some(Phase::Pull) => self.pull()?,
@@ -266,6 +271,13 @@ impl Step<'_> {
                 Flow::At(phase) => self.go_to(phase),
             }
         }
+    }
+
+    /// The phase that the sync is in.
+    fn phase(&mut self) -> Option<Phase> {
+        let phase = self.run().phase;
+        let session = self.machine.state.session.as_ref()?;
+        cycle(&session.profile)?.get(phase).copied()
     }
 
     /// The cycle goes on at this phase.
@@ -289,6 +301,7 @@ impl Step<'_> {
             CallKind::Pull => self.on_pull(answer),
             CallKind::Slot => self.on_slot(answer),
             CallKind::Offset | CallKind::Upload => self.on_offset(kind, answer),
+            CallKind::Store => Ok(self.on_stored(answer)),
             CallKind::Complete => self.on_complete(answer),
             CallKind::Download => self.on_download(answer),
             CallKind::Digest => self.on_digest(answer),
@@ -298,8 +311,10 @@ impl Step<'_> {
     }
 
     pub(super) fn lost(&mut self, reason: String) -> Result<Next, DeviceError> {
-        if self.machine.run.is_none() {
-            return Ok(Next::Idle);
+        let Some(run) = &mut self.machine.run else { return Ok(Next::Idle) };
+        // The storage may be away while the server is not.
+        if run.sent.take() == Some(CallKind::Store) {
+            return Ok(self.file_fails());
         }
         if self.is_telling() {
             return self.on_told(None);
@@ -323,6 +338,15 @@ impl Step<'_> {
             _ => self.machine.credentials.token.clone(),
         };
         Next::Send(Call { kind, path: path.into(), body, token, transfer: None, bytes: Vec::new() })
+    }
+
+    /// Puts a file into an object storage. The token is for the server alone.
+    pub(super) fn send_to_storage(&mut self, url: String, transfer: Transfer) -> Next {
+        let run = self.run();
+        run.sent = Some(CallKind::Store);
+        run.counts.requests += 1;
+        let (kind, transfer) = (CallKind::Store, Some(transfer));
+        Next::Send(Call { kind, path: url.into(), body: None, token: None, transfer, bytes: Vec::new() })
     }
 
     /// Sends a call about the bytes of a file.
@@ -424,6 +448,9 @@ impl Step<'_> {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) -> Next {
+        if self.phase() == Some(Phase::Media) && self.pass_over_file() {
+            return Next::Proceed;
+        }
         if let Some(next) = self.tell_of(&failure) {
             return next;
         }

@@ -199,6 +199,17 @@ pub enum Progress {
         /// The upload's name.
         upload: UploadId,
     },
+    /// It goes into an object storage in one request.
+    Storing {
+        /// The URL, signed.
+        url: String,
+        /// The upload's name.
+        upload: UploadId,
+        /// The headers that are signed.
+        headers: BTreeMap<String, String>,
+        /// A request was begun, and how it ended is not known: the file may be there.
+        begun: bool,
+    },
 }
 
 /// What went wrong with a file.

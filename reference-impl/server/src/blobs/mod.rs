@@ -3,18 +3,24 @@
 //! An upload is a file in a folder of its own, as long as what came of it ([`uploads`]). When all of it is there it is
 //! read once: hashed, and written into the object store under its hash. The local folder is the object store unless
 //! another is configured; it has the uploads, too, and there a file is only given its other name. Nobody's words become
-//! a path: an upload is named by the server, a file by its hash.
+//! a path: an upload is named by the server, a file by its hash. Where the object store is one that others reach, files
+//! go straight into it ([`direct`]), and are verified there.
 
+mod direct;
 mod uploads;
 
+pub use direct::Bucket;
 pub use uploads::{AppendError, Appended};
 
-use fieldsync_core::attachment::Blob;
+use direct::incoming;
+use fieldsync_core::attachment::{Blob, Upload};
+use fieldsync_schemas::attachment::UploadProtocol;
 use fieldsync_schemas::id::AttachmentId;
 use futures_util::stream::{BoxStream, StreamExt};
-use object_store::buffered::BufWriter;
+use object_store::buffered::{BufReader, BufWriter};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
+use object_store::signer::Signer;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 use std::io;
@@ -56,12 +62,17 @@ pub enum Finished {
     Other,
 }
 
+/// An object store, and what signs URLs of it.
+pub type Changed = (Arc<dyn ObjectStore>, Arc<dyn Signer>);
+
 /// The bytes of all files.
 pub struct Blobs {
     files: Arc<dyn ObjectStore>,
     uploads: Uploads,
     /// Whether the uploads lie in the object store, too, under the name of their folder.
     has_uploads: bool,
+    /// Signs URLs by which files go straight into the object store.
+    signer: Option<Arc<dyn Signer>>,
     /// Held for reading while a file comes in, for writing while files are collected: a file that is offered again
     /// must not lose its bytes in between.
     comings: RwLock<()>,
@@ -77,7 +88,20 @@ impl Blobs {
 
     /// Whole files in this object store, uploads that grow in this folder.
     pub fn over(files: Arc<dyn ObjectStore>, uploads: &Path) -> io::Result<Self> {
-        Ok(Self { files, uploads: Uploads::open(uploads)?, has_uploads: false, comings: RwLock::new(()) })
+        let uploads = Uploads::open(uploads)?;
+        Ok(Self { files, uploads, has_uploads: false, signer: None, comings: RwLock::new(()) })
+    }
+
+    /// Whole files in this bucket, into which they can go straight; uploads that grow in this folder.
+    pub fn in_bucket(bucket: &Bucket, dir: &Path) -> io::Result<Self> {
+        let (files, signer) = bucket.open().map_err(io::Error::other)?;
+        Ok(Self { signer: Some(signer), ..Self::over(files, &dir.join(UPLOADS))? })
+    }
+
+    /// The same with another object store and another signer, as a mutant has them; nothing, where nothing is signed.
+    pub fn with(&self, change: impl FnOnce(Arc<dyn ObjectStore>, Arc<dyn Signer>) -> Changed) -> Option<Self> {
+        let (files, signer) = change(self.files.clone(), self.signer.clone()?);
+        Some(Self { signer: Some(signer), ..Self::over(files, self.uploads.dir()).ok()? })
     }
 
     /// The uploads that grow.
@@ -110,28 +134,81 @@ impl Blobs {
             return Ok(Finished::Short(length));
         }
         let mut bytes = self.uploads.read(upload).await?;
-        let _nothing_goes = if self.has_uploads {
-            if copied(&mut bytes, &mut tokio::io::sink()).await? != (blob.bytes, id.clone()) {
-                return Ok(Finished::Other);
+        if !self.has_uploads {
+            let finished = self.take_in(&mut bytes, id, blob, enter).await?;
+            if finished == Finished::Whole {
+                self.uploads.forget(upload).await?;
             }
-            let coming = self.comings.read().await;
-            let upload = Key::from_iter([UPLOADS, upload]);
-            self.files.copy(&upload, &key(id)).await.map_err(failed("keep a file"))?;
-            coming
-        } else {
-            let mut target = BufWriter::with_capacity(self.files.clone(), key(id), PART);
-            if copied(&mut bytes, &mut target).await? != (blob.bytes, id.clone()) {
-                target.abort().await.map_err(failed("leave out a file"))?;
-                return Ok(Finished::Other);
-            }
-            // Only now does it appear, as a whole.
-            let coming = self.comings.read().await;
-            target.shutdown().await.map_err(failed("keep a file"))?;
-            coming
-        };
+            return Ok(finished);
+        }
+        if copied(&mut bytes, &mut tokio::io::sink()).await? != (blob.bytes, id.clone()) {
+            return Ok(Finished::Other);
+        }
+        let _nothing_goes = self.comings.read().await;
+        self.files.copy(&Key::from_iter([UPLOADS, upload]), &key(id)).await.map_err(failed("keep a file"))?;
         enter().await?;
         self.uploads.forget(upload).await?;
         Ok(Finished::Whole)
+    }
+
+    /// Takes what came straight into the object store for a file, in the same way. It stays somewhere else, where no
+    /// signed URL leads.
+    pub(crate) async fn finish_direct<F, E>(
+        &self,
+        upload: &str,
+        id: &AttachmentId,
+        blob: &Blob,
+        enter: impl FnOnce() -> F + Send,
+    ) -> Result<Finished, E>
+    where
+        F: Future<Output = Result<(), E>> + Send,
+        E: From<BlobError>,
+    {
+        let came = match self.files.head(&incoming(upload)).await {
+            Ok(came) => came,
+            Err(object_store::Error::NotFound { .. }) => return Ok(Finished::Short(0)),
+            Err(error) => return Err(failed("look at an upload")(error).into()),
+        };
+        if came.size < blob.bytes {
+            return Ok(Finished::Short(came.size));
+        }
+        let mut bytes = BufReader::with_capacity(self.files.clone(), &came, PART);
+        let finished = self.take_in(&mut bytes, id, blob, enter).await?;
+        if finished == Finished::Whole {
+            self.forget_direct(upload).await?;
+        }
+        Ok(finished)
+    }
+
+    /// Copies bytes to the place of this file, where they appear only if they are the file.
+    async fn take_in<F, E>(
+        &self,
+        bytes: &mut (impl AsyncRead + Unpin),
+        id: &AttachmentId,
+        blob: &Blob,
+        enter: impl FnOnce() -> F + Send,
+    ) -> Result<Finished, E>
+    where
+        F: Future<Output = Result<(), E>> + Send,
+        E: From<BlobError>,
+    {
+        let mut target = BufWriter::with_capacity(self.files.clone(), key(id), PART);
+        if copied(bytes, &mut target).await? != (blob.bytes, id.clone()) {
+            target.abort().await.map_err(failed("leave out a file"))?;
+            return Ok(Finished::Other);
+        }
+        let _nothing_goes = self.comings.read().await;
+        target.shutdown().await.map_err(failed("keep a file"))?;
+        enter().await?;
+        Ok(Finished::Whole)
+    }
+
+    /// Deletes what came of an upload.
+    pub(crate) async fn forget(&self, upload: &Upload) -> Result<(), BlobError> {
+        match upload.protocol {
+            UploadProtocol::SignedPut => self.forget_direct(upload.id.as_str()).await,
+            _ => self.uploads.forget(upload.id.as_str()).await,
+        }
     }
 
     /// A part of a file, piece by piece.

@@ -81,6 +81,10 @@ impl Uploads {
         Ok(Self { dir: dir.to_owned(), pens: Mutex::default() })
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// An upload is named by the server, in letters, digits, `-` and `_`.
     fn path(&self, upload: &str) -> PathBuf {
         self.dir.join(upload)

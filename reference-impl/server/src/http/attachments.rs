@@ -14,7 +14,7 @@ use axum::http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RANGE,
 };
 use axum::http::header::{HeaderName, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use fieldsync_core::attachment::{self, Blob, Upload};
 use fieldsync_core::problem::Trouble;
@@ -24,7 +24,9 @@ use fieldsync_schemas::attachment::{
 use fieldsync_schemas::id::{AttachmentId, MAX_SAFE_INTEGER, UploadId};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::record::{Attachment, AttachmentState};
+use fieldsync_schemas::registry::AttachmentUpload;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -40,7 +42,8 @@ pub(super) async fn slot(
 ) -> Result<Json<SlotAnswer>, Fault> {
     let (caller, body) = admission::caller_with_body(&app, &data_set, request, Needs::Write).await?;
     let SlotRequest { type_name, id, bytes, media_type } = read(&body, "slot request")?;
-    if bytes > MAX_SAFE_INTEGER || media_type.is_empty() || media_type.len() > 255 {
+    let is_a_header = HeaderValue::from_str(&media_type).is_ok();
+    if bytes > MAX_SAFE_INTEGER || media_type.is_empty() || media_type.len() > 255 || !is_a_header {
         return Err(Fault::new(ProblemCode::Malformed, "a slot names a length and a media type"));
     }
     let Caller { data_set, principal, .. } = &caller;
@@ -60,18 +63,28 @@ pub(super) async fn slot(
         return Ok(Json(SlotAnswer { id, have: true, upload: None }));
     }
     drop(nothing_goes);
+    let is_direct = entry.attachments.as_ref().is_some_and(|policy| policy.upload == AttachmentUpload::Direct);
     let upload = Upload {
         id: UploadId::new(app.parts.ids.unique()).expect("ids have the form of an upload id"),
         principal: principal.clone(),
         attachment,
+        // Without an object storage all files come through the server.
+        protocol: match is_direct && app.parts.blobs.takes_direct() {
+            true => UploadProtocol::SignedPut,
+            false => UploadProtocol::Tus,
+        },
         expires_at: data_set.now().plus(app.upload_life),
     };
     app.parts.attachments.put_upload(&data_set.name, &upload).await?;
-    let offer = UploadOffer {
-        url: format!("/{}/uploads/{}", data_set.name.0, upload.id),
-        id: upload.id,
-        protocol: UploadProtocol::Tus,
-        expires_at: upload.expires_at,
+    let offer = match upload.protocol {
+        UploadProtocol::SignedPut => app.parts.blobs.offer(&upload, app.upload_life).await?,
+        _ => UploadOffer {
+            url: format!("/{}/uploads/{}", data_set.name.0, upload.id),
+            headers: BTreeMap::new(),
+            id: upload.id,
+            protocol: upload.protocol,
+            expires_at: upload.expires_at,
+        },
     };
     Ok(Json(SlotAnswer { id, have: false, upload: Some(offer) }))
 }
@@ -86,6 +99,13 @@ pub(super) async fn upload_of(app: &App, caller: &Caller, id: &str) -> Result<Up
     is_theirs.then_some(upload).ok_or_else(gone)
 }
 
+/// The same of one that comes through the server.
+pub(super) async fn grown_upload_of(app: &App, caller: &Caller, id: &str) -> Result<Upload, Fault> {
+    let upload = upload_of(app, caller, id).await?;
+    let elsewhere = || Fault::new(ProblemCode::UploadGone, "this upload goes to another place, which its slot names");
+    (upload.protocol == UploadProtocol::Tus).then_some(upload).ok_or_else(elsewhere)
+}
+
 pub(super) async fn complete(
     State(app): State<Arc<App>>,
     Path(data_set): Path<String>,
@@ -95,7 +115,7 @@ pub(super) async fn complete(
     let asked: CompleteRequest = read(&body, "end of an upload")?;
     let Caller { data_set, principal, .. } = &caller;
     let upload = upload_of(&app, &caller, asked.upload.as_str()).await?;
-    let Attachment { id, bytes, media_type, .. } = upload.attachment;
+    let Attachment { id, bytes, media_type, .. } = upload.attachment.clone();
     let stored = CompleteAnswer { id: id.clone(), state: AttachmentState::Stored };
     if asked.id != id {
         return Err(Fault::new(ProblemCode::AttachmentMismatch, format!("the upload is one of {id}")));
@@ -105,7 +125,12 @@ pub(super) async fn complete(
         app.writer.arrive(data_set, principal, &id, &blob).await?;
         Ok::<(), Fault>(())
     };
-    match app.parts.blobs.finish(upload.id.as_str(), &id, &blob, enter).await? {
+    let blobs = &app.parts.blobs;
+    let finished = match upload.protocol {
+        UploadProtocol::SignedPut => blobs.finish_direct(upload.id.as_str(), &id, &blob, enter).await?,
+        _ => blobs.finish(upload.id.as_str(), &id, &blob, enter).await?,
+    };
+    match finished {
         Finished::Whole => Ok(Json(stored)),
         // It was completed before, and the answer was lost.
         _ if app.parts.attachments.open_to(&data_set.name, principal, &id).await?.is_some() => Ok(Json(stored)),
@@ -113,7 +138,7 @@ pub(super) async fn complete(
             Err(Fault::new(ProblemCode::UploadIncomplete, format!("{length} of {bytes} bytes came; go on at {length}")))
         }
         Finished::Other => {
-            app.parts.blobs.uploads().forget(upload.id.as_str()).await?;
+            blobs.forget(&upload).await?;
             Err(Fault::new(ProblemCode::AttachmentMismatch, format!("the bytes that came are not those of {id}")))
         }
     }

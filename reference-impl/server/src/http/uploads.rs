@@ -65,7 +65,7 @@ async fn served(app: &App, data_set: &str, id: &str, method: &Method, parts: &Pa
 
 async fn offset(app: &App, data_set: &str, id: &str, parts: &Parts) -> Result<Response, Fault> {
     let caller = admission::known_caller(app, data_set, parts, Needs::Write).await?;
-    let upload = attachments::upload_of(app, &caller, id).await?;
+    let upload = attachments::grown_upload_of(app, &caller, id).await?;
     let came = app.parts.blobs.uploads().length(id).await?;
     // Of one that was completed nothing is kept here: all of it came.
     let file = &upload.attachment;
@@ -81,7 +81,7 @@ async fn offset(app: &App, data_set: &str, id: &str, parts: &Parts) -> Result<Re
 
 async fn patch(app: &App, data_set: &str, id: &str, parts: &Parts, body: &mut Option<Body>) -> Result<Response, Fault> {
     let caller = admission::known_caller(app, data_set, parts, Needs::Write).await?;
-    let upload = attachments::upload_of(app, &caller, id).await?;
+    let upload = attachments::grown_upload_of(app, &caller, id).await?;
     let media_type = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     if !media_type.eq_ignore_ascii_case(b"application/offset+octet-stream") {
         let detail = "send the bytes as application/offset+octet-stream";

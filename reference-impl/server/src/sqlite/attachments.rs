@@ -7,6 +7,7 @@ use super::{Failure, SqliteStore, rows};
 use async_trait::async_trait;
 use fieldsync_core::attachment::{AttachmentStore, Blob, RecordFiles, Upload, with_file};
 use fieldsync_core::store::{DataSetName, StoreError};
+use fieldsync_schemas::attachment::UploadProtocol;
 use fieldsync_schemas::id::{AttachmentId, Principal, UploadId};
 use fieldsync_schemas::record::AttachmentState;
 use fieldsync_schemas::time::Timestamp;
@@ -35,12 +36,13 @@ impl AttachmentStore for SqliteStore {
         let (data_set, upload) = (data_set.clone(), upload.clone());
         self.writer
             .run("begin an upload", move |connection| {
-                let Upload { id, principal, attachment, expires_at } = &upload;
-                connection.prepare_cached("INSERT INTO uploads VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
+                let Upload { id, principal, attachment, protocol, expires_at } = &upload;
+                connection.prepare_cached("INSERT INTO slots VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
                     rows::data_set(connection, &data_set)?,
                     id.as_str(),
                     principal.as_str(),
                     serde_json::to_string(attachment)?,
+                    protocol.as_str(),
                     expires_at.as_millis(),
                 ))?;
                 Ok(())
@@ -53,7 +55,7 @@ impl AttachmentStore for SqliteStore {
             .few("look for an upload", |connection| {
                 let data_set = rows::data_set(connection, data_set)?;
                 let mut statement = connection.prepare_cached(
-                    "SELECT principal, attachment, expires_at FROM uploads WHERE data_set = ?1 AND id = ?2",
+                    "SELECT principal, attachment, protocol, expires_at FROM slots WHERE data_set = ?1 AND id = ?2",
                 )?;
                 let mut found = statement.query((data_set, id.as_str()))?;
                 let Some(row) = found.next()? else { return Ok(None) };
@@ -61,7 +63,8 @@ impl AttachmentStore for SqliteStore {
                     id: id.clone(),
                     principal: Principal::new(row.get::<_, String>(0)?)?,
                     attachment: serde_json::from_str(row.get_ref(1)?.as_str()?)?,
-                    expires_at: Timestamp::from_millis(row.get(2)?),
+                    protocol: UploadProtocol::from(row.get_ref(2)?.as_str()?),
+                    expires_at: Timestamp::from_millis(row.get(3)?),
                 }))
             })
             .await
@@ -136,7 +139,7 @@ impl AttachmentStore for SqliteStore {
             .run("forget expired uploads", move |connection| {
                 let data_set = rows::data_set(connection, &data_set)?;
                 let mut statement = connection
-                    .prepare_cached("DELETE FROM uploads WHERE data_set = ?1 AND expires_at < ?2 RETURNING id")?;
+                    .prepare_cached("DELETE FROM slots WHERE data_set = ?1 AND expires_at < ?2 RETURNING id")?;
                 let ids = statement.query_map((data_set, now.as_millis()), |row| row.get::<_, String>(0))?;
                 ids.map(|id| Ok(UploadId::new(id?)?)).collect()
             })

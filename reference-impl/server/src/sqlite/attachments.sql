@@ -26,11 +26,14 @@ CREATE TABLE IF NOT EXISTS file_links (
     PRIMARY KEY (data_set, id, type, record)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS file_links_by_record ON file_links (data_set, type, record);
-CREATE TABLE IF NOT EXISTS uploads (
+-- Those of before named no protocol. A device whose upload is gone asks for another slot.
+DROP TABLE IF EXISTS uploads;
+CREATE TABLE IF NOT EXISTS slots (
     data_set INTEGER NOT NULL,
     id TEXT NOT NULL,
     principal TEXT NOT NULL,
     attachment TEXT NOT NULL,
+    protocol TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (data_set, id)
 ) WITHOUT ROWID;
