@@ -13,7 +13,7 @@ use fieldsync_schemas::event::{Actor, Failure};
 use fieldsync_schemas::id::{Epoch, MutationId, RecordId, Rev, Version};
 use fieldsync_schemas::pull::{PullAnswer, RecordRef};
 use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest};
-use fieldsync_schemas::record::Record;
+use fieldsync_schemas::record::{AttachmentState, Record};
 use fieldsync_schemas::scenario::{CallKind, ErrorCause, Status};
 use fieldsync_schemas::telemetry::TELEMETRY_TYPE;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ const EQUAL_STATES: &str = "cycles.converge.equal-states";
 const EXACTLY_ONE: &str = "conflicts.entry.exactly-one";
 /// What a device breaks that does not hold what it pulled.
 pub const SHOWS: &str = "cycles.converge.shows-what-it-pulled+2";
+const READABLE: &str = "attachments.download.bytes";
 const OUTBOX: &str = "status.outbox.empty-or-reasoned";
 
 /// The devices through which the oracle reads.
@@ -117,8 +118,32 @@ pub async fn examine(acted: &Acted, readers: &Readers, judged: &[Actor], roles: 
         }
         seen.of_scopes.insert(account.clone(), part);
     }
+    files_are_readable(readers, &seen, &mut found).await;
     devices_equal(acted, quiet, &seen, &records, &put_off(&acknowledged), unequal, &mut found).await;
     found.failures
+}
+
+/// Every file that a record has as `stored` comes down, with the hash that its id says: a device shows no other bytes.
+async fn files_are_readable(readers: &Readers, seen: &Seen, found: &mut Findings<'_>) {
+    let of_scopes =
+        readers.of_scopes.iter().filter_map(|(account, reader)| Some((reader, seen.of_scopes.get(account)?)));
+    for (reader, states) in [(&readers.fresh, &seen.everything)].into_iter().chain(of_scopes) {
+        for (record, state) in states.iter().filter(|(_, state)| !state.attachments.is_empty()) {
+            let shown = reader.files(record).await.unwrap_or_default();
+            for (index, file) in state.attachments.iter().enumerate() {
+                let is_here = shown.get(index).is_some_and(|shown| shown.content.is_some());
+                if file.state == Some(AttachmentState::Stored) && !is_here {
+                    let what = format!(
+                        "file {index} of {}, which stands as stored, on a device that pulled it",
+                        found.name(record)
+                    );
+                    let got = json!(shown.get(index).map(|shown| shown.status));
+                    found.add(READABLE, None, what, json!("its bytes"), got);
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// The states of the records, as a device sees them that has pulled nothing yet.
@@ -163,7 +188,9 @@ fn told(record: Option<&Record>) -> Value {
     match record {
         None => Value::Null,
         Some(record) => {
-            json!({"version": record.version, "deleted": record.deleted, "data": record.data, "rev": record.rev})
+            let files: Vec<_> = record.attachments.iter().map(|file| &file.id).collect();
+            let Record { version, deleted, data, rev, .. } = record;
+            json!({"version": version, "deleted": deleted, "data": data, "rev": rev, "files": files})
         }
     }
 }

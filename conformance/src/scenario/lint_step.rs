@@ -181,8 +181,11 @@ fn network(lint: &Lint<'_>, step: &NetworkStep, path: &Path, seen: &mut Seen) ->
         }
         _ => {}
     }
-    if step.bytes.is_some() && step.at != Some(FaultPlace::MidAnswer) {
-        return Err(lint.wrong(&path.key("bytes"), "bytes are counted at mid_answer: write that, or take them out"));
+    if step.bytes.is_some() && !matches!(step.at, Some(FaultPlace::MidAnswer | FaultPlace::MidRequest)) {
+        return Err(lint.wrong(
+            &path.key("bytes"),
+            "bytes are counted at mid_answer or mid_request: write one of them, or take `bytes` out",
+        ));
     }
     if step.delay_ms.is_some() && (step.kill.is_none() || step.at != Some(FaultPlace::Answer)) {
         return Err(lint.wrong(&path.key("delay_ms"), "only a kill at answer can be late: write that, or take it out"));

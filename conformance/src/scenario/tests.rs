@@ -171,7 +171,7 @@ fn what_has_not_the_form_of_a_step_is_refused_where_it_stands() {
         ),
         (
             &["network: {of: tablet, kill: push, at: answer, bytes: 3}"],
-            "5:51: steps[0].network.bytes: bytes are counted at mid_answer",
+            "5:51: steps[0].network.bytes: bytes are counted at mid_answer or mid_request",
         ),
         (
             &["network: {of: tablet, drop: push, at: mid_answer, delay_ms: 3}"],

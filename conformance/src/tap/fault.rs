@@ -25,8 +25,8 @@ pub struct Fault {
 pub enum FaultAction {
     /// The connection is lost before the server sees anything.
     DropBeforeSend,
-    /// The connection is lost when the server has half of the request.
-    DropMidRequest,
+    /// The connection is lost when the server has a part of the request.
+    DropMidRequest(Part),
     /// The connection is lost when the server has answered; the device gets nothing.
     DropAfterAnswer,
     /// The connection is lost when the device has a part of the answer.
@@ -52,8 +52,8 @@ pub enum FaultAction {
 pub enum KillPlace {
     /// Before the server sees anything.
     BeforeSend,
-    /// When the server has half of the request.
-    MidRequest,
+    /// When the server has a part of the request.
+    MidRequest(Part),
     /// When the server has answered, and the device got nothing.
     AfterAnswer,
     /// When the device has a part of the answer.
@@ -92,7 +92,7 @@ impl Fault {
         if let Some(kind) = step.drop {
             let action = match step.at {
                 Some(FaultPlace::BeforeSend) => FaultAction::DropBeforeSend,
-                Some(FaultPlace::MidRequest) => FaultAction::DropMidRequest,
+                Some(FaultPlace::MidRequest) => FaultAction::DropMidRequest(Part(step.bytes)),
                 Some(FaultPlace::AfterAnswer) => FaultAction::DropAfterAnswer,
                 Some(FaultPlace::MidAnswer) => FaultAction::DropMidAnswer(Part(step.bytes)),
                 _ => return Err(invalid()),
@@ -102,7 +102,7 @@ impl Fault {
         if let Some(kind) = step.kill {
             let place = match step.at {
                 Some(FaultPlace::BeforeSend) => KillPlace::BeforeSend,
-                Some(FaultPlace::MidRequest) => KillPlace::MidRequest,
+                Some(FaultPlace::MidRequest) => KillPlace::MidRequest(Part(step.bytes)),
                 Some(FaultPlace::AfterAnswer) => KillPlace::AfterAnswer,
                 Some(FaultPlace::MidAnswer) => KillPlace::MidAnswer(Part(step.bytes)),
                 Some(FaultPlace::Answer) => KillPlace::Answer(Duration::from_millis(step.delay_ms.unwrap_or_default())),
@@ -155,11 +155,11 @@ impl fmt::Display for Fault {
         let kind = word(self.kind);
         match &self.action {
             FaultAction::DropBeforeSend => write!(f, "drop {kind} at before_send"),
-            FaultAction::DropMidRequest => write!(f, "drop {kind} at mid_request"),
+            FaultAction::DropMidRequest(part) => write!(f, "drop {kind} at mid_request{part}"),
             FaultAction::DropAfterAnswer => write!(f, "drop {kind} at after_answer"),
             FaultAction::DropMidAnswer(part) => write!(f, "drop {kind} at mid_answer{part}"),
             FaultAction::Kill(KillPlace::BeforeSend) => write!(f, "kill {kind} at before_send"),
-            FaultAction::Kill(KillPlace::MidRequest) => write!(f, "kill {kind} at mid_request"),
+            FaultAction::Kill(KillPlace::MidRequest(part)) => write!(f, "kill {kind} at mid_request{part}"),
             FaultAction::Kill(KillPlace::AfterAnswer) => write!(f, "kill {kind} at after_answer"),
             FaultAction::Kill(KillPlace::MidAnswer(part)) => write!(f, "kill {kind} at mid_answer{part}"),
             FaultAction::Kill(KillPlace::Answer(delay)) if delay.is_zero() => write!(f, "kill {kind} at answer"),

@@ -166,10 +166,10 @@ impl<'a> Exchange<'a> {
         };
         match &fault.action {
             FaultAction::DropBeforeSend | FaultAction::Kill(KillPlace::BeforeSend) => Ok(Planned::Nothing),
-            FaultAction::DropMidRequest | FaultAction::Kill(KillPlace::MidRequest) => {
+            FaultAction::DropMidRequest(part) | FaultAction::Kill(KillPlace::MidRequest(part)) => {
                 let (head, _) = self.upstream_request(body)?.into_parts();
                 self.port.turn().await;
-                self.port.client.send_half(&self.origin(), &head, body).await?;
+                self.port.client.send_part(&self.origin(), &head, body, *part).await?;
                 Ok(Planned::Nothing)
             }
             FaultAction::DropAfterAnswer | FaultAction::Kill(KillPlace::AfterAnswer) => {

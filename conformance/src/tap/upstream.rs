@@ -4,6 +4,7 @@
 //! never sees what the record does not show.
 
 use super::connection::{Connection, Failed, Stream, UpstreamRequest};
+use super::fault::Part;
 use super::trouble::TapTrouble;
 use super::{Settings, TapError, tls};
 use bytes::Bytes;
@@ -118,12 +119,13 @@ impl Client {
         }
     }
 
-    /// Sends the head and half of the body, and closes the connection.
-    pub(super) async fn send_half(
+    /// Sends the head and a part of the body, and closes the connection.
+    pub(super) async fn send_part(
         &self,
         origin: &Origin,
         request: &http::request::Parts,
         body: &[u8],
+        part: Part,
     ) -> Result<(), TapTrouble> {
         let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.uri).into_bytes();
         for (name, value) in &request.headers {
@@ -136,7 +138,7 @@ impl Client {
         match body.len() {
             // A request without a body is cut in its head: else it would be whole.
             0 => head.truncate(head.len() / 2),
-            length => head.extend_from_slice(&body[..length / 2]),
+            length => head.extend_from_slice(&body[..part.of(length)]),
         }
         let sent = async {
             let mut stream = self.open(origin).await?;

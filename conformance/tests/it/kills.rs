@@ -18,8 +18,8 @@ const MOST_WRITES: u64 = 40;
 /// or merges and their entries, refusals, pages. With it, the least number of writes of either device.
 const RUNS: [(&str, &str, u64, u64); 3] = [
     ("version-wins", include_str!("every_write/version-wins.yaml"), 25, 10),
-    ("field-merge", include_str!("every_write/field-merge.yaml"), 25, 10),
-    ("entity-queue", include_str!("every_write/entity-queue.yaml"), 25, 10),
+    ("field-merge", include_str!("every_write/field-merge.yaml"), 20, 8),
+    ("entity-queue", include_str!("every_write/entity-queue.yaml"), 20, 8),
 ];
 
 /// Runs all cases; what did not pass, in words.

@@ -97,6 +97,28 @@ class Attachments:
                 pass
         self._forget()
 
+    def run_first(self) -> None:
+        """Sends the files that go before their records. Whatever becomes of them, the records follow."""
+        if self._metered:
+            return
+        types = (self._store.meta("session") or {"registry": {"types": ()}})["registry"]["types"]
+        first = {entry["name"] for entry in types if (entry.get("attachments") or {}).get("order") == "media-first"}
+        rows = self._store.execute("SELECT type, id, file, state, upload FROM added").fetchall()
+        waiting = {(mutation.type, mutation.id) for mutation in self._outbox.sendable()}
+        for kind, key, name, state, upload in rows:
+            if kind not in first or (kind, key) not in waiting or state in (SENT, REFUSED):
+                continue
+            file = next((file for file in shown_files(self._outbox, kind, key) if file["id"] == name), None)
+            try:
+                if file is not None:
+                    self._send(kind, key, file, json.loads(upload) if upload else None)
+            except _Trouble as trouble:
+                self._mark(kind, key, name, trouble.state, None)
+            except SyncFailed:
+                pass  # It is tried again after the records, or in the next sync.
+            except _Enough:
+                return
+
     def _send_all(self) -> None:
         rows = self._store.execute("SELECT type, id, file, state, upload, left_with FROM added").fetchall()
         for kind, key, name, state, upload, left_with in rows:

@@ -1,4 +1,5 @@
-"""One sync: settle, push, pull; or, where devices merge, settle, pull, push, pull (chapter "Sync cycles").
+"""One sync: settle, push, pull; or, where devices merge, settle, pull, push, pull (chapter "Sync cycles"). Files that go
+before their records go right before the push.
 
 To settle is to send the batch again that has no answer. Push begins with it, so nothing is pulled before it.
 """
@@ -36,12 +37,12 @@ class SyncEnd:
 
 
 def sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None,
-         files: Callable[[], None]) -> SyncEnd:
+         files: Callable[[], None], first: Callable[[], None]) -> SyncEnd:
     """Runs one cycle, and tells of it."""
     outbox.tally = Tally()
     if telling:
         telling.begin()
-    end = _sync(outbox, line, limits, clock, telling, files)
+    end = _sync(outbox, line, limits, clock, telling, files, first)
     if telling:
         telling.end(end, outbox.tally)
     return end
@@ -54,10 +55,11 @@ def _sync(
     clock: Callable[[], int],
     telling: Telling | None,
     files: Callable[[], None],
+    first: Callable[[], None],
 ) -> SyncEnd:
     """Runs one cycle; whatever stops it, the next one goes on from there."""
     try:
-        _cycle(outbox, line, limits, clock, telling)
+        _cycle(outbox, line, limits, clock, telling, first)
         files()
     except (SyncFailed, Refused) as failed:
         with outbox.store.transaction():
@@ -70,11 +72,12 @@ def _sync(
     return SyncEnd()
 
 
-def _cycle(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None) -> None:
+def _cycle(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None,
+           first: Callable[[], None]) -> None:
     line.session()
     for _ in range(EPOCHS):
         try:
-            _phases(outbox, line, limits, clock, telling)
+            _phases(outbox, line, limits, clock, telling, first)
             return
         except EpochChanged as changed:
             enter(outbox, changed)
@@ -83,12 +86,18 @@ def _cycle(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int],
     raise SyncFailed("server", "one epoch after another begins")
 
 
-def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None) -> None:
+def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None,
+            first: Callable[[], None]) -> None:
     push = Push(outbox, line, limits, clock)
     merging = line.session().profile == FIELD_MERGE
     for _ in range(2):
         # Where devices merge, they pull before they push; what has no answer is settled first in any case.
-        again = _push(outbox, push, only_settle=merging and not outbox.store.meta("recovering"))
+        recovering = outbox.store.meta("recovering")
+        again = not recovering and _push(outbox, push, only_settle=True)
+        if not merging and not again and not recovering and not push.failure:
+            first()
+        if recovering or not merging and not again and not push.failure:
+            again = _push(outbox, push)
         if outbox.store.meta("recovering"):
             # What is kept comes before anything that is pulled.
             if push.failure:
@@ -107,6 +116,7 @@ def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]
         if push.failure:
             raise push.failure
         if merging:
+            first()
             push.went = False
             again = _push(outbox, push)
             if push.went:

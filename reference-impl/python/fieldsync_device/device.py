@@ -139,7 +139,8 @@ class Device:
             if join and running.end:
                 return running.end
         try:
-            mine.end = cycle.sync(self._outbox, self._line, self._limits, self._clock, self._telling, self._sync_files)
+            mine.end = cycle.sync(self._outbox, self._line, self._limits, self._clock, self._telling, self._sync_files,
+                                  self._sync_files_first)
             if self._occasions:
                 self._occasions.synced(mine.end)
             return mine.end
@@ -178,6 +179,10 @@ class Device:
     def _sync_files(self) -> None:
         if attachments.CAPABILITY in self._line.session().capabilities:
             attachments.Attachments(self._outbox, self._line, self._files, bool(self._store.meta("metered"))).run()
+
+    def _sync_files_first(self) -> None:
+        if attachments.CAPABILITY in self._line.session().capabilities:
+            attachments.Attachments(self._outbox, self._line, self._files, bool(self._store.meta("metered"))).run_first()
 
     def _changed(self) -> None:
         if self._occasions:

@@ -72,8 +72,8 @@ pub struct NetworkStep {
     /// Where a drop, a kill or a hold strikes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<FaultPlace>,
-    /// How much of the body comes before `mid_answer` strikes, in bytes, at most all but the last; counted from the end
-    /// where it is negative; half of the body where absent.
+    /// How much of the body comes before `mid_answer` or `mid_request` strikes, in bytes, at most all but the last;
+    /// counted from the end where it is negative; half of the body where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
     /// How long after the whole answer a kill at `answer` strikes; at once where absent.
@@ -102,7 +102,7 @@ pub struct NetworkStep {
 pub enum FaultPlace {
     /// The server sees nothing.
     BeforeSend,
-    /// The server sees half of the request.
+    /// The server sees half of the request, or so many `bytes` of its body.
     MidRequest,
     /// The server has answered in full; the device gets nothing.
     AfterAnswer,

@@ -39,6 +39,7 @@ impl House {
     }
 
     /// Runs it on the specification and the suite of this house.
+    #[allow(dead_code, reason = "not every test in this house needs it")]
     pub fn run_here(&self, arguments: &[&str]) -> (i32, String, String) {
         self.run(&[arguments, &["--spec", "spec", "--fixtures", "fixtures"]].concat())
     }

@@ -12,6 +12,7 @@ use fieldsync_schemas::id::AttachmentId;
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 const HELD: &str = "nothing panics while it holds this";
@@ -20,7 +21,7 @@ const HELD: &str = "nothing panics while it holds this";
 pub const MUTANTS: &[Mutant] = &[
     Mutant::device(
         "a-file-waits-for-no-record",
-        "attachments.device.record-first",
+        "attachments.device.record-first+2",
         "A device asks for the slot of a file before it pushes the record.",
         |parts| besides_pushes(parts, |push, _| first_file(push)),
     ),
@@ -87,6 +88,35 @@ pub const MUTANTS: &[Mutant] = &[
             parts.files = Arc::new(Retentive(parts.files.clone()));
             parts
         },
+    ),
+    Mutant::device(
+        "every-record-goes-first",
+        "attachments.device.media-first",
+        "A device uploads files after their records, whatever the order of their type.",
+        |parts| {
+            device_wire::answers(parts, CallKind::Session, |_, _, body| {
+                for entry in body["registry"]["types"].as_array_mut().into_iter().flatten() {
+                    if entry["attachments"].is_object() {
+                        entry["attachments"]["order"] = json!("record-first");
+                    }
+                }
+            })
+        },
+    ),
+    Mutant::device(
+        "a-record-waits-for-its-files",
+        "attachments.device.media-first-holds-nothing",
+        "A device ends its sync before the push, where a file could not go up.",
+        |mut parts| {
+            parts.transport = Arc::new(Sulking { inner: parts.transport.clone(), failed: AtomicBool::default() });
+            parts
+        },
+    ),
+    Mutant::device(
+        "a-file-comes-for-each-of-its-records",
+        "attachments.device.downloads-once",
+        "A device downloads a file twice.",
+        |parts| device_wire::twice(parts, CallKind::Download),
     ),
     Mutant::device(
         "an-edit-forgets-the-files",
@@ -234,6 +264,28 @@ impl Transport for BesidesPushes {
             self.inner.send(Call { kind: CallKind::Slot, path: "/attachments".into(), body, ..call.clone() }).await?;
         }
         self.inner.send(call).await
+    }
+}
+
+/// Does not push after a failure over a file.
+struct Sulking {
+    inner: Arc<dyn Transport>,
+    failed: AtomicBool,
+}
+
+#[async_trait]
+impl Transport for Sulking {
+    async fn send(&self, call: Call) -> Result<Answer, NetworkFailure> {
+        let kind = call.kind;
+        if kind == CallKind::Push && self.failed.swap(false, Ordering::Relaxed) {
+            return Err(NetworkFailure { doing: "POST /push".to_owned(), reason: "a file comes first".to_owned() });
+        }
+        let answer = self.inner.send(call).await;
+        let is_about_a_file = matches!(kind, CallKind::Slot | CallKind::Upload | CallKind::Complete);
+        if is_about_a_file && !answer.as_ref().is_ok_and(|answer| answer.status < 400) {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 }
 

@@ -206,7 +206,7 @@ async fn a_kill_strikes_once_at_its_place_before_the_device_sees_a_break() {
 async fn a_request_dropped_in_the_middle_reaches_the_server_by_half() {
     let (base, mut read) = rogue(b"", b"").await;
     let port = Tap::start(Settings::default()).unwrap().port("tablet", &base).unwrap();
-    port.inject(fault(CallKind::Any, FaultAction::DropMidRequest));
+    port.inject(fault(CallKind::Any, FaultAction::DropMidRequest(Part(None))));
     client().post(format!("{}push", port.base_url())).body("0123456789").send().await.expect_err("closed");
     let text = String::from_utf8(read.recv().await.unwrap()).unwrap();
     assert!(

@@ -16,6 +16,7 @@ use fieldsync_schemas::problem::{Problem, ProblemCode};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::{Attachment, AttachmentState};
+use fieldsync_schemas::registry::AttachmentOrder;
 use fieldsync_schemas::scenario::{CallKind, FailureCause, FileStatus};
 use std::collections::{BTreeSet, HashMap};
 
@@ -30,6 +31,8 @@ pub(super) struct FilesRun {
     download: Option<AttachmentId>,
     /// What is not taken in hand again in this sync.
     done_uploads: BTreeSet<Key>,
+    /// What does not go before its record.
+    passed: BTreeSet<Key>,
     done_downloads: BTreeSet<AttachmentId>,
     /// How often an upload began anew, or lost its place.
     attempts: HashMap<Key, u32>,
@@ -92,7 +95,33 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The phase.
+    /// The phase before the push: the files that go before their records. Whatever becomes of them, the records follow.
+    pub(super) fn media(&mut self) -> Result<Flow, DeviceError> {
+        let mut waiting = self.machine.state.uploads.values();
+        if self.machine.is_metered() || !waiting.any(|upload| self.goes_first(upload)) {
+            return Ok(Flow::Over);
+        }
+        if !self.writes.is_empty() {
+            return Ok(Flow::Do(Next::Proceed));
+        }
+        Ok(self.next_upload(true)?.map_or(Flow::Over, Flow::Do))
+    }
+
+    fn goes_first(&self, upload: &Upload) -> bool {
+        let entry = self.session().registry.entry(&upload.record.type_name);
+        let policy = entry.and_then(|entry| entry.attachments.as_ref());
+        policy.is_some_and(|policy| policy.order == AttachmentOrder::MediaFirst)
+    }
+
+    /// The file in hand waits for the next sync, because this one could not go on with it. Whether there was one.
+    pub(super) fn pass_over_file(&mut self) -> bool {
+        let Some((key, _)) = self.run().files.upload.take() else { return false };
+        self.forget_call();
+        self.run().files.done_uploads.insert(key);
+        true
+    }
+
+    /// The phase after everything else.
     pub(super) fn attachments(&mut self) -> Result<Flow, DeviceError> {
         // What records say is looked up in the store, which has not seen this event's writes.
         if !self.writes.is_empty() {
@@ -104,7 +133,7 @@ impl Step<'_> {
         if self.machine.is_metered() {
             return Ok(Flow::Over);
         }
-        if let Some(next) = self.next_upload()? {
+        if let Some(next) = self.next_upload(false)? {
             return Ok(Flow::Do(next));
         }
         if !self.machine.state.loose.is_empty() {
@@ -118,10 +147,16 @@ impl Step<'_> {
         Ok(Flow::Do(self.send_transfer(CallKind::Download, path, Transfer::Fetch(file))))
     }
 
-    fn next_upload(&mut self) -> Result<Option<Next>, StoreError> {
+    fn next_upload(&mut self, before_its_record: bool) -> Result<Option<Next>, StoreError> {
         loop {
-            let done = &self.machine.run.get_or_insert_default().files.done_uploads;
-            let waiting = self.machine.state.uploads.values().find(|upload| !done.contains(&upload.key())).cloned();
+            let run = self.machine.run.get_or_insert_default();
+            let (done, passed) = (std::mem::take(&mut run.files.done_uploads), std::mem::take(&mut run.files.passed));
+            let is_next = |upload: &&Upload| {
+                let key = upload.key();
+                !done.contains(&key) && (!before_its_record || self.goes_first(upload) && !passed.contains(&key))
+            };
+            let waiting = self.machine.state.uploads.values().find(is_next).cloned();
+            (self.run().files.done_uploads, self.run().files.passed) = (done, passed);
             let Some(upload) = waiting else { return Ok(None) };
             let key = upload.key();
             let stored = self.context.store.record(&upload.record)?.unwrap_or_default();
@@ -129,6 +164,13 @@ impl Step<'_> {
             let is_wanted = upload.is_left
                 || matches!(stored.shown(), Some(OwnCopy::Data(_)))
                     && self.machine.state.files_of(&upload.record, &stored).iter().any(|file| file.id == key.1);
+            if before_its_record {
+                if is_wanted && !is_refused && !self.machine.state.quarantine.contains_key(&upload.record) {
+                    return Ok(Some(self.go_on_with(&upload)));
+                }
+                self.run().files.passed.insert(key);
+                continue;
+            }
             // The record goes first.
             let record_went = self.machine.state.outbox.of(&upload.record).next().is_none()
                 && !self.machine.state.quarantine.contains_key(&upload.record);

@@ -40,6 +40,8 @@ pub(super) const ATTEMPTS: u32 = 3;
 pub enum Phase {
     /// A batch whose answer is unknown is sent again.
     Settle,
+    /// Files go up whose types have them before their records.
+    Media,
     /// The outbox is pushed, batch by batch.
     Push,
     /// What waits to be told is told before a pull in which the syncs may all break off.
@@ -61,6 +63,7 @@ pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
     match profile {
         Profile::VersionWins | Profile::EntityQueue => Some(&[
             Phase::Settle,
+            Phase::Media,
             Phase::Push,
             Phase::TellTrouble,
             Phase::Pull,
@@ -72,6 +75,7 @@ pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
             Phase::Settle,
             Phase::TellTrouble,
             Phase::Pull,
+            Phase::Media,
             Phase::Push,
             Phase::PullResults,
             Phase::Compare,
@@ -246,6 +250,7 @@ impl Step<'_> {
             let flow = match phases.get(self.run().phase) {
                 None => return Ok(self.finish()),
                 Some(Phase::Settle) => self.settle()?,
+                Some(Phase::Media) => self.media()?,
                 Some(Phase::Push) => self.push()?,
                 Some(Phase::TellTrouble) => self.tell_trouble(),
                 Some(Phase::Pull) => self.pull()?,
@@ -266,6 +271,13 @@ impl Step<'_> {
                 Flow::At(phase) => self.go_to(phase),
             }
         }
+    }
+
+    /// The phase that the sync is in.
+    fn phase(&mut self) -> Option<Phase> {
+        let phase = self.run().phase;
+        let session = self.machine.state.session.as_ref()?;
+        cycle(&session.profile)?.get(phase).copied()
     }
 
     /// The cycle goes on at this phase.
@@ -436,6 +448,9 @@ impl Step<'_> {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) -> Next {
+        if self.phase() == Some(Phase::Media) && self.pass_over_file() {
+            return Next::Proceed;
+        }
         if let Some(next) = self.tell_of(&failure) {
             return next;
         }

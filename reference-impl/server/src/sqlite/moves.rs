@@ -154,7 +154,7 @@ mod tests {
 
         let mut snapshot = store.snapshot(&name, &"amina".parse().unwrap()).await.unwrap();
         let begin = Point { place: Place(0), cleared: Place(0) };
-        let mut found = Vec::new();
+        let mut found: Vec<Vec<String>> = Vec::new();
         for feed in ["encounter", "encounter/anc"] {
             let feed: FeedName = feed.parse().unwrap();
             let rows = snapshot.page(&feed, Sight::Everything, begin, 10).await.unwrap();
