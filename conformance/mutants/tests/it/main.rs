@@ -37,8 +37,8 @@ async fn a_run_survives_a_server_that_does_harm() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_scenario_passes_a_client_that_implements_nothing() {
-    // A part of them; the matrix runs them all.
-    let can_run = |case: &Case| case.scenario.needs.unclaimed.is_empty();
+    // A part of them; the matrix runs them all. Direct uploads need an object storage, which is not here.
+    let can_run = |case: &Case| case.scenario.needs.unclaimed.is_empty() && !case.id.starts_with("direct/");
     let cases: Vec<_> = scenario::embedded().cases.into_iter().filter(can_run).step_by(7).collect();
     let spec = Arc::new(Spec::embedded().unwrap());
     for null in NullClient::IDLE {
