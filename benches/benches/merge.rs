@@ -16,6 +16,10 @@ use serde_json::{Value, json};
 use std::hint::black_box;
 use std::time::Instant;
 
+/// The one that the program has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const MERGES: usize = 20_000;
 /// How many states are made ahead of the clock, few enough to stay in the processor's caches.
 const AHEAD: usize = 10;
