@@ -93,6 +93,7 @@ fn check_limits(name: &str, limits: &Limits) -> Result<(), DomainFileError> {
         ("body_bytes", limits.body_bytes, 65_536, WHOLE),
         ("batch_mutations", u64::from(limits.batch_mutations), 10, 100_000),
         ("page_changes", u64::from(limits.page_changes), 10, 100_000),
+        ("pull_feeds", u64::from(limits.pull_feeds), 10, 1000),
         ("record_bytes", limits.record_bytes, 16_384, WHOLE),
         ("string_bytes", limits.string_bytes, 4_096, WHOLE),
         ("nesting", u64::from(limits.nesting), 8, 128),
