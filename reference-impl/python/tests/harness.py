@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import http.client
+import io
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import unittest
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable
@@ -22,6 +24,8 @@ from fieldsync_device import Credentials, Device, Limits
 BINARY = os.environ.get("FIELDSYNC_BIN", "fieldsync")
 PASSWORD = "correct horse"
 FIXTURES = Path(__file__).parents[3] / "fixtures"
+PHOTO = bytes(range(256)) * 40
+JPEG = "image/jpeg"
 OTHERS = ("entity_queue", "field_merge", "version_wins")
 DOMAIN = """
 name: clinic
@@ -32,9 +36,33 @@ types:
   - { name: place, class: reference, merge: { policy: server-only } }
   - { name: observation, class: transactional, merge: { policy: version-wins }, tombstone_days: 90 }
   - { name: reading, class: append, merge: { policy: append-only } }
+  - name: album
+    class: transactional
+    merge: { policy: version-wins }
+    attachments: { order: record-first, link: id }
+    requires: [attachments-proxied]
 records:
   - { type: place, id: north, data: { name: North } }
 """
+
+
+def file_id(content: bytes) -> str:
+    """The attachment id of these bytes."""
+    return "sha256:" + sha256(content).hexdigest()
+
+
+class Endless(io.RawIOBase):
+    """Bytes that nobody made, and that take no memory: so many of them, or without an end."""
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size
+        self.given = 0
+
+    def read(self, most: int = -1) -> bytes:
+        """The next ones."""
+        piece = bytes(most if self.size is None else min(most, self.size - self.given))
+        self.given += len(piece)
+        return piece
 
 
 class Server:
