@@ -289,11 +289,11 @@ class Down(Attached):
 class Large(Attached):
     """Files that are larger than the memory of a phone."""
 
-    data_set = "clinic"
+    data_set = "library"
     size = 48 << 20
 
     def test_a_file_goes_through_in_pieces(self) -> None:
-        direct = SimpleNamespace(base_url=f"http://127.0.0.1:{self.server.port}/clinic")  # a wire holds what it sees
+        direct = SimpleNamespace(base_url=f"http://127.0.0.1:{self.server.port}/library")  # a wire holds what it sees
         tablet, phone = self.device(wire=direct), self.device("ben", wire=direct)
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
