@@ -56,6 +56,8 @@ const REFERENCE: [&str; 2] = ["place", "question"];
 pub enum Hosted {
     /// So many types under `version-wins`. The first has the records, the others stay empty.
     Versions(usize),
+    /// One type under `field-merge`, without rules for single members.
+    Merged,
     /// 30 types under `entity-queue`: two of reference, and 28 in chains of four, each a child of the one before it and
     /// the first of a place.
     Queue,
@@ -66,6 +68,7 @@ impl Hosted {
     pub fn written(self) -> Vec<(&'static str, Option<&'static str>)> {
         match self {
             Hosted::Versions(types) => NAMES.iter().take(types).map(|name| (*name, None)).collect(),
+            Hosted::Merged => vec![(TYPE, None)],
             Hosted::Queue => {
                 let names: Vec<&str> = NAMES.iter().copied().filter(|name| !REFERENCE.contains(name)).collect();
                 let parent = |index: usize| if index.is_multiple_of(4) { REFERENCE[0] } else { names[index - 1] };
@@ -78,6 +81,7 @@ impl Hosted {
     pub fn domain(self) -> Outcome<Domain> {
         let (profile, policy) = match self {
             Hosted::Versions(_) => ("version-wins", "version-wins"),
+            Hosted::Merged => ("field-merge", "field-merge"),
             Hosted::Queue => ("entity-queue", "arrival-wins"),
         };
         let mut yaml = format!("name: {DATA_SET}\nprofile: {profile}\ntypes:\n");
@@ -110,6 +114,7 @@ impl fmt::Display for Hosted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Hosted::Versions(types) => types.fmt(f),
+            Hosted::Merged => f.write_str("merged"),
             Hosted::Queue => f.write_str("queue"),
         }
     }
@@ -119,7 +124,11 @@ impl FromStr for Hosted {
     type Err = std::num::ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "queue" { Ok(Hosted::Queue) } else { text.parse().map(Hosted::Versions) }
+        match text {
+            "merged" => Ok(Hosted::Merged),
+            "queue" => Ok(Hosted::Queue),
+            types => types.parse().map(Hosted::Versions),
+        }
     }
 }
 
@@ -134,5 +143,6 @@ mod tests {
         assert_eq!(domain.records.len(), 2 * REFERENCE_RECORDS);
         assert_eq!(Hosted::Queue.to_string().parse(), Ok(Hosted::Queue));
         assert_eq!(Hosted::Versions(30).to_string().parse(), Ok(Hosted::Versions(30)));
+        assert_eq!(Hosted::Merged.to_string().parse(), Ok(Hosted::Merged));
     }
 }
