@@ -105,7 +105,7 @@ async fn five_hundred_kills_and_cuts_end_in_one_state() {
 fn forgetful(base: Option<&Data>, local: Option<Data>, server: Option<Data>, rules: &merge::Rules) -> Merged {
     static OVERRIDES: AtomicUsize = AtomicUsize::new(0);
     let mut merged = merge(base, local, server, rules);
-    merged.overridden.retain(|_| OVERRIDES.fetch_add(1, Ordering::Relaxed) % 3 != 0);
+    merged.overridden.retain(|_| !OVERRIDES.fetch_add(1, Ordering::Relaxed).is_multiple_of(3));
     merged
 }
 

@@ -106,7 +106,10 @@ impl Devices for OfScenario {
         let (planned, lived) = (Mutex::new(end), life.clone());
         let fault = self.fault;
         let reference = self.reference.changed(Arc::new(move |parts: DeviceParts| {
-            let parts = fault.map_or(parts, |fault| fault(parts));
+            let parts = match fault {
+                Some(fault) => fault(parts),
+                None => parts,
+            };
             let store = Arc::new(MortalStore::new(parts.store));
             // Only the first life has an end.
             if let Some(end) = planned.lock().expect("nothing panics while it holds this").take() {

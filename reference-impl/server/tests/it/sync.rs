@@ -182,7 +182,7 @@ async fn a_pull_that_names_too_many_feeds_is_told_how_many_it_may_name() {
     let dir = tempfile::tempdir().unwrap();
     let subject = start(dir.path()).await;
     let feeds: Value =
-        (0..1001).map(|number| (format!("feed-{number}"), Value::Null)).collect::<serde_json::Map<_, _>>().into();
+        (0..1001).map(|number| (format!("feed_{number}"), Value::Null)).collect::<serde_json::Map<_, _>>().into();
     let body = json!({ "replica": "r1", "feeds": feeds }).to_string();
     let problem = read(subject.post("/pull", body).send().await.unwrap(), 400).await;
     assert_eq!(
