@@ -6,6 +6,7 @@ Run by the suite: JSON lines on the standard input, their answers on the standar
 from __future__ import annotations
 
 import base64
+import io
 import json
 import sys
 import threading
@@ -17,8 +18,8 @@ from fieldsync_device.records import machine_clock
 
 DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0",
                "profiles": ["version-wins", "entity-queue", "field-merge"],
-               "capabilities": ["attachments-proxied", "concurrent", "digest", "groups", "partitions", "password-login",
-                                "refetch", "telemetry", "token-refresh", "triggers"]}
+               "capabilities": ["attachments-direct", "attachments-proxied", "concurrent", "digest", "groups", "partitions",
+                                "password-login", "refetch", "telemetry", "token-refresh", "triggers"]}
 
 
 class Clock:
@@ -128,7 +129,8 @@ class Adapter:
 
     def _attach(self, line: dict[str, Any]) -> dict[str, Any]:
         device, record = self._device(line)[0], line["record"]
-        file = device.attach(record["type"], record["id"], line["media_type"], base64.b64decode(line["content"]))
+        file = device.attach(record["type"], record["id"], line["media_type"],
+                             io.BytesIO(base64.b64decode(line["content"])))
         if line.get("lost"):
             device._files.drop(file)  # Somebody empties the phone's gallery; a device has no method for that.
         return {}
@@ -158,8 +160,8 @@ class Adapter:
 
     @staticmethod
     def _files(device: Device, record: dict[str, Any]) -> list[dict[str, Any]]:
-        return [{"status": file.status} if file.content is None
-                else {"status": file.status, "content": base64.b64encode(file.content).decode()}
+        return [{"status": file.status} if file.path is None
+                else {"status": file.status, "content": base64.b64encode(file.path.read_bytes()).decode()}
                 for file in device.files(record["type"], record["id"])]
 
     def _set(self, line: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, BinaryIO, Callable
 
 from . import attachments, conflicts, cycle, edits, status
-from .attachments import ShownFile
+from .attachments import CAPABILITY, Attachments, ShownFile
 from .cycle import SyncEnd
 from .files import Files
 from .occasions import Occasions
@@ -15,6 +15,7 @@ from .outbox import Outbox
 from .records import machine_clock, new_record_id
 from .session import Credentials, Limits, Line
 from .status import Reading
+from .storage import Storage
 from .store import Store
 from .telemetry import Names, Telling
 from .transport import Transport
@@ -44,6 +45,7 @@ class Device:
         self._files = Files(folder)
         self._outbox = Outbox(self._store, clock)
         self._transport = Transport(base_url, limits.timeout, limits.answer_bytes)
+        self._storage = Storage(limits.timeout)
         self._closing = threading.Event()
         self._line = Line(self._transport, self._store, credentials, limits, wait or self._closing.wait,
                           self._outbox.follow)
@@ -75,15 +77,11 @@ class Device:
         """Gives up the unsent and the refused work on a record."""
         edits.discard(self._outbox, kind, key)
 
-    def attach(self, kind: str, key: str, media_type: str, content: bytes) -> str:
-        """Adds a file to a record, and gives its id. Its bytes are kept before the record names it."""
-        with self._store.transaction():
-            attachments.check(self._store.meta("session"), kind, media_type, len(content))
-            file = {"id": self._files.add(content), "bytes": len(content), "media_type": media_type}
-            edits.attach(self._outbox, kind, key, file, self._outbox.now())
-            self._outbox.send_file(kind, key, file)
+    def attach(self, kind: str, key: str, media_type: str, content: BinaryIO) -> str:
+        """Adds a file to a record, as a copy of what the stream has left, and gives its id."""
+        file = attachments.add(self._outbox, self._files, kind, key, media_type, content)
         self._changed()
-        return str(file["id"])
+        return file
 
     def set_metered(self, metered: bool) -> None:
         """Says whether the network costs by the byte; files go and come only where it does not."""
@@ -109,9 +107,8 @@ class Device:
         return status.read(self._outbox, kind, key)
 
     def files(self, kind: str, key: str) -> list[ShownFile]:
-        """The files of a record, in their order: how each stands, and its bytes where they are here."""
-        with self._store.transaction():
-            return attachments.show(self._outbox, self._files, kind, key)
+        """The files of a record, in their order: how each stands, and where its bytes are, if they are here."""
+        return attachments.show(self._outbox, self._files, kind, key)
 
     def conflicts(self) -> list[tuple[str, dict[str, Any]]]:
         """The conflict log: each entry once, by its id, from an outcome, from the feed, or written here."""
@@ -166,6 +163,7 @@ class Device:
         """Breaks off what is under way, and leaves a store that can be copied and opened again."""
         self._closing.set()
         self._transport.break_off()
+        self._storage.break_off()
         with self._gate:
             running = self._running
         if running is not None:
@@ -177,12 +175,12 @@ class Device:
         self._files.close()
 
     def _sync_files(self) -> None:
-        if attachments.CAPABILITY in self._line.session().capabilities:
-            attachments.Attachments(self._outbox, self._line, self._files, bool(self._store.meta("metered"))).run()
+        if CAPABILITY in self._line.session().capabilities:
+            Attachments(self._outbox, self._line, self._files, self._storage).run()
 
     def _sync_files_first(self) -> None:
-        if attachments.CAPABILITY in self._line.session().capabilities:
-            attachments.Attachments(self._outbox, self._line, self._files, bool(self._store.meta("metered"))).run_first()
+        if CAPABILITY in self._line.session().capabilities:
+            Attachments(self._outbox, self._line, self._files, self._storage).run_first()
 
     def _changed(self) -> None:
         if self._occasions:

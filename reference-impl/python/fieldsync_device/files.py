@@ -1,20 +1,42 @@
-"""The bytes of files, each under the hash of its content, so that a file never changes and can always be checked."""
+"""The bytes of files, each under the hash of its content, so that a file never changes and can always be checked.
+
+A file may be larger than the memory of the phone. Its bytes pass through in pieces, whichever way they go.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Iterator
 
 PREFIX = "sha256:"
 NOWHERE = os.devnull  # no file can be in it
+NEW, PART = ".new", ".part"  # what is copied, and what is downloaded: files once they are whole
 
 
-def file_id(content: bytes) -> str:
-    """The attachment id of these bytes."""
-    return PREFIX + hashlib.sha256(content).hexdigest()
+class Arrival:
+    """Bytes that are being copied here. What they are called is known when all of them came."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self.path = path
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, piece: bytes) -> None:
+        """Takes the next bytes."""
+        self._stream.write(piece)
+        self._digest.update(piece)
+        self.size += len(piece)
+
+    def finish(self) -> str:
+        """All bytes came, and are on the disk: gives their attachment id."""
+        _flush(self._stream)
+        return PREFIX + self._digest.hexdigest()
 
 
 class Files:
@@ -23,17 +45,21 @@ class Files:
     def __init__(self, folder: Path | None) -> None:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._folder = folder / "files" if folder else None  # none as long as there is no file to keep
+        if self._folder:
+            for left in self._folder.glob("*" + NEW):
+                left.unlink()  # The process ended while it was copied, so no record names it.
 
     def close(self) -> None:
         """Ends what was only temporary."""
         if self._temporary:
             self._temporary.cleanup()
 
-    def _make_folder(self) -> None:
+    def _made_folder(self) -> Path:
         if self._folder is None:
             self._temporary = tempfile.TemporaryDirectory()
             self._folder = Path(self._temporary.name)
         self._folder.mkdir(exist_ok=True)
+        return self._folder
 
     def _path(self, key: str) -> Path:
         return (self._folder or Path(NOWHERE)) / key.removeprefix(PREFIX)
@@ -42,77 +68,83 @@ class Files:
         """Whether the bytes of a file are here."""
         return self._path(key).exists()
 
-    def read(self, key: str) -> bytes | None:
-        """The bytes of a file; none where they are not here, or are not what they were."""
+    def verified(self, key: str) -> Path | None:
+        """Where a file is, read through once more; none where it is not here, or is not what it was."""
+        path = self._path(key)
         try:
-            content = self._path(key).read_bytes()
+            right = _id_of(path) == key
         except OSError:
             return None
-        if file_id(content) != key:
+        if not right:
             self.drop(key)
-            return None
-        return content
+        return path if right else None
 
-    def add(self, content: bytes) -> str:
-        """Keeps a file, whole or not at all, and gives its id."""
-        key = file_id(content)
-        if not self.has(key):
-            self._make_folder()
-            part = self._path(key).with_suffix(".new")
-            with part.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            self._settle(part, key)
-        return key
+    @contextmanager
+    def arrival(self) -> Iterator[Arrival]:
+        """A place for bytes that are copied here. Nothing is left of them unless they are settled."""
+        path = self._made_folder() / (secrets.token_hex(8) + NEW)
+        try:
+            with path.open("xb") as stream:
+                yield Arrival(path, stream)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def settle(self, part: Path, key: str) -> None:
+        """Gives whole and flushed bytes the name of their file, which nothing else ever has."""
+        part.replace(self._path(key))
+        folder = os.open(part.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # A name is not on the disk before its folder is.
+        finally:
+            os.close(folder)
 
     def drop(self, key: str) -> None:
         """Forgets a file."""
         self._path(key).unlink(missing_ok=True)
-
-    # A download goes on where it was broken off.
-
-    def part_size(self, key: str) -> int:
-        """How many bytes of a download are here."""
-        part = self._path(key).with_suffix(".part")
-        return part.stat().st_size if part.exists() else 0
-
-    def open_part(self, key: str, offset: int) -> BinaryIO:
-        """Opens a download to write on from this place."""
-        self._make_folder()
-        stream = self._path(key).with_suffix(".part").open("ab")
-        stream.truncate(offset)
-        return stream
-
-    def finish_part(self, key: str) -> bool:
-        """Takes a download for the file, if its bytes have the hash of its id; otherwise it is gone."""
-        part = self._path(key).with_suffix(".part")
-        with part.open("rb") as stream:
-            right = PREFIX + hashlib.file_digest(stream, "sha256").hexdigest() == key
-            os.fsync(stream.fileno())
-        if right:
-            self._settle(part, key)
-        else:
-            part.unlink()
-        return right
-
-    def drop_part(self, key: str) -> None:
-        """Gives up what came of a download."""
-        self._path(key).with_suffix(".part").unlink(missing_ok=True)
-
-    def _settle(self, part: Path, key: str) -> None:
-        """Gives a file its name, which no file has that is not whole."""
-        part.replace(self._path(key))
-        folder = os.open(part.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def keep_only(self, keys: set[str]) -> None:
         """Forgets every file but these: what no record carries any more is not on a phone that is lost."""
         if self._folder and self._folder.exists():
             names = {key.removeprefix(PREFIX) for key in keys}
             for path in self._folder.iterdir():
-                if path.stem not in names:
+                if path.stem not in names and path.suffix != NEW:
                     path.unlink()
+
+    # A download goes on where it was broken off.
+
+    def part_size(self, key: str) -> int:
+        """How many bytes of a download are here."""
+        part = self._path(key).with_suffix(PART)
+        return part.stat().st_size if part.exists() else 0
+
+    @contextmanager
+    def open_part(self, key: str, offset: int) -> Iterator[BinaryIO]:
+        """Opens a download to write on from this place."""
+        with (self._made_folder() / self._path(key).name).with_suffix(PART).open("ab") as stream:
+            stream.truncate(offset)
+            yield stream
+            _flush(stream)
+
+    def finish_part(self, key: str) -> bool:
+        """Takes a download for the file, if its bytes have the hash of its id; otherwise it is gone."""
+        part = self._path(key).with_suffix(PART)
+        right = _id_of(part) == key
+        if right:
+            self.settle(part, key)
+        else:
+            part.unlink()
+        return right
+
+    def drop_part(self, key: str) -> None:
+        """Gives up what came of a download."""
+        self._path(key).with_suffix(PART).unlink(missing_ok=True)
+
+
+def _id_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return PREFIX + hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(stream: BinaryIO) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())

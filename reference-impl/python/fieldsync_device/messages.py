@@ -126,7 +126,7 @@ is_push_answer = members(
 is_slot_answer = members(
     {"id": _ATTACHMENT_ID, "have": flag},
     {"upload": or_null(members({"id": text(_NAME + r"{1,128}"), "protocol": text(), "url": text(longest=4096),
-                                "expires_at": _TIME}))})
+                                "expires_at": _TIME}, {"headers": each(text(), text())}))})
 
 is_complete_answer = members({"id": _ATTACHMENT_ID, "state": text()})
 

@@ -188,7 +188,8 @@ class Outbox:
 
     def send_file(self, kind: str, key: str, file: dict[str, Any]) -> None:
         """A record names a file whose bytes are here: it waits to go up, once the server has the record."""
-        self.store.execute("INSERT OR REPLACE INTO added VALUES (?, ?, ?, ?, NULL, NULL)",
+        self.store.execute("INSERT INTO added VALUES (?, ?, ?, ?, NULL, NULL) ON CONFLICT (type, id, file)"
+                           " DO UPDATE SET state = excluded.state, left_with = NULL",
                            (kind, key, file["id"], WAITS_TO_GO_UP))
 
     def remove(self, mutation: Mutation) -> None:

@@ -23,7 +23,7 @@ from .transport import Answer, NoAnswer, Sink, Transport
 
 CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes",
                           "groups", "refetch", "digest", "derived-fields", "attachments-proxied",
-                          "partitions", "on-stale-merge"})
+                          "attachments-direct", "partitions", "on-stale-merge"})
 # The policies of transactional types, by profile.
 PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"},
             FIELD_MERGE: {FIELD_MERGE}}

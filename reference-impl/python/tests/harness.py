@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import http.client
+import io
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import unittest
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable
@@ -22,19 +24,50 @@ from fieldsync_device import Credentials, Device, Limits
 BINARY = os.environ.get("FIELDSYNC_BIN", "fieldsync")
 PASSWORD = "correct horse"
 FIXTURES = Path(__file__).parents[3] / "fixtures"
+PHOTO = bytes(range(256)) * 40
+JPEG = "image/jpeg"
 OTHERS = ("entity_queue", "field_merge", "version_wins")
-DOMAIN = """
-name: clinic
+LIMITS = """
 profile: version-wins
 limits:
   { body_bytes: 65536, batch_mutations: 50, page_changes: 100, record_bytes: 32768, string_bytes: 8192, nesting: 16 }
+"""
+DATA_SETS = {
+    "clinic": """
 types:
   - { name: place, class: reference, merge: { policy: server-only } }
   - { name: observation, class: transactional, merge: { policy: version-wins }, tombstone_days: 90 }
   - { name: reading, class: append, merge: { policy: append-only } }
 records:
   - { type: place, id: north, data: { name: North } }
-"""
+""",
+    "library": """
+types:
+  - name: album
+    class: transactional
+    merge: { policy: version-wins }
+    attachments: { order: record-first, link: id }
+    requires: [attachments-proxied]
+"""}
+
+
+def file_id(content: bytes) -> str:
+    """The attachment id of these bytes."""
+    return "sha256:" + sha256(content).hexdigest()
+
+
+class Endless(io.RawIOBase):
+    """Bytes that nobody made, and that take no memory: so many of them, or without an end."""
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size
+        self.given = 0
+
+    def read(self, most: int = -1) -> bytes:
+        """The next ones."""
+        piece = bytes(most if self.size is None else min(most, self.size - self.given))
+        self.given += len(piece)
+        return piece
 
 
 class Server:
@@ -42,13 +75,15 @@ class Server:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
-        data, domain = Path(self._folder.name, "data"), Path(self._folder.name, "clinic.yaml")
-        domain.write_text(DOMAIN)
-        grants = [word for name in ("clinic", *OTHERS) for word in ("--grant", name + "=read-write")]
+        data, domains = Path(self._folder.name, "data"), []
+        for name, types in DATA_SETS.items():
+            domains.append(Path(self._folder.name, name + ".yaml"))
+            domains[-1].write_text(f"name: {name}{LIMITS.rstrip()}{types}")
+        domains += (FIXTURES / "domain" / (name.replace("_", "-") + ".yaml") for name in OTHERS)
+        grants = [word for name in (*DATA_SETS, *OTHERS) for word in ("--grant", name + "=read-write")]
         for name in ("amina", "ben"):
             subprocess.run([BINARY, "user", "add", "--data", data, *grants, name],
                            input=PASSWORD + "\n", text=True, check=True, capture_output=True)
-        domains = [domain, *(FIXTURES / "domain" / (name.replace("_", "-") + ".yaml") for name in OTHERS)]
         self._process = subprocess.Popen(
             [BINARY, "serve", "--data", data, "--listen", "127.0.0.1:0",
              *(word for path in domains for word in ("--domain", path))],

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
+import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from fieldsync_device import Device, NotPossible
-from fieldsync_device.files import Files, file_id
+from fieldsync_device.files import Files
 
-from .harness import Case, Exchange
+from .harness import JPEG, PHOTO, Case, Endless, Exchange, file_id
 
-PHOTO = bytes(range(256)) * 40
-JPEG = "image/jpeg"
+def attach(device: Device, key: str, media_type: str, content: bytes, kind: str = "scan") -> str:
+    """Adds a file that is small enough for a test."""
+    return device.attach(kind, key, media_type, io.BytesIO(content))
 
 
 class Attached(Case):
@@ -24,7 +28,7 @@ class Attached(Case):
     def scan(self, device: Device, content: bytes, media_type: str = JPEG) -> str:
         """A record with a file."""
         key = device.create("scan", {"n": 1})
-        device.attach("scan", key, media_type, content)
+        attach(device, key, media_type, content)
         return key
 
     def asked(self, device: Device) -> list[str]:
@@ -37,7 +41,8 @@ class Attached(Case):
 
     def content(self, device: Device, key: str) -> bytes | None:
         """The bytes of the first file, as they are shown."""
-        return device.files("scan", key)[0].content
+        (file, *_) = device.files("scan", key)
+        return file.path and file.path.read_bytes()
 
 
 class Up(Attached):
@@ -121,7 +126,7 @@ class Up(Attached):
     def test_a_record_that_is_edited_keeps_its_files(self) -> None:
         tablet, phone = self.device(), self.device("ben")
         key = self.scan(tablet, PHOTO + b"8")
-        tablet.attach("scan", key, JPEG, PHOTO + b"9")
+        attach(tablet, key, JPEG, PHOTO + b"9")
         self.sync(tablet, phone)
         phone.edit("scan", key, {"n": 2})
         self.sync(phone, tablet)
@@ -148,7 +153,7 @@ class Up(Attached):
         key = tablet.create("scan", {"n": 1})
         for media_type, content in (("video/mp4", b"x"), (JPEG, bytes(100_001))):
             with self.assertRaises(NotPossible):
-                tablet.attach("scan", key, media_type, content)
+                attach(tablet, key, media_type, content)
         self.assertEqual(tablet.files("scan", key), [])
 
     def test_nothing_goes_up_while_it_costs_also_in_another_process(self) -> None:
@@ -217,11 +222,11 @@ class Merged(Attached):
         tablet, phone = self.device(), self.device("ben")
         key = tablet.create("scan", {"n": 1})
         self.sync(tablet, phone)
-        tablet.attach("scan", key, JPEG, b"of tablet")
-        phone.attach("scan", key, JPEG, b"of phone")
+        attach(tablet, key, JPEG, b"of tablet")
+        attach(phone, key, JPEG, b"of phone")
         self.sync(tablet, phone, tablet)
         for device in (tablet, phone):
-            self.assertEqual([file.content for file in device.files("scan", key)], [b"of tablet", b"of phone"])
+            self.assertEqual([file.path.read_bytes() for file in device.files("scan", key)], [b"of tablet", b"of phone"])
             self.assertNotIn(key, [entry["record"]["id"] for _, entry in device.conflicts()])
         (mutation,) = [mutation for mutation in self.wires[phone].bodies("push")[-1]["mutations"]]
         self.assertEqual((mutation["patch"], len(mutation["attachments"])), ({}, 2))
@@ -272,10 +277,86 @@ class Down(Attached):
         self.assertEqual(self.content(phone, key), PHOTO + b"13")
 
     def test_bytes_that_changed_on_the_device_are_fetched_again(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            files = Files(Path(folder))
-            key = files.add(b"hello")
-            self.assertEqual(files.read(key), b"hello")
-            Path(folder, "files", key.removeprefix("sha256:")).write_bytes(b"jello")
-            self.assertIsNone(files.read(key))
-            self.assertFalse(files.has(key))
+        tablet, phone = self.device(), self.device("ben")
+        key = self.scan(tablet, PHOTO + b"17")
+        self.sync(tablet, phone)
+        phone.files("scan", key)[0].path.write_bytes(bytes(3))
+        self.assertEqual((self.states(phone, key), self.content(phone, key)), (["remote"], None))
+        self.sync(phone)
+        self.assertEqual(self.content(phone, key), PHOTO + b"17")
+
+
+class Large(Attached):
+    """Files that are larger than the memory of a phone."""
+
+    data_set = "library"
+    size = 48 << 20
+
+    def test_a_file_goes_through_in_pieces(self) -> None:
+        direct = SimpleNamespace(base_url=f"http://127.0.0.1:{self.server.port}/library")  # a wire holds what it sees
+        tablet, phone = self.device(wire=direct), self.device("ben", wire=direct)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        key = tablet.create("album", {"n": 1})
+        file = tablet.attach("album", key, JPEG, Endless(self.size))
+        self.sync(tablet, phone)
+        (shown,) = phone.files("album", key)
+        self.assertLess(tracemalloc.get_traced_memory()[1], self.size // 8)
+        self.assertEqual((shown.id, shown.status, shown.path.stat().st_size), (file, "synced", self.size))
+
+    def test_what_is_too_large_is_not_read_to_its_end(self) -> None:
+        tablet = self.device(wire=SimpleNamespace(base_url=f"http://127.0.0.1:{self.server.port}/version_wins"))
+        self.sync(tablet)
+        key, content = tablet.create("scan", {"n": 1}), Endless()
+        with self.assertRaises(NotPossible):
+            tablet.attach("scan", key, JPEG, content)
+        self.assertLess(content.given, 200_000)
+
+
+class Kept(Case):
+    """The bytes on the disk."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def names(self) -> list[str]:
+        """What there is on the disk."""
+        return [path.name for path in (self.folder / "files").iterdir()]
+
+    def test_a_copy_is_a_file_once_it_is_whole(self) -> None:
+        files = Files(self.folder)
+        with files.arrival() as arrival:
+            arrival.write(b"hel")
+            arrival.write(b"lo")
+            files.keep_only(set())  # A sync on another thread puts things in order meanwhile.
+            files.settle(arrival.path, arrival.finish())
+        self.assertEqual(files.verified(file_id(b"hello")).read_bytes(), b"hello")
+        self.assertEqual(self.names(), [file_id(b"hello").removeprefix("sha256:")])
+
+    def test_nothing_is_left_of_a_copy_that_broke_off(self) -> None:
+        files = Files(self.folder)
+        with self.assertRaises(ZeroDivisionError), files.arrival() as arrival:
+            arrival.write(b"hel")
+            raise ZeroDivisionError
+        self.assertEqual(self.names(), [])
+        Path(self.folder, "files", "of-a-process-that-was-killed.new").write_bytes(b"hel")
+        Files(self.folder)
+        self.assertEqual(self.names(), [])
+
+    def test_a_user_who_breaks_off_adds_nothing(self) -> None:
+        tablet = self.device(folder=self.folder)
+        key = tablet.create("observation", {"n": 1})
+
+        class Broken(Endless):
+            def read(self, most: int = -1) -> bytes:
+                if self.given:
+                    raise OSError("the card was pulled out")
+                return super().read(most)
+
+        with self.assertRaises(OSError):
+            tablet.attach("observation", key, JPEG, Broken())
+        self.assertEqual((tablet.files("observation", key), self.names()), ([], []))
+        tablet.close()
