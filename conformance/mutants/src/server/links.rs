@@ -43,7 +43,7 @@ pub const MUTANTS: &[Mutant] = &[
         "a-link-is-written-once",
         "links.mutation.written-wherever-named",
         "Of the places that name a file the first gets the URL.",
-        |parts| published(parts, |link, record| written_once(link, record)),
+        |parts| published(parts, written_once),
     ),
     Mutant::server(
         "a-link-makes-a-new-rev",

@@ -112,7 +112,6 @@ impl ReadMutation {
 
 /// What a mutation asks for.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
 pub enum Ask {
     /// A record is made, changed or deleted.
     Change(Asked),
