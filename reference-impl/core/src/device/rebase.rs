@@ -214,7 +214,6 @@ impl Step<'_> {
             attachments: Vec::new(),
             group: None,
             replaces: None,
-            path: None,
             attachment: None,
             url: None,
         };
