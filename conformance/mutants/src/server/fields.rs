@@ -230,7 +230,7 @@ fn asked(parts: Parts, change: impl Fn(&mut Asked) + Send + Sync + 'static) -> P
 /// Takes old bases for current ones, by the age of the current state in milliseconds.
 fn no_news_is_a_duplicate(batch: &Batch, outcome: &mut Outcome) {
     let read = batch.mutations.iter().find(|read| read.mutation_id == outcome.mutation_id);
-    let patch = read.and_then(|read| read.asked.as_ref().ok()?.patch.clone());
+    let patch = read.and_then(|read| read.change()?.patch.clone());
     let told = outcome.record.as_deref().filter(|_| outcome.outcome == OutcomeKind::Stale);
     let told = told.and_then(|raw| serde_json::from_str::<Record>(raw.get()).ok());
     if let (Some(patch), Some(record)) = (patch, told) {
