@@ -183,6 +183,12 @@ pub const MUTANTS: &[Mutant] = &[
         },
     ),
     Mutant::server(
+        "a-file-is-given-out-once",
+        "attachments.download.bytes",
+        "A file has no bytes any more for whoever comes after the first.",
+        given_out_once,
+    ),
+    Mutant::server(
         "whoever-knows-the-hash-reads-the-file",
         "attachments.download.open-only",
         "A download is given to everybody, once somebody has uploaded the file.",
@@ -298,6 +304,18 @@ fn appended_anywhere(parts: Parts) -> Parts {
             }
             answer
         }
+    })
+}
+
+fn given_out_once(parts: Parts) -> Parts {
+    let given = Arc::new(Mutex::new(HashSet::<String>::new()));
+    wire::around(parts, move |mut request: Request, next| {
+        let path = request.uri().path().to_owned();
+        let is_download = request.method() == Method::GET && path.contains("/attachments/");
+        if is_download && !given.lock().expect(HELD).insert(path) {
+            request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=9999999999-"));
+        }
+        async move { next.run(request).await }
     })
 }
 
