@@ -58,6 +58,8 @@ pub enum Hosted {
     Versions(usize),
     /// One type under `field-merge`, without rules for single members.
     Merged,
+    /// One type under `version-wins` whose records carry files, of any length.
+    Files,
     /// 30 types under `entity-queue`: two of reference, and 28 in chains of four, each a child of the one before it and
     /// the first of a place.
     Queue,
@@ -68,7 +70,7 @@ impl Hosted {
     pub fn written(self) -> Vec<(&'static str, Option<&'static str>)> {
         match self {
             Hosted::Versions(types) => NAMES.iter().take(types).map(|name| (*name, None)).collect(),
-            Hosted::Merged => vec![(TYPE, None)],
+            Hosted::Merged | Hosted::Files => vec![(TYPE, None)],
             Hosted::Queue => {
                 let names: Vec<&str> = NAMES.iter().copied().filter(|name| !REFERENCE.contains(name)).collect();
                 let parent = |index: usize| if index.is_multiple_of(4) { REFERENCE[0] } else { names[index - 1] };
@@ -80,7 +82,7 @@ impl Hosted {
     /// The domain.
     pub fn domain(self) -> Outcome<Domain> {
         let (profile, policy) = match self {
-            Hosted::Versions(_) => ("version-wins", "version-wins"),
+            Hosted::Versions(_) | Hosted::Files => ("version-wins", "version-wins"),
             Hosted::Merged => ("field-merge", "field-merge"),
             Hosted::Queue => ("entity-queue", "arrival-wins"),
         };
@@ -93,7 +95,11 @@ impl Hosted {
         for (name, parent) in self.written() {
             let parents = parent.map(|parent| format!(", parents: [{{type: {parent}, field: {PARENT}}}]"));
             let parents = parents.unwrap_or_default();
-            writeln!(yaml, "  - {{name: {name}, class: transactional, merge: {{policy: {policy}}}{parents}}}")?;
+            let files = match self {
+                Hosted::Files => ", attachments: {order: record-first, link: id}, requires: [attachments-proxied]",
+                _ => "",
+            };
+            writeln!(yaml, "  - {{name: {name}, class: transactional, merge: {{policy: {policy}}}{parents}{files}}}")?;
         }
         if self == Hosted::Queue {
             yaml.push_str("records:\n");
@@ -115,6 +121,7 @@ impl fmt::Display for Hosted {
         match self {
             Hosted::Versions(types) => types.fmt(f),
             Hosted::Merged => f.write_str("merged"),
+            Hosted::Files => f.write_str("files"),
             Hosted::Queue => f.write_str("queue"),
         }
     }
@@ -126,6 +133,7 @@ impl FromStr for Hosted {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "merged" => Ok(Hosted::Merged),
+            "files" => Ok(Hosted::Files),
             "queue" => Ok(Hosted::Queue),
             types => types.parse().map(Hosted::Versions),
         }
@@ -142,6 +150,8 @@ mod tests {
         assert_eq!(domain.types.len(), 30);
         assert_eq!(domain.records.len(), 2 * REFERENCE_RECORDS);
         assert_eq!(Hosted::Queue.to_string().parse(), Ok(Hosted::Queue));
+        assert!(Hosted::Files.domain().unwrap().types[0].attachments.is_some());
+        assert_eq!(Hosted::Files.to_string().parse(), Ok(Hosted::Files));
         assert_eq!(Hosted::Versions(30).to_string().parse(), Ok(Hosted::Versions(30)));
         assert_eq!(Hosted::Merged.to_string().parse(), Ok(Hosted::Merged));
     }
