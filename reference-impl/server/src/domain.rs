@@ -125,6 +125,7 @@ mod tests {
             ("nesting: 16", "nesting: 4", "limit nesting is 4"),
             ("name: version_wins", "name: control", "another use"),
             ("policy: append-only", "policy: arrival-wins", "arrival-wins"),
+            ("requires: [attachments-proxied, link]", "requires: [attachments-proxied]", "name `link`"),
             ("profile: version-wins", "profil: version-wins", "cannot be read"),
         ] {
             let error = domain_from_yaml(&DOMAIN.replacen(from, to, 1)).unwrap_err().to_string();
