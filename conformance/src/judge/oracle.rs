@@ -433,13 +433,22 @@ async fn what_was_saved_is_traced(
     if session.profile != Profile::FieldMerge || epochs.len() > 1 || is_beyond {
         return;
     }
-    let deleted: BTreeSet<RecordRef> = acknowledged
-        .iter()
-        .filter(|one| one.mutation.op == MutationOp::Delete)
-        .map(|one| record_of(&one.mutation))
-        .collect();
+    // What was refused is mended by what the user saves next, and what was deleted, also with its parent, is lost whole.
+    let is_settled = |one: &Acknowledged| {
+        became_state(one) || matches!(one.outcome.outcome, OutcomeKind::Duplicate | OutcomeKind::Stale)
+    };
+    let beyond = acknowledged.iter().filter(|one| one.mutation.op == MutationOp::Delete || !is_settled(one));
+    let mut beyond: BTreeSet<RecordRef> = beyond.map(|one| record_of(&one.mutation)).collect();
+    beyond.extend(log.values().filter(|entry| entry.path.is_empty()).map(|entry| entry.record.clone()));
+    let mut writers: BTreeMap<&RecordRef, BTreeSet<&str>> = BTreeMap::new();
+    for deed in &acted.deeds {
+        if let Deed::Saved(device, record, _) = deed {
+            writers.entry(record).or_default().insert(device);
+        }
+    }
+    beyond.extend(writers.iter().filter(|(_, devices)| devices.len() < 2).map(|(record, _)| (*record).clone()));
     let is_looked_at = |record: &RecordRef, member: &str| {
-        let entry = session.registry.entry(&record.type_name).filter(|_| !deleted.contains(record));
+        let entry = session.registry.entry(&record.type_name).filter(|_| !beyond.contains(record));
         let rules = entry.map(|entry| &entry.merge).filter(|rules| rules.policy == MergePolicy::FieldMerge);
         rules.is_some_and(|rules| {
             let is_ruled = |pointer: &String| pointer.split('/').nth(1) == Some(member);
