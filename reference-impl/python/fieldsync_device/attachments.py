@@ -15,9 +15,9 @@ from . import edits
 from .downloads import fetch
 from .edits import NotPossible
 from .files import Files
+from .line import Line, SyncFailed
 from .outbox import Outbox
 from .records import encode
-from .line import Line, SyncFailed
 from .status import shown_files
 from .storage import Storage
 from .store import Store

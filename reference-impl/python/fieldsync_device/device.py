@@ -10,10 +10,10 @@ from . import attachments, conflicts, edits, status
 from .attachments import Attachments, ShownFile
 from .cycle import Cycle, SyncEnd
 from .files import Files
+from .line import Credentials, Limits, Line
 from .occasions import Occasions
 from .outbox import Outbox
 from .records import machine_clock, new_record_id
-from .line import Credentials, Limits, Line
 from .status import Reading
 from .storage import Storage
 from .store import Store

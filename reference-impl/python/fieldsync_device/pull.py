@@ -6,11 +6,11 @@ from typing import Any
 
 from . import conflicts, epoch, messages
 from .epoch import EpochChanged
+from .line import Line, Limits, Refused, SyncFailed
 from .merging import is_in, merge_in
 from .mutation import CONFLICT, EXPIRED, GONE
 from .outbox import Outbox
 from .records import encode
-from .line import Line, Limits, Refused, SyncFailed
 from .store import Store
 
 TRIES = 3  # so often a pull is asked for again where an answer brings nothing on

@@ -10,12 +10,12 @@ from collections import Counter
 from typing import Any
 
 from . import epoch, messages
+from .line import Line, Limits, Refused, SyncFailed
 from .merging import merge_in
-from .order import Unit, in_order, units
 from .mutation import BATCH, EXPIRED, NEW, SENT, Mutation, data_of, files_of
+from .order import Unit, in_order, units
 from .outbox import Outbox
 from .records import encode, new_id, timestamp
-from .line import Line, Limits, Refused, SyncFailed
 from .store import Batch, Store
 from .transport import Answer
 

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, Callable
 from urllib.parse import urlsplit
 
 from . import messages
+from .line import Line, SyncFailed
 from .outbox import WAITS_TO_GO_UP
 from .records import encode
-from .line import Line, SyncFailed
 from .storage import Storage, Unreachable
 from .transport import Answer
 
