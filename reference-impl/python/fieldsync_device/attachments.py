@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from . import edits
+from . import edits, links
 from .downloads import fetch
 from .edits import NotPossible
 from .files import Files
@@ -21,7 +21,7 @@ from .records import encode
 from .status import shown_files
 from .storage import Storage
 from .store import Store
-from .uploads import PENDING, REFUSED, Enough, Trouble, Upload, Uploads
+from .uploads import PENDING, REFUSED, Enough, Stored, Trouble, Upload, Uploads
 
 CAPABILITY = "attachments-proxied"
 SENT = "sent"
@@ -159,10 +159,11 @@ class Attachments:
         try:
             path = self._files.verified(file["id"])
             if path is not None:
-                self._uploads.send(kind, file, path, upload, lambda upload: self._keep(row, upload))
-            elif not self._uploads.is_there(kind, file, upload):
-                return  # It is shown as missing, because it is.
-            self._done(row)
+                stored = self._uploads.send(kind, file, path, upload, lambda upload: self._keep(row, upload))
+            else:
+                stored = self._uploads.look_for(kind, file, upload)
+            if stored:
+                self._done(row, stored)
         except Trouble as trouble:
             # The upload is kept: the file goes on, next time, from as far as it came.
             with self._store.transaction():
@@ -174,12 +175,13 @@ class Attachments:
             self._store.execute("UPDATE added SET state = ?, upload = ? WHERE type = ? AND id = ? AND file = ?",
                                 (PENDING, upload and encode(upload), *row))
 
-    def _done(self, row: Row) -> None:
-        """The server has the file; the next pull says so, too."""
+    def _done(self, row: Row, stored: Stored) -> None:
+        """The server has the file; the next pull says so, too. What there is to link is kept together with that."""
         with self._store.transaction():
             self._store.execute("UPDATE added SET state = ?, upload = NULL, left_with = NULL"
                                 " WHERE type = ? AND id = ? AND file = ?", (SENT, *row))
             self._store.mark_stored(*row)
+            links.wait(self._outbox, *row, stored.url)
 
     # Down, and away.
 
@@ -198,6 +200,7 @@ class Attachments:
             for kind, key, name in rows.fetchall():
                 if not any(file["id"] == name for file in shown_files(self._outbox, kind, key)):
                     self._store.execute("DELETE FROM added WHERE type = ? AND id = ? AND file = ?", (kind, key, name))
+            links.forget(self._store)
             named = {row[0] for row in self._store.execute("SELECT file FROM attachment UNION SELECT file FROM added")}
             for (text,) in self._store.execute("SELECT files FROM mutation WHERE files IS NOT NULL").fetchall():
                 named.update(file["id"] for file in json.loads(text))

@@ -11,7 +11,7 @@ from .store import Store
 
 CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes",
                           "groups", "refetch", "digest", "derived-fields", "attachments-proxied",
-                          "attachments-direct", "partitions", "on-stale-merge"})
+                          "attachments-direct", "link", "partitions", "on-stale-merge"})
 # The policies of transactional types, by profile.
 PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"},
             FIELD_MERGE: {FIELD_MERGE}}
