@@ -75,7 +75,7 @@ class Cycle:
         except (SyncFailed, Refused) as failed:
             with self.outbox.store.transaction():
                 self.outbox.mark_failed(failed.cause)
-            return _end_by(failed)
+            return SyncEnd(failed.cause, str(failed), getattr(failed, "retry_after", None))
         finally:
             self.outbox.pushing = False
 
@@ -83,17 +83,11 @@ class Cycle:
         """All phases, within one epoch."""
         pull = self._phases()
         self.attachments.run()
-        end = SyncEnd()
-        try:
-            linked = self.links.push()
-        except (SyncFailed, Refused) as failed:
-            # What users wrote is with the server. Nothing of it shows that a link is not.
-            end, linked = _end_by(failed), False
-        if linked:
+        if self.links.push():
             pull.run()
         with self.outbox.store.transaction():
             self.outbox.mark_passed()
-        return end
+        return SyncEnd()
 
     def _phases(self) -> Pull:
         """Records go and come; gives the pull, which knows what this sync has learnt of the feeds."""
@@ -149,7 +143,3 @@ class Cycle:
             Digest(self.outbox, self.line, self.limits, pull.run).run()
             self.outbox.store.set_meta(compare=False)
         return pull
-
-
-def _end_by(failed: SyncFailed | Refused) -> SyncEnd:
-    return SyncEnd(failed.cause, str(failed), getattr(failed, "retry_after", None))
