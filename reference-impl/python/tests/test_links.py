@@ -135,6 +135,7 @@ class Follows(Linked):
         tablet.attach("album", key, JPEG, io.BytesIO(content))
         self.sync(tablet)
         self.assertEqual((self.links(tablet), tablet.read("album", key).data["photo"]), ([], file_id(content)))
+        self.assertEqual(tablet._store.execute("SELECT * FROM link").fetchall(), [])
 
 
 class GoesOn(Linked):
@@ -238,6 +239,17 @@ class GoesOn(Linked):
         self.wires[tablet].calm()
         self.sync(tablet)
         self.assert_linked(key, content, tablet)
+
+    def test_who_may_push_no_longer_is_told_so_once_in_a_sync(self) -> None:
+        tablet = self.device()
+        self.sighting(tablet, PHOTO + b"18")
+        self.wires[tablet].before = lambda exchange: "drop" if is_link(exchange) else None
+        self.assertEqual(tablet.sync().cause, "network")
+        self.wires[tablet].calm()
+        self.wires[tablet].before = lambda exchange: is_link(exchange) and (
+            exchange.problem(403, "forbidden", "never") or True)
+        self.sync(tablet)
+        self.assertEqual(self.asked(tablet), ["push", "pull"])
 
     def test_another_epoch_begins_over_a_link(self) -> None:
         tablet = self.device()
