@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Callable
-from urllib.parse import urlsplit
 
 from . import messages
 from .line import Line, SyncFailed
@@ -149,7 +148,7 @@ class Uploads:
             end = self._tell_end(file, upload)
             if end != LOOK_AGAIN:
                 return end
-        storage = urlsplit(upload["url"]).netloc
+        storage = "/".join(upload["url"].split("/")[:3])  # the scheme and the address
         if storage in self._away:
             raise Trouble(FAILING)
         try:

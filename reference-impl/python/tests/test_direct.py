@@ -149,22 +149,25 @@ class Direct(Case):
         self.sync(tablet)
         self.assertEqual((len(self.storage.puts), self.shown(tablet, key)), (1, "synced"))
 
-    def test_a_slot_of_a_kind_that_nobody_knows_fails_its_file_alone(self) -> None:
-        tablet = self.device()
-        self.wires[tablet].before = lambda exchange: self.storage.serve(exchange) and (
-            exchange.kind != "attachments" or self.spoil(exchange))
-        key = self.film(tablet, PHOTO)
-        self.sync(tablet)
-        self.assertEqual((self.shown(tablet, key), self.status(tablet, key, "film")), ("failing", "synced"))
-        self.assertEqual(self.storage.puts, [])
+    def test_a_slot_that_leads_nowhere_fails_its_file_alone(self) -> None:
+        for spoilt in ({"protocol": "by-pigeon"}, {"url": "http://[/u-1"}, {"url": "/u-1"},
+                       {"protocol": "tus-1.0"}, {"protocol": "tus-1.0", "url": "http://[/u-1"}):
+            with self.subTest(spoilt=spoilt):
+                tablet = self.device()
 
-    @staticmethod
-    def spoil(exchange: Exchange) -> bool:
-        """Makes a slot one of a protocol of later years."""
-        message = exchange.json
-        message["upload"]["protocol"] = "by-pigeon"
-        exchange.forge(200, message)
-        return True
+                def spoil(exchange: Exchange) -> bool:
+                    served = self.storage.serve(exchange)
+                    if exchange.kind == "attachments":
+                        message = exchange.json
+                        message["upload"] |= spoilt
+                        exchange.forge(200, message)
+                    return served
+
+                self.wires[tablet].before = spoil
+                key = self.film(tablet, PHOTO)
+                self.sync(tablet)
+                self.assertEqual((self.shown(tablet, key), self.status(tablet, key, "film")), ("failing", "synced"))
+                self.assertEqual(self.storage.puts, [])
 
 
 class ByItself(unittest.TestCase):
