@@ -134,10 +134,7 @@ class Links(Batches):
 
     def _take(self, batch: Batch, said: dict[str, dict[str, Any]], seq: int | None) -> None:
         for link in self._on_its_way():
-            outcome = said.get(link.mutation_id, {})
-            word = outcome.get("outcome")
-            if word in ("applied", "duplicate") and outcome.get("rev") and outcome.get("version") \
-                    or word == "rejected" and outcome.get("problem"):
+            if said.get(link.mutation_id, {}).get("outcome") in ("applied", "duplicate", "rejected"):
                 self._store.execute("DELETE FROM link WHERE n = ?", (link.n,))
             else:
                 self._set_state(link, NEW)
