@@ -109,7 +109,8 @@ is_session = members(
     {"tag": _visible(64), "principal": _visible(128), "role": text(), "scope": _visible(64), "epoch": _visible(64),
      "server_time": _TIME, "profile": text(),
      "limits": members({"body_bytes": whole(65536), "batch_mutations": whole(10), "page_changes": whole(10),
-                        "record_bytes": whole(16384), "string_bytes": whole(4096), "nesting": whole(8)}),
+                        "record_bytes": whole(16384), "string_bytes": whole(4096), "nesting": whole(8)},
+                       {"pull_feeds": whole(10, 1000)}),
      "registry": members({"types": many(members(
          {"name": _TYPE, "class": text(), "merge": members({"policy": text()})},
          {"feed": or_null(_FEED), "requires": many(text()), "partition": or_null(text())}))})},
