@@ -71,7 +71,10 @@ class Session:
         return f"{feed}/{value}" if isinstance(value, str) and _PARTITION.fullmatch(value) else feed
 
     def all_feeds(self, store: Store) -> list[str]:
-        """Every feed of the types that this device can sync, with the partitions that were named to it, parents first."""
+        """Every feed of the types that this device can sync, with the partitions that were named to it.
+
+        In the order of the registry, which has parents before their children.
+        """
         feeds: dict[str, None] = {}
         for kind, feed in self.feeds.items():
             feeds[feed] = None
