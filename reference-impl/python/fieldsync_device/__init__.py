@@ -3,7 +3,7 @@
 from .cycle import SyncEnd
 from .device import Device
 from .edits import NotPossible
-from .session import Credentials, Limits
+from .line import Credentials, Limits
 from .status import Reading
 from .telemetry import Names
 

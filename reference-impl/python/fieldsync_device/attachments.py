@@ -17,7 +17,7 @@ from .edits import NotPossible
 from .files import Files
 from .outbox import Outbox
 from .records import encode
-from .session import Line, SyncFailed
+from .line import Line, SyncFailed
 from .status import shown_files
 from .storage import Storage
 from .store import Store
@@ -94,39 +94,48 @@ class Attachments:
         self._line = line
         self._files = files
         self._uploads = Uploads(line, storage)
-        self._metered = bool(self._store.meta("metered"))
 
     def run(self) -> None:
         """Sends what waits, then fetches what is not here. Only the network ends it, and with it the sync."""
-        if not self._metered:
-            try:
-                self._send_all()
-                self._fetch_all()
-            except Enough:
-                pass
+        if CAPABILITY not in self._line.session().capabilities:
+            return
+        try:
+            self._send_all()
+            self._fetch_all()
+        except Enough:
+            pass
         self._forget()
 
     def run_first(self) -> None:
         """Sends the files that go before their records. Whatever becomes of them, the records follow."""
-        if self._metered:
+        if CAPABILITY not in self._line.session().capabilities:
             return
-        types = (self._store.meta("session") or {"registry": {"types": ()}})["registry"]["types"]
+        try:
+            self._send_first()
+        except Enough:
+            pass
+
+    def _go_on(self) -> None:
+        """Looks before each file whether it may go: a user can say at any moment that the network costs."""
+        if self._store.meta("metered"):
+            raise Enough
+
+    # Up.
+
+    def _send_first(self) -> None:
+        types = self._store.meta("session")["registry"]["types"]
         first = {entry["name"] for entry in types if (entry.get("attachments") or {}).get("order") == "media-first"}
         rows = self._store.execute("SELECT type, id, file, state, upload FROM added").fetchall()
         waiting = {(mutation.type, mutation.id) for mutation in self._outbox.sendable()}
         for kind, key, name, state, upload in rows:
-            if kind not in first or (kind, key) not in waiting or state in (SENT, REFUSED):
-                continue
             file = next((file for file in shown_files(self._outbox, kind, key) if file["id"] == name), None)
+            if file is None or kind not in first or (kind, key) not in waiting or state in (SENT, REFUSED):
+                continue
+            self._go_on()
             try:
-                if file is not None:
-                    self._send(kind, key, file, upload)
+                self._send(kind, key, file, upload)
             except SyncFailed:
                 pass  # It is tried again after the records, or in the next sync.
-            except Enough:
-                return
-
-    # Up.
 
     def _send_all(self) -> None:
         rows = self._store.execute("SELECT type, id, file, state, upload, left_with FROM added").fetchall()
@@ -134,6 +143,7 @@ class Attachments:
             file = json.loads(left_with) if left_with else self._file(kind, key, name)
             lost = file is not None and state == SENT and file.get("state") == "awaiting"
             if file is not None and (lost or state not in (SENT, REFUSED)):
+                self._go_on()
                 self._send(kind, key, file, upload)
 
     def _file(self, kind: str, key: str, name: str) -> dict[str, Any] | None:
@@ -177,6 +187,7 @@ class Attachments:
         rows = self._store.execute("SELECT DISTINCT file, bytes FROM attachment WHERE state = 'stored'").fetchall()
         for name, size in rows:
             if not self._files.has(name):
+                self._go_on()
                 fetch(self._line, self._files, name, size)
 
     def _forget(self) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from .canonical import canonical
 from .merge import Override
-from .outbox import CONFLICT, Mutation, Outbox, data_of
+from .mutation import CONFLICT, Mutation, data_of
+from .outbox import Outbox
 from .store import ServerState
 
 

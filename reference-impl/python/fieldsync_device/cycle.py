@@ -1,7 +1,7 @@
-"""One sync: settle, push, pull; or, where devices merge, settle, pull, push, pull (chapter "Sync cycles"). Files that go
-before their records go right before the push.
+"""One sync: settle, push, pull; or, where devices merge, settle, pull, push, pull (chapter "Sync cycles").
 
-To settle is to send the batch again that has no answer. Push begins with it, so nothing is pulled before it.
+To settle is to send the batch again that has no answer. Push begins with it, so nothing is pulled before it. The files
+of records come at the end, and those that go before their records right before the push.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
+from .attachments import Attachments
 from .digest import Digest
 from .epoch import EpochChanged, enter
+from .line import Limits, Line, Refused, SyncFailed
+from .mutation import FIELD_MERGE
 from .outbox import Outbox
 from .pull import Pull, settle_expired
 from .push import Push
-from .session import FIELD_MERGE, Line, Limits, Refused, SyncFailed
 from .tally import Tally
 from .telemetry import Telling
 
-
 EPOCHS = 3  # so many new epochs in one sync, and something is wrong
+ROUNDS = 2  # so often a push that was told to pull first is tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,100 +38,104 @@ class SyncEnd:
         return self.cause is None
 
 
-def sync(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None,
-         files: Callable[[], None], first: Callable[[], None]) -> SyncEnd:
-    """Runs one cycle, and tells of it."""
-    outbox.tally = Tally()
-    if telling:
-        telling.begin()
-    end = _sync(outbox, line, limits, clock, telling, files, first)
-    if telling:
-        telling.end(end, outbox.tally)
-    return end
+@dataclass(slots=True)
+class Cycle:
+    """One sync of a device. Whatever stops it, the next one goes on from there."""
 
+    outbox: Outbox
+    line: Line
+    limits: Limits
+    clock: Callable[[], int]
+    attachments: Attachments
+    telling: Telling | None
 
-def _sync(
-    outbox: Outbox,
-    line: Line,
-    limits: Limits,
-    clock: Callable[[], int],
-    telling: Telling | None,
-    files: Callable[[], None],
-    first: Callable[[], None],
-) -> SyncEnd:
-    """Runs one cycle; whatever stops it, the next one goes on from there."""
-    try:
-        _cycle(outbox, line, limits, clock, telling, first)
-        files()
-    except (SyncFailed, Refused) as failed:
-        with outbox.store.transaction():
-            outbox.mark_failed(failed.cause)
-        return SyncEnd(failed.cause, str(failed), getattr(failed, "retry_after", None))
-    finally:
-        outbox.pushing = False
-    with outbox.store.transaction():
-        outbox.mark_passed()
-    return SyncEnd()
+    def run(self) -> SyncEnd:
+        """Runs all phases, and tells of it."""
+        self.outbox.tally = Tally()
+        if self.telling:
+            self.telling.begin()
+        end = self._run()
+        if self.telling:
+            self.telling.end(end, self.outbox.tally)
+        return end
 
-
-def _cycle(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None,
-           first: Callable[[], None]) -> None:
-    line.session()
-    for _ in range(EPOCHS):
+    def _run(self) -> SyncEnd:
+        store = self.outbox.store
         try:
-            _phases(outbox, line, limits, clock, telling, first)
-            return
-        except EpochChanged as changed:
-            enter(outbox, changed)
-            if line.session().epoch != changed.epoch:
-                line.fetch_session()
-    raise SyncFailed("server", "one epoch after another begins")
+            self._records()
+            self.attachments.run()
+        except (SyncFailed, Refused) as failed:
+            with store.transaction():
+                self.outbox.mark_failed(failed.cause)
+            return SyncEnd(failed.cause, str(failed), getattr(failed, "retry_after", None))
+        finally:
+            self.outbox.pushing = False
+        with store.transaction():
+            self.outbox.mark_passed()
+        return SyncEnd()
 
+    def _records(self) -> None:
+        """All phases but that of the files; again from the first, where another epoch began in between."""
+        self.line.session()
+        for _ in range(EPOCHS):
+            try:
+                self._phases()
+                return
+            except EpochChanged as changed:
+                enter(self.outbox, changed)
+                if self.line.session().epoch != changed.epoch:
+                    self.line.fetch_session()
+        raise SyncFailed("server", "one epoch after another begins")
 
-def _phases(outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int], telling: Telling | None,
-            first: Callable[[], None]) -> None:
-    push = Push(outbox, line, limits, clock)
-    merging = line.session().profile == FIELD_MERGE
-    for _ in range(2):
-        # Where devices merge, they pull before they push; what has no answer is settled first in any case.
-        recovering = outbox.store.meta("recovering")
-        again = not recovering and _push(outbox, push, only_settle=True)
-        if not merging and not again and not recovering and not push.failure:
-            first()
-        if recovering or not merging and not again and not push.failure:
-            again = _push(outbox, push)
-        if outbox.store.meta("recovering"):
-            # What is kept comes before anything that is pulled.
+    def _phases(self) -> None:
+        store, line = self.outbox.store, self.line
+        push = Push(self.outbox, line, self.limits, self.clock)
+        merging = line.session().profile == FIELD_MERGE
+        for _ in range(ROUNDS):
+            # Where devices merge, they pull before they push; what has no answer is settled first in any case.
+            recovering = store.meta("recovering")
+            again = not recovering and self._push(push, only_settle=True)
+            if not merging and not again and not recovering and not push.failure:
+                self.attachments.run_first()
+            if recovering or not merging and not again and not push.failure:
+                again = self._push(push)
+            if store.meta("recovering"):
+                # What is kept comes before anything that is pulled.
+                if push.failure:
+                    raise push.failure
+                store.set_meta(recovering=again)
+                if again:
+                    continue
+            pull = self._pull()
             if push.failure:
                 raise push.failure
-            outbox.store.set_meta(recovering=again)
-            if again:
-                continue
-        if telling:
-            telling.before_the_pull()
-        pull = Pull(outbox, line, limits)
+            if merging:
+                self.attachments.run_first()
+                push.went = False
+                again = self._push(push)
+                if push.went:
+                    pull.run()
+                if push.failure:
+                    raise push.failure
+            if not again or not self.outbox.sendable():
+                return
+        raise SyncFailed("server", "the server asks for a pull before every push")
+
+    def _push(self, push: Push, only_settle: bool = False) -> bool:
+        """Pushes; whether that is to be tried again after a pull."""
+        self.outbox.pushing = True
+        again = push.run(only_settle)
+        self.outbox.pushing = False
+        return again
+
+    def _pull(self) -> Pull:
+        """Pulls, and looks into what only shows once everything is here."""
+        if self.telling:
+            self.telling.before_the_pull()
+        pull = Pull(self.outbox, self.line, self.limits)
         pull.run()
-        settle_expired(outbox)
-        if outbox.store.meta("compare") and "digest" in line.session().capabilities:
-            Digest(outbox, line, limits, pull.run).run()
-            outbox.store.set_meta(compare=False)
-        if push.failure:
-            raise push.failure
-        if merging:
-            first()
-            push.went = False
-            again = _push(outbox, push)
-            if push.went:
-                pull.run()
-            if push.failure:
-                raise push.failure
-        if not again or not outbox.sendable():
-            return
-    raise SyncFailed("server", "the server asks for a pull before every push")
-
-
-def _push(outbox: Outbox, push: Push, only_settle: bool = False) -> bool:
-    outbox.pushing = True
-    again = push.run(only_settle)
-    outbox.pushing = False
-    return again
+        settle_expired(self.outbox)
+        if self.outbox.store.meta("compare") and "digest" in self.line.session().capabilities:
+            Digest(self.outbox, self.line, self.limits, pull.run).run()
+            self.outbox.store.set_meta(compare=False)
+        return pull

@@ -6,19 +6,20 @@ import threading
 from pathlib import Path
 from typing import Any, BinaryIO, Callable
 
-from . import attachments, conflicts, cycle, edits, status
-from .attachments import CAPABILITY, Attachments, ShownFile
-from .cycle import SyncEnd
+from . import attachments, conflicts, edits, status
+from .attachments import Attachments, ShownFile
+from .cycle import Cycle, SyncEnd
 from .files import Files
 from .occasions import Occasions
 from .outbox import Outbox
 from .records import machine_clock, new_record_id
-from .session import Credentials, Limits, Line
+from .line import Credentials, Limits, Line
 from .status import Reading
 from .storage import Storage
 from .store import Store
 from .telemetry import Names, Telling
 from .transport import Transport
+
 
 class _Run:
     """A sync under way."""
@@ -136,8 +137,8 @@ class Device:
             if join and running.end:
                 return running.end
         try:
-            mine.end = cycle.sync(self._outbox, self._line, self._limits, self._clock, self._telling, self._sync_files,
-                                  self._sync_files_first)
+            files = Attachments(self._outbox, self._line, self._files, self._storage)
+            mine.end = Cycle(self._outbox, self._line, self._limits, self._clock, files, self._telling).run()
             if self._occasions:
                 self._occasions.synced(mine.end)
             return mine.end
@@ -173,14 +174,6 @@ class Device:
         self._transport.close()
         self._store.close()
         self._files.close()
-
-    def _sync_files(self) -> None:
-        if CAPABILITY in self._line.session().capabilities:
-            Attachments(self._outbox, self._line, self._files, self._storage).run()
-
-    def _sync_files_first(self) -> None:
-        if CAPABILITY in self._line.session().capabilities:
-            Attachments(self._outbox, self._line, self._files, self._storage).run_first()
 
     def _changed(self) -> None:
         if self._occasions:

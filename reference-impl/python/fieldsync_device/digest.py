@@ -16,7 +16,7 @@ from .epoch import EpochChanged
 from .outbox import Outbox
 from .pull import arrived
 from .records import encode
-from .session import Limits, Line, Refused, SyncFailed
+from .line import Limits, Line, Refused, SyncFailed
 from .store import Store
 
 MANY = 64   # so many buckets that differ are fetched one by one; beyond that the feed is walked again

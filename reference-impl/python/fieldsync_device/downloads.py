@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .files import Files
-from .session import Line
+from .line import Line
 from .transport import Sink
 from .uploads import Enough
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from .messages import is_group, is_reference
-from .outbox import BATCH, DEFERRED, GONE, NEW, REFUSED, Mutation, Outbox, data_of, ids_of, snapshot_of
+from .mutation import BATCH, DEFERRED, GONE, NEW, REFUSED, Mutation, data_of, ids_of, snapshot_of
+from .outbox import Outbox
 from .records import encode, new_id, same_content, without_nulls
 from .status import shown, shown_files
 

@@ -8,7 +8,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from .outbox import BATCH, EXPIRED, SENT, Mutation, Outbox
+from .mutation import BATCH, EXPIRED, SENT, Mutation
+from .outbox import Outbox
 from .records import encode
 from .store import Store
 

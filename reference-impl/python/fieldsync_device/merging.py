@@ -10,7 +10,8 @@ from typing import Any
 
 from . import conflicts
 from .merge import State, least_patch, merge, merge_files, merge_late
-from .outbox import NEW, Mutation, Outbox, data_of, files_of, snapshot_of
+from .mutation import NEW, Mutation, data_of, files_of, snapshot_of
+from .outbox import Outbox
 from .records import encode, new_id, same_content
 from .store import ServerState
 

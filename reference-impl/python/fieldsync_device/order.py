@@ -6,7 +6,8 @@ that do not depend on one another the older goes first. What goes as one is a *u
 
 from __future__ import annotations
 
-from .outbox import CONFLICT, Mutation, Outbox, data_of
+from .mutation import CONFLICT, Mutation, data_of
+from .outbox import Outbox
 from .session import Session
 
 Record = tuple[str, str]

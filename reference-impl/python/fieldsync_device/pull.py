@@ -7,9 +7,10 @@ from typing import Any
 from . import conflicts, epoch, messages
 from .epoch import EpochChanged
 from .merging import is_in, merge_in
-from .outbox import CONFLICT, EXPIRED, GONE, Outbox
+from .mutation import CONFLICT, EXPIRED, GONE
+from .outbox import Outbox
 from .records import encode
-from .session import Line, Limits, Refused, SyncFailed
+from .line import Line, Limits, Refused, SyncFailed
 from .store import Store
 
 TRIES = 3  # so often a pull is asked for again where an answer brings nothing on

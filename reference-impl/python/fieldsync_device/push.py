@@ -12,9 +12,10 @@ from typing import Any
 from . import epoch, messages
 from .merging import merge_in
 from .order import Unit, in_order, units
-from .outbox import BATCH, EXPIRED, NEW, SENT, Mutation, Outbox, data_of, files_of
+from .mutation import BATCH, EXPIRED, NEW, SENT, Mutation, data_of, files_of
+from .outbox import Outbox
 from .records import encode, new_id, timestamp
-from .session import Line, Limits, Refused, SyncFailed
+from .line import Line, Limits, Refused, SyncFailed
 from .store import Batch, Store
 from .transport import Answer
 

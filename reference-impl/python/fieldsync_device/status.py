@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .outbox import BATCH, REFUSED, Mutation, Outbox, data_of, files_of
+from .mutation import BATCH, REFUSED, Mutation, data_of, files_of
+from .outbox import Outbox
 
 PENDING, SYNCING, SYNCED = "pending", "syncing", "synced"
 

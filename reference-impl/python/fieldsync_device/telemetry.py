@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from . import messages
 from .epoch import EpochChanged
 from .records import encode, new_id, new_record_id, timestamp
-from .session import Line, Refused, SyncFailed
+from .line import Line, Refused, SyncFailed
 from .store import Store
 from .tally import Tally
 

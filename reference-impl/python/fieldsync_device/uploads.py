@@ -1,7 +1,7 @@
 """One file on its way up: a slot, then its bytes by the way that the slot names, then the end.
 
-Through the server it goes by tus, from the offset that the server tells. Into an object storage it goes as a whole; where
-nobody knows whether it came, the end is told first.
+Through the server it goes by tus, from the offset that the server tells. Into an object storage it goes as a whole;
+where nobody knows whether it came, the end is told first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from . import messages
 from .outbox import WAITS_TO_GO_UP
 from .records import encode
-from .session import Line, SyncFailed
+from .line import Line, SyncFailed
 from .storage import Storage, Unreachable
 from .transport import Answer
 
@@ -37,7 +37,7 @@ class Trouble(Exception):
 
 
 class Enough(Exception):
-    """The server wants to be left alone: the files wait for the next sync."""
+    """The server, or the user, wants no files to travel now: they wait for a later sync."""
 
 
 class Uploads:

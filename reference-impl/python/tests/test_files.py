@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from fieldsync_device import Device, NotPossible
-from fieldsync_device.files import Files
 
 from .harness import JPEG, PHOTO, Case, Endless, Exchange, file_id
 
@@ -146,7 +145,6 @@ class Up(Attached):
         self.assertEqual(self.asked(tablet), ["push", "pull"])
         self.assertFalse(tablet._files.has(file_id(PHOTO + b"10")))
 
-
     def test_what_the_type_does_not_carry_is_refused_at_once(self) -> None:
         tablet = self.device()
         self.sync(tablet)
@@ -170,6 +168,17 @@ class Up(Attached):
             self.sync(tablet)
             self.assertEqual(self.states(tablet, key), ["synced"])
             tablet.close()
+
+    def test_a_network_that_begins_to_cost_stops_the_files_that_still_wait(self) -> None:
+        tablet = self.device()
+        keys = [self.scan(tablet, PHOTO + b"18" + bytes([n])) for n in range(3)]
+        self.wires[tablet].after = lambda exchange: exchange.kind == "PATCH" and tablet.set_metered(True)
+        self.sync(tablet)
+        self.assertEqual(sorted(self.states(tablet, key)[0] for key in keys), ["pending", "pending", "synced"])
+        tablet.set_metered(False)
+        self.wires[tablet].calm()
+        self.sync(tablet)
+        self.assertEqual([self.states(tablet, key) for key in keys], [["synced"]] * 3)
 
     def test_a_file_that_the_server_lost_is_offered_again_by_who_added_it(self) -> None:
         tablet, phone = self.device(), self.device("ben")
@@ -226,7 +235,8 @@ class Merged(Attached):
         attach(phone, key, JPEG, b"of phone")
         self.sync(tablet, phone, tablet)
         for device in (tablet, phone):
-            self.assertEqual([file.path.read_bytes() for file in device.files("scan", key)], [b"of tablet", b"of phone"])
+            self.assertEqual([file.path.read_bytes() for file in device.files("scan", key)],
+                             [b"of tablet", b"of phone"])
             self.assertNotIn(key, [entry["record"]["id"] for _, entry in device.conflicts()])
         (mutation,) = [mutation for mutation in self.wires[phone].bodies("push")[-1]["mutations"]]
         self.assertEqual((mutation["patch"], len(mutation["attachments"])), ({}, 2))
@@ -311,52 +321,3 @@ class Large(Attached):
         with self.assertRaises(NotPossible):
             tablet.attach("scan", key, JPEG, content)
         self.assertLess(content.given, 200_000)
-
-
-class Kept(Case):
-    """The bytes on the disk."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
-    def names(self) -> list[str]:
-        """What there is on the disk."""
-        return [path.name for path in (self.folder / "files").iterdir()]
-
-    def test_a_copy_is_a_file_once_it_is_whole(self) -> None:
-        files = Files(self.folder)
-        with files.arrival() as arrival:
-            arrival.write(b"hel")
-            arrival.write(b"lo")
-            files.keep_only(set())  # A sync on another thread puts things in order meanwhile.
-            files.settle(arrival.path, arrival.finish())
-        self.assertEqual(files.verified(file_id(b"hello")).read_bytes(), b"hello")
-        self.assertEqual(self.names(), [file_id(b"hello").removeprefix("sha256:")])
-
-    def test_nothing_is_left_of_a_copy_that_broke_off(self) -> None:
-        files = Files(self.folder)
-        with self.assertRaises(ZeroDivisionError), files.arrival() as arrival:
-            arrival.write(b"hel")
-            raise ZeroDivisionError
-        self.assertEqual(self.names(), [])
-        Path(self.folder, "files", "of-a-process-that-was-killed.new").write_bytes(b"hel")
-        Files(self.folder)
-        self.assertEqual(self.names(), [])
-
-    def test_a_user_who_breaks_off_adds_nothing(self) -> None:
-        tablet = self.device(folder=self.folder)
-        key = tablet.create("observation", {"n": 1})
-
-        class Broken(Endless):
-            def read(self, most: int = -1) -> bytes:
-                if self.given:
-                    raise OSError("the card was pulled out")
-                return super().read(most)
-
-        with self.assertRaises(OSError):
-            tablet.attach("observation", key, JPEG, Broken())
-        self.assertEqual((tablet.files("observation", key), self.names()), ([], []))
-        tablet.close()

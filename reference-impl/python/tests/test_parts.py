@@ -7,7 +7,8 @@ import unittest
 
 from fieldsync_device import edits, messages
 from fieldsync_device.merging import merge_in
-from fieldsync_device.outbox import BATCH, GONE, SENT, Mutation, Outbox
+from fieldsync_device.mutation import BATCH, GONE, SENT, Mutation
+from fieldsync_device.outbox import Outbox
 from fieldsync_device.pull import arrived
 from fieldsync_device.records import decode, encode, new_record_id, same_content, timestamp, without_nulls
 from fieldsync_device.status import read, shown
