@@ -27,20 +27,23 @@ const problems = [];
 let place;
 const problem = (text) => problems.push(`${place}: ${text}`);
 
-/** Opens a page in one of the looks. Whatever it complains of, or asks for besides files beside it, is a problem. */
 const page = await browser.newPage();
-let folder;
+// A page that stands alone asks for itself; one of the specification for its neighbours, too.
+const own = new Set();
 page.on("request", (request) => {
-  if (!request.url().startsWith(folder)) problem(`asks for ${request.url()}`);
+  const url = request.url().split("#")[0];
+  if (!own.has(url) && !url.startsWith(pathToFileURL(site).href + "/")) problem(`asks for ${url}`);
 });
 page.on("console", (said) => problem(`says ${said.text()}`));
 page.on("pageerror", (error) => problem(`throws ${error.message}`));
+
+/** Opens a page in one of the looks. */
 async function open(file, { viewport, scheme }) {
-  const own = pathToFileURL(file).href;
-  folder = file.startsWith(site) ? pathToFileURL(site).href + "/" : own;
+  const url = pathToFileURL(file).href;
+  own.add(url);
   await page.setViewport(viewport);
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
-  await page.goto(own);
+  await page.goto(url);
 }
 
 /** Unfolds everything, and lays out what is far down, too: what is not there cannot be judged. */

@@ -64,3 +64,12 @@ fn names_in_text_are_neither_links_nor_mentions() {
     assert_eq!(code("a`b``c|d"), "```a`b``c¦d```");
     assert_eq!(code("`"), "`` ` ``");
 }
+
+#[test]
+fn a_finding_leads_to_its_rule() {
+    let (events, mut spec) = (test_runs::failing(), test_runs::spec());
+    spec.pages = Some("https://example.org/spec/".to_owned());
+    let told = render(&events, &test_runs::background(&spec)).unwrap();
+    let link = "[`push.retry.same-outcome`](<https://example.org/spec/push.html#r-push.retry.same-outcome>)";
+    assert!(told.contains(link), "{told}");
+}
