@@ -309,6 +309,8 @@ open_enum! {
         AttachmentsProxied = "attachments-proxied",
         /// It uploads files straight into an object storage, where the server says so.
         AttachmentsDirect = "attachments-direct",
+        /// It writes the URLs of files into records, where the server says so.
+        Link = "link",
         /// It pulls types whose changes are spread over several feeds.
         Partitions = "partitions",
         /// Its user makes records that go together or not at all.

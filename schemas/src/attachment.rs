@@ -35,6 +35,10 @@ pub struct SlotAnswer {
     /// Where the file goes; absent where `have` is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadOffer>,
+    /// Where the file is, for data that name it; absent where `have` is false (capability `link`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub url: Option<String>,
 }
 
 /// Where a file goes.
@@ -80,4 +84,8 @@ pub struct CompleteAnswer {
     pub id: AttachmentId,
     /// How the file stands now.
     pub state: AttachmentState,
+    /// Where it is, for data that name it (capability `link`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub url: Option<String>,
 }

@@ -144,6 +144,8 @@ open_enum! {
         RangeNotSatisfiable = "range-not-satisfiable",
         /// There is no such upload, or it has expired: ask for another slot.
         UploadGone = "upload-gone",
+        /// The record does not carry the file, the file has not come, or the URL is not the file's.
+        LinkRefused = "link-refused",
         /// The version of the tus protocol is not spoken here.
         UnsupportedTusVersion = "unsupported-tus-version",
 

@@ -43,7 +43,8 @@ pub struct Mutation {
     pub type_name: TypeName,
     /// The record's id.
     pub id: RecordId,
-    /// The state that the change was made on; null for a record that the device made itself.
+    /// The state that the change was made on; null for a record that the device made itself, and for a `link`, which is
+    /// made on none.
     pub base: Option<Rev>,
     /// The record's version after the change; absent for a `link`, which counts none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,14 +69,12 @@ pub struct Mutation {
     /// The unsettled mutation that this one stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<MutationId>,
-    /// Where in `data` the file is named, as a JSON Pointer (`link`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// The file that is linked (`link`).
+    /// The file whose URL goes wherever the record's data name it (`link`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachment: Option<AttachmentId>,
-    /// Where the file is stored (`link`).
+    /// Where the file is, as the server said (`link`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
     pub url: Option<String>,
 }
 
@@ -88,7 +87,7 @@ open_enum! {
         Update = "update",
         /// A record that the device deleted.
         Delete = "delete",
-        /// A file's URL is written into the record (capability `link`).
+        /// The URL of a file is written into the record (capability `link`).
         Link = "link",
     }
 }

@@ -317,12 +317,12 @@ impl AttachmentUpload {
     }
 }
 
-/// What a record holds of a file.
+/// What the data of a record hold of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttachmentLink {
     /// The attachment's id.
     Id,
-    /// The URL under which the file is stored, set by a `link` mutation.
+    /// The URL under which the file is, which a `link` mutation writes in the place of the id (capability `link`).
     Url,
 }

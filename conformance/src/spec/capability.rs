@@ -32,6 +32,7 @@ pub const CLIENT_CAPABILITIES: &[&str] = &[
     "digest",
     "attachments-proxied",
     "attachments-direct",
+    "link",
     "concurrent",
     "triggers",
 ];

@@ -60,9 +60,12 @@ impl Roles {
     /// What a client must claim to play these roles.
     pub fn needs(&self, case: &Case) -> BTreeSet<AdapterCapability> {
         let mut needs = BTreeSet::new();
-        for known in
-            [AdapterCapability::AttachmentsProxied, AdapterCapability::AttachmentsDirect, AdapterCapability::Partitions]
-        {
+        for known in [
+            AdapterCapability::AttachmentsProxied,
+            AdapterCapability::AttachmentsDirect,
+            AdapterCapability::Link,
+            AdapterCapability::Partitions,
+        ] {
             if case.scenario.needs.capabilities.iter().any(|capability| capability.as_str() == known.as_str()) {
                 needs.insert(known);
             }

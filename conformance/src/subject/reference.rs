@@ -346,7 +346,7 @@ impl ReferenceDevice {
             triggers,
             // Small, so that a file of a scenario comes in several.
             piece: 30_000,
-            capabilities: ["attachments-proxied", "attachments-direct", "partitions"]
+            capabilities: ["attachments-proxied", "attachments-direct", "link", "partitions"]
                 .into_iter()
                 .chain(self.setup.telemetry.then_some(TELEMETRY))
                 .map(|name| Capability::new(name).expect("a constant that is a capability"))

@@ -23,6 +23,9 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS uploads (
         type TEXT NOT NULL, id TEXT NOT NULL, file TEXT NOT NULL, upload TEXT NOT NULL,
         PRIMARY KEY (type, id, file)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS links (
+        type TEXT NOT NULL, id TEXT NOT NULL, file TEXT NOT NULL, link TEXT NOT NULL,
+        PRIMARY KEY (type, id, file)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS wanted (file TEXT PRIMARY KEY, attachment TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS loose (file TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS kept (number INTEGER PRIMARY KEY, one TEXT NOT NULL);
@@ -86,6 +89,7 @@ impl DeviceStore for SqliteStore {
                 marks: single(&connection, "marks")?.unwrap_or_default(),
                 quarantine: all(&connection, "SELECT one FROM quarantine ORDER BY type, id")?,
                 uploads: all(&connection, "SELECT upload FROM uploads ORDER BY type, id, file")?,
+                links: all(&connection, "SELECT link FROM links ORDER BY type, id, file")?,
                 wanted: all(&connection, "SELECT attachment FROM wanted ORDER BY file")?,
                 loose: ids(&connection, "SELECT file FROM loose")?,
                 diary: single(&connection, "diary")?.unwrap_or_default(),
@@ -227,6 +231,14 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
         }
         Write::UploadGone((record, file)) => run(
             "DELETE FROM uploads WHERE type = ?1 AND id = ?2 AND file = ?3",
+            &[&record.type_name.as_str(), &record.id.as_str(), &file.as_str()],
+        ),
+        Write::Link(link) => run(
+            "INSERT OR REPLACE INTO links (type, id, file, link) VALUES (?1, ?2, ?3, ?4)",
+            &[&link.record.type_name.as_str(), &link.record.id.as_str(), &link.attachment.as_str(), &json(link)?],
+        ),
+        Write::LinkGone((record, file)) => run(
+            "DELETE FROM links WHERE type = ?1 AND id = ?2 AND file = ?3",
             &[&record.type_name.as_str(), &record.id.as_str(), &file.as_str()],
         ),
         Write::Wanted(file) => {

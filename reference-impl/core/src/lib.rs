@@ -12,6 +12,7 @@ pub mod data;
 pub mod device;
 pub mod digest;
 pub mod epoch;
+pub mod links;
 pub mod merge;
 pub mod partition;
 pub mod policy;

@@ -2,6 +2,7 @@
 //!
 //! Chapter: registry.
 
+use crate::links;
 use crate::merge::{Rules, RulesError};
 use crate::partition;
 use crate::push;
@@ -123,6 +124,12 @@ pub enum DomainError {
         /// The type.
         name: TypeName,
     },
+    /// Devices that do not know links would leave the ids of files in a type's records.
+    #[error("type {name} holds the URLs of files; name `link` in its `requires`, so that other devices leave it out")]
+    Link {
+        /// The type.
+        name: TypeName,
+    },
     /// A type is to be merged by the server, which cannot be.
     #[error(
         "type {name} has `on_stale: merge`; only records of the policy field-merge, which carry no files, are merged by the \
@@ -190,6 +197,9 @@ pub fn registry(domain: &Domain) -> Result<Registry, DomainError> {
         }
         if entry.partition.is_some() && entry.requires.iter().all(|required| required.as_str() != "partitions") {
             return Err(DomainError::Partition { name: entry.name.clone() });
+        }
+        if links::are_held_by(entry) && entry.requires.iter().all(|required| required.as_str() != links::LINK) {
+            return Err(DomainError::Link { name: entry.name.clone() });
         }
         if entry.location.is_some() && domain.locations.is_none() {
             return Err(DomainError::Location { name: entry.name.clone() });

@@ -8,6 +8,7 @@ use crate::attachment::RecordFiles;
 use crate::cursor::Point;
 use crate::digest::Buckets;
 use crate::epoch::Epochs;
+use crate::links::Links;
 use crate::scope::{Label, Scope, Sight};
 use async_trait::async_trait;
 use fieldsync_schemas::domain::Domain;
@@ -150,6 +151,19 @@ pub struct Link {
     pub is_there: bool,
 }
 
+/// Where a file of a record is, from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordLink {
+    /// The record.
+    pub record: RecordRef,
+    /// The file.
+    pub attachment: AttachmentId,
+    /// Its URL.
+    pub url: String,
+    /// The record's state with it, which is published again under the same rev; none where its data do not name the file.
+    pub state: Option<State>,
+}
+
 /// The name of a sequence: each member that is drawn has its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SequenceName {
@@ -183,6 +197,8 @@ pub struct Touched {
     pub mutations: Vec<MutationId>,
     /// The records that the others change.
     pub records: Vec<RecordRef>,
+    /// Those among them that may hold the URLs of files.
+    pub linked: Vec<RecordRef>,
     /// The states that they were made on.
     pub bases: Vec<Rev>,
     /// The files that they put into records.
@@ -208,6 +224,8 @@ pub struct Loaded {
     pub decided: HashMap<MutationId, Decided>,
     /// The files that are there and open to the principal.
     pub open: HashSet<AttachmentId>,
+    /// Where files of the records are, as far as links have said so.
+    pub links: HashMap<RecordRef, Links>,
     /// What the principal may write.
     pub scope: Scope,
     /// How the records stand that are referred to.
@@ -245,6 +263,13 @@ impl Loaded {
                     self.bases.insert(before.rev.clone(), before);
                 }
             }
+            for link in commit.linked.iter().filter(|link| records.contains(&link.record)) {
+                let known = self.links.entry(link.record.clone()).or_default();
+                known.insert(link.attachment.clone(), link.url.clone());
+                if let Some(state) = &link.state {
+                    self.states.insert(link.record.clone(), state.clone());
+                }
+            }
             let drawn = commit.drawn.iter().filter(|(name, _)| touched.sequences.contains(name));
             self.drawn.extend(drawn.map(|(name, last)| (name.clone(), *last)));
             let arrived = commit.files.iter().flat_map(|files| &files.attachments);
@@ -280,6 +305,8 @@ pub struct Commit {
     pub decided: Vec<Decided>,
     /// The files of the new states, of types that may carry some.
     pub files: Vec<RecordFiles>,
+    /// The links that were taken.
+    pub linked: Vec<RecordLink>,
     /// The last number that is drawn by now from each sequence that the batch touches.
     pub drawn: HashMap<SequenceName, u64>,
     /// The place of the batch among all that the data set took in.

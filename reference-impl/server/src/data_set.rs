@@ -34,6 +34,7 @@ const CAPABILITIES: &[&str] = &[
     "telemetry",
     "digest",
     "attachments-proxied",
+    "link",
 ];
 
 /// What it can do besides, where its files are in an object storage.

@@ -124,6 +124,7 @@ async fn current(store: &Arc<dyn Store>, data_set: &DataSet, record: &RecordRef)
         replica: ReplicaId::new("server").expect("a constant that is a replica id"),
         mutations: Vec::new(),
         records: vec![record.clone()],
+        linked: Vec::new(),
         bases: Vec::new(),
         attachments: Vec::new(),
         parents: Vec::new(),

@@ -12,6 +12,7 @@ mod epoch;
 mod errors;
 mod groups;
 mod levels;
+mod links;
 mod merge;
 mod merge_items;
 mod merging;
@@ -54,6 +55,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     cycles_trouble::MUTANTS,
     attachments::MUTANTS,
     direct::MUTANTS,
+    links::MUTANTS,
     merging::MUTANTS,
     merging_habits::MUTANTS,
     telemetry::MUTANTS,

@@ -8,6 +8,7 @@ use crate::seam::wire;
 use axum::extract::Request;
 use axum::response::Response;
 use fieldsync_core::attachment::{Blob, Upload};
+use fieldsync_core::push::ReadMutation;
 use fieldsync_schemas::id::AttachmentId;
 use fieldsync_schemas::registry::{AttachmentLink, AttachmentOrder, AttachmentPolicy, AttachmentUpload};
 use fieldsync_schemas::time::Timestamp;
@@ -64,7 +65,7 @@ pub const MUTANTS: &[Mutant] = &[
                 let bare = read(&without_files(body), limits, registry)?;
                 for (mutation, bare) in batch.mutations.iter_mut().zip(bare.mutations) {
                     mutation.content = bare.content;
-                    if let (Ok(asked), Ok(bare)) = (&mut mutation.asked, bare.asked) {
+                    if let (Some(asked), Some(bare)) = (mutation.change_mut(), bare.change()) {
                         asked.content = bare.content;
                     }
                 }
@@ -79,7 +80,7 @@ pub const MUTANTS: &[Mutant] = &[
         "A file is published as stored as soon as a record names it.",
         |parts| {
             around_decide(parts, |batch, mut loaded, ground, decide| {
-                let asked = batch.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+                let asked = batch.mutations.iter().filter_map(ReadMutation::change);
                 loaded.open.extend(asked.flat_map(|asked| &asked.attachments).map(|one| one.id.clone()));
                 decide(batch, loaded, ground)
             })

@@ -6,7 +6,7 @@ use crate::seam::policy::instead_of;
 use crate::seam::wire::requests;
 use fieldsync_core::merge::apply;
 use fieldsync_core::policy::{Contest, Ruling, field_merge};
-use fieldsync_core::push::{Asked, Batch};
+use fieldsync_core::push::{Asked, Batch, ReadMutation};
 use fieldsync_core::store::Decided;
 use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::problem::ProblemCode;
@@ -148,7 +148,7 @@ pub const MUTANTS: &[Mutant] = &[
                     let entries = |asked: &Asked| asked.record.type_name.as_str() == CONFLICT_TYPE;
                     for outcome in outcomes.iter_mut().filter(|one| one.outcome == OutcomeKind::Duplicate) {
                         let read = batch.mutations.iter().find(|read| read.mutation_id == outcome.mutation_id);
-                        if read.and_then(|read| read.asked.as_ref().ok()).is_some_and(entries) {
+                        if read.and_then(ReadMutation::change).is_some_and(entries) {
                             outcome.outcome = OutcomeKind::Rejected;
                             outcome.rev = None;
                             outcome.version = None;
@@ -186,7 +186,7 @@ pub const MUTANTS: &[Mutant] = &[
                 let most = batch.limits.record_bytes as usize;
                 for read in &mut batch.mutations {
                     let is_large = |asked: &Asked| asked.data.as_ref().is_some_and(|data| data.get().len() > most);
-                    if read.asked.as_ref().is_ok_and(is_large) {
+                    if read.change().is_some_and(is_large) {
                         read.asked = Err(refusal(ProblemCode::RecordTooLarge));
                     }
                 }
@@ -212,15 +212,13 @@ fn batches(mut parts: Parts, change: impl Fn(&mut Batch) + Send + Sync + 'static
 
 /// Changes what the mutations of batches ask for.
 fn asked(parts: Parts, change: impl Fn(&mut Asked) + Send + Sync + 'static) -> Parts {
-    batches(parts, move |batch| {
-        batch.mutations.iter_mut().filter_map(|read| read.asked.as_mut().ok()).for_each(&change)
-    })
+    batches(parts, move |batch| batch.mutations.iter_mut().filter_map(ReadMutation::change_mut).for_each(&change))
 }
 
 /// Takes old bases for current ones, by the age of the current state in milliseconds.
 fn bases_are_current(parts: Parts, is_taken: impl Fn(i64) -> bool + Send + Sync + 'static) -> Parts {
     around_decide(parts, move |batch, mut loaded, ground, decide| {
-        for asked in batch.mutations.iter().filter_map(|read| read.asked.as_ref().ok()) {
+        for asked in batch.mutations.iter().filter_map(ReadMutation::change) {
             if let (Some(base), Some(state)) = (&asked.base, loaded.states.get_mut(&asked.record))
                 && is_taken(ground.now.as_millis() - state.accepted_at.as_millis())
             {

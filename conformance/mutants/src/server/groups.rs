@@ -2,6 +2,7 @@
 
 use crate::Mutant;
 use crate::seam::effects::{commits, outcomes};
+use fieldsync_core::push::ReadMutation;
 use fieldsync_core::store::State;
 use fieldsync_schemas::id::{FeedName, Rev};
 use fieldsync_schemas::push::{OutcomeKind, PushAnswer};
@@ -50,7 +51,7 @@ fn skipped_is_stored(parts: Parts) -> Parts {
         let answer: PushAnswer = serde_json::from_str(&commit.replica.answer).expect("the core wrote it");
         for outcome in answer.outcomes.iter().filter(|outcome| outcome.outcome == OutcomeKind::Skipped) {
             let read = batch.mutations.iter().find(|read| read.mutation_id == outcome.mutation_id);
-            let Some(asked) = read.and_then(|read| read.asked.as_ref().ok()) else { continue };
+            let Some(asked) = read.and_then(ReadMutation::change) else { continue };
             let Ok(feed) = FeedName::new(asked.record.type_name.as_str()) else { continue };
             let record = Record {
                 type_name: asked.record.type_name.clone(),

@@ -9,7 +9,7 @@ use fieldsync_schemas::push::OutcomeKind;
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[Mutant::server(
     "what-is-not-known-is-passed-over",
-    "levels.capability.unclaimed-is-rejected",
+    "levels.capability.unclaimed-is-rejected+2",
     "A mutation that needs what the server does not know is answered as if it were applied.",
     |parts| {
         outcomes(parts, |outcomes| {

@@ -12,6 +12,7 @@ mod errors;
 mod fields;
 mod groups;
 mod levels;
+mod links;
 mod merge;
 mod on_stale;
 mod parents;
@@ -57,6 +58,7 @@ pub const MUTANTS: &[&[Mutant]] = &[
     cycles::MUTANTS,
     attachments::MUTANTS,
     direct::MUTANTS,
+    links::MUTANTS,
     telemetry::MUTANTS,
     errors::MUTANTS,
     security::MUTANTS,

@@ -4,6 +4,7 @@ use super::fields::with_registry;
 use super::push::changed;
 use crate::Mutant;
 use crate::seam::effects::{change_outcomes, commits};
+use fieldsync_core::push::ReadMutation;
 use fieldsync_core::store::Commit;
 use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::push::{OutcomeKind, PushAnswer};
@@ -26,7 +27,7 @@ pub const MUTANTS: &[Mutant] = &[
         "What a server merged is stored with the version that was pushed, though the current state has it, too.",
         |parts| {
             commits(parts, |batch, commit| {
-                let asked = batch.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+                let asked = batch.mutations.iter().filter_map(ReadMutation::change);
                 for asked in asked.filter(|_| has_merged(commit)).collect::<Vec<_>>() {
                     let of_it = commit.states.iter_mut().filter(|state| state.record == asked.record);
                     of_it.for_each(|state| *state = changed(state, |record| record.version = asked.version));

@@ -4,7 +4,7 @@ use crate::Mutant;
 use crate::seam::effects::{around_decide, change_outcomes, commits, outcomes};
 use async_trait::async_trait;
 use fieldsync_core::pull::{self, PullError};
-use fieldsync_core::push::Decision;
+use fieldsync_core::push::{Decision, ReadMutation};
 use fieldsync_core::store::{Decided, Snapshot, Standing};
 use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::id::{Rev, Version};
@@ -95,7 +95,7 @@ pub const MUTANTS: &[Mutant] = &[
 
 fn every_parent_is_there(parts: Parts) -> Parts {
     around_decide(parts, |batch, mut loaded, ground, decide| {
-        let asked = batch.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        let asked = batch.mutations.iter().filter_map(ReadMutation::change);
         for reference in asked.flat_map(|asked| &asked.references) {
             loaded.parents.insert(reference.parent.clone(), Standing::Live);
         }
@@ -158,9 +158,7 @@ fn children_are_not_seen(parts: Parts, on_delete: OnDelete) -> Parts {
 fn gone_is_not_logged(parts: Parts) -> Parts {
     around_decide(parts, |batch, loaded, ground, decide| {
         let mut decision = decide(batch, loaded, ground)?;
-        let deletes = |read: &fieldsync_core::push::ReadMutation| {
-            read.asked.as_ref().is_ok_and(|asked| asked.op == MutationOp::Delete)
-        };
+        let deletes = |read: &ReadMutation| read.change().is_some_and(|asked| asked.op == MutationOp::Delete);
         if let Decision::Commit(commit) = &mut decision
             && batch.mutations.iter().any(deletes)
         {

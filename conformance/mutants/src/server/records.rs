@@ -5,7 +5,7 @@ use crate::Mutant;
 use crate::seam::effects::{around_decide, change_outcomes, commits};
 use crate::seam::wire::requests;
 use fieldsync_core::data::{content_hash, tree};
-use fieldsync_core::push::Decision;
+use fieldsync_core::push::{Decision, ReadMutation};
 use fieldsync_core::store::State;
 use fieldsync_schemas::id::{MAX_SAFE_INTEGER, Rev, Version};
 use fieldsync_schemas::record::{Data, Record};
@@ -231,7 +231,7 @@ fn contents_are_compared_as_text(mut parts: Parts) -> Parts {
     let read = parts.rules.read_push.clone();
     parts.rules.read_push = Arc::new(move |body, limits, registry| {
         let mut batch = read(body, limits, registry)?;
-        for asked in batch.mutations.iter_mut().filter_map(|read| read.asked.as_mut().ok()) {
+        for asked in batch.mutations.iter_mut().filter_map(ReadMutation::change_mut) {
             let text = asked.data.as_ref().map(|data| to_raw_value(data.get()).expect("a text is plain JSON"));
             asked.content = content_hash(text.as_deref(), &asked.attachments);
         }

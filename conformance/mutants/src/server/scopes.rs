@@ -265,7 +265,7 @@ impl StorageFault for PushesEverywhere {
 fn a_refusal_tells(parts: Parts) -> Parts {
     around_decide(parts, |batch, loaded, ground, decide| {
         let is_there =
-            |read: &&ReadMutation| read.asked.as_ref().is_ok_and(|asked| loaded.states.contains_key(&asked.record));
+            |read: &&ReadMutation| read.change().is_some_and(|asked| loaded.states.contains_key(&asked.record));
         let told: HashSet<MutationId> =
             batch.mutations.iter().filter(is_there).map(|read| read.mutation_id.clone()).collect();
         let mut decision = decide(batch, loaded, ground)?;

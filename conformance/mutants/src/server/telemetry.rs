@@ -4,7 +4,7 @@ use crate::Mutant;
 use crate::seam::effects::around_decide;
 use crate::seam::storage::{StorageFault, faulty};
 use crate::seam::wire;
-use fieldsync_core::push::{Batch, Ground};
+use fieldsync_core::push::{Batch, Ground, ReadMutation};
 use fieldsync_core::scope::Sight;
 use fieldsync_schemas::id::{FeedName, Principal};
 use fieldsync_schemas::telemetry::{SyncTelemetry, TELEMETRY_TYPE};
@@ -49,7 +49,7 @@ fn of_whoever_it_says(parts: Parts) -> Parts {
 }
 
 fn claimed(batch: &Batch) -> Option<Principal> {
-    let asked = batch.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+    let asked = batch.mutations.iter().filter_map(ReadMutation::change);
     let telemetry = asked.filter(|asked| asked.record.type_name.as_str() == TELEMETRY_TYPE);
     let read = telemetry.filter_map(|asked| serde_json::from_str::<SyncTelemetry>(asked.data.as_ref()?.get()).ok());
     read.map(|telemetry| telemetry.user).next()

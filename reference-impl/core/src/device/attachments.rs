@@ -251,11 +251,12 @@ impl Step<'_> {
     }
 
     /// The server has the file. It is remembered, so that it is offered again if the server should wait for it once more.
-    fn went_up(&mut self, upload: Upload) {
+    fn went_up(&mut self, upload: Upload, url: Option<String>) {
         if upload.is_left {
             self.write(Write::UploadGone(upload.key()));
             self.write(Write::Loose(upload.attachment.id));
         } else {
+            self.link(&upload, url);
             self.write(Write::Upload(Box::new(Upload { progress: Progress::Sent, trouble: None, ..upload })));
         }
     }
@@ -283,7 +284,7 @@ impl Step<'_> {
         };
         let Some(upload) = self.in_hand() else { return self.go_on() };
         match message {
-            Ok(SlotAnswer { have: true, .. }) => self.went_up(upload),
+            Ok(SlotAnswer { have: true, url, .. }) => self.went_up(upload, url),
             Ok(SlotAnswer { upload: Some(offer), .. }) => {
                 let progress = match offer.protocol {
                     UploadProtocol::SignedPut => {
@@ -348,7 +349,7 @@ impl Step<'_> {
         };
         let Some(upload) = self.in_hand() else { return self.go_on() };
         match message {
-            Ok(_) => self.went_up(upload),
+            Ok(CompleteAnswer { url, .. }) => self.went_up(upload, url),
             Err(problem) if problem.code == ProblemCode::UploadIncomplete => {
                 let progress = match upload.progress.clone() {
                     // It is known now how far it came: a request of this kind is whole or nothing.

@@ -6,6 +6,7 @@
 use super::attachments::FilesRun;
 use super::call::{self, Answer, Call, Reading, Transfer};
 use super::digest::Comparison;
+use super::links::LinksRun;
 use super::store::LastFailure;
 use super::telemetry::{Tally, Telling};
 use super::{DeviceError, Next, Step};
@@ -54,6 +55,8 @@ pub enum Phase {
     Compare,
     /// Files go up and come down.
     Attachments,
+    /// Where the files are is said to the server, for the records that name them.
+    Links,
     /// What the sync was like is told.
     Tell,
 }
@@ -69,6 +72,8 @@ pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
             Phase::Pull,
             Phase::Compare,
             Phase::Attachments,
+            Phase::Links,
+            Phase::PullResults,
             Phase::Tell,
         ]),
         Profile::FieldMerge => Some(&[
@@ -80,6 +85,8 @@ pub fn cycle(profile: &Profile) -> Option<&'static [Phase]> {
             Phase::PullResults,
             Phase::Compare,
             Phase::Attachments,
+            Phase::Links,
+            Phase::PullResults,
             Phase::Tell,
         ]),
         Profile::Other(_) => None,
@@ -203,6 +210,7 @@ pub(super) struct Run {
     /// The server refused a push as a whole; the sync pulls, then fails.
     pub(super) refusal: Option<Failure>,
     pub(super) files: FilesRun,
+    pub(super) links: LinksRun,
     pub(super) counts: Counts,
     /// The device compares in this sync.
     pub(super) comparison: Option<Comparison>,
@@ -263,6 +271,7 @@ impl Step<'_> {
                     self.compare()
                 }
                 Some(Phase::Attachments) => self.attachments()?,
+                Some(Phase::Links) => self.push_links()?,
                 Some(Phase::Tell) => self.tell(),
             };
             match flow {

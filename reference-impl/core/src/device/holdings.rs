@@ -73,11 +73,16 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The server waits for a file that went up from here, as it says: it lost it, or has given up what it knew of it.
+    /// The server waits for a file that went up from here, as it says, or for its link: it lost it, or has given up what it
+    /// knew of it.
     fn offer_again(&mut self, record: &RecordRef, told: &Record) {
         self.forget_sent(record, &told.attachments);
-        let awaited = told.attachments.iter().filter(|file| file.state == Some(AttachmentState::Awaiting));
-        for file in awaited {
+        let lacks_link = |file: &&Attachment| {
+            let sent = self.machine.state.sent.get(record).and_then(|files| files.get(&file.id));
+            sent.is_some_and(|sent| self.lacks_link(sent, told))
+        };
+        let is_awaited = |file: &&Attachment| file.state == Some(AttachmentState::Awaiting) || lacks_link(file);
+        for file in told.attachments.iter().filter(is_awaited).collect::<Vec<_>>() {
             let key = (record.clone(), file.id.clone());
             if let Some(back) = self.machine.state.uploads.get(&key).filter(|upload| upload.is_left).cloned() {
                 self.write(Write::Upload(Box::new(Upload { is_left: false, ..back })));
@@ -96,6 +101,9 @@ impl Step<'_> {
         let sent = self.machine.state.sent.get(record).into_iter().flat_map(|files| files.values());
         let gone = sent.filter(|sent| !now.iter().any(|file| file.id == sent.attachment.id)).map(Upload::key);
         for key in gone.collect::<Vec<_>>() {
+            if self.machine.state.links.contains_key(&key) {
+                self.write(Write::LinkGone(key.clone()));
+            }
             self.write(Write::UploadGone(key));
         }
     }

@@ -143,7 +143,6 @@ impl Step<'_> {
             attachments,
             group,
             replaces: None,
-            path: None,
             attachment: None,
             url: None,
         };

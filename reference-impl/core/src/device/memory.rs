@@ -3,7 +3,8 @@
 use super::attachments::Key;
 use super::outbox::Entry;
 use super::store::{
-    DeviceStore, FrozenBatch, Kept, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Upload, Write,
+    DeviceStore, FrozenBatch, Kept, Link, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Upload,
+    Write,
 };
 use super::telemetry::Diary;
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
@@ -30,6 +31,7 @@ struct Content {
     marks: Marks,
     quarantine: BTreeMap<RecordRef, Quarantined>,
     uploads: BTreeMap<Key, Upload>,
+    links: BTreeMap<Key, Link>,
     wanted: BTreeMap<AttachmentId, Attachment>,
     loose: BTreeSet<AttachmentId>,
     kept: BTreeMap<u64, Kept>,
@@ -77,6 +79,8 @@ impl Content {
             Write::Conflict(id, data) => drop(self.conflicts.entry(id).or_insert(data)),
             Write::Upload(upload) => drop(self.uploads.insert(upload.key(), *upload)),
             Write::UploadGone(key) => drop(self.uploads.remove(&key)),
+            Write::Link(link) => drop(self.links.insert(link.key(), *link)),
+            Write::LinkGone(key) => drop(self.links.remove(&key)),
             Write::Wanted(file) => drop(self.wanted.insert(file.id.clone(), *file)),
             Write::WantedGone(id) => drop(self.wanted.remove(&id)),
             Write::Loose(id) => _ = self.loose.insert(id),
@@ -118,6 +122,7 @@ impl DeviceStore for MemoryStore {
             marks: content.marks.clone(),
             quarantine: content.quarantine.values().cloned().collect(),
             uploads: content.uploads.values().cloned().collect(),
+            links: content.links.values().cloned().collect(),
             wanted: content.wanted.values().cloned().collect(),
             loose: content.loose.iter().cloned().collect(),
             diary: content.diary.clone(),

@@ -11,6 +11,7 @@ pub mod cycle;
 mod digest;
 mod epoch;
 mod holdings;
+mod links;
 mod local;
 mod login;
 pub mod memory;

@@ -7,7 +7,7 @@ use super::cycle::{ATTEMPTS, Failure, Flow, Phase};
 use super::outbox::{Entry, Progress};
 use super::store::{FrozenBatch, Reason, StoreError};
 use super::{DeviceError, Next, Step, Write};
-use fieldsync_schemas::id::FeedName;
+use fieldsync_schemas::id::{FeedName, MutationId};
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
 use fieldsync_schemas::push::{Mutation, PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
@@ -18,6 +18,27 @@ use std::collections::BTreeSet;
 const FAILURES: u32 = 3;
 /// The most bytes that a batch has besides its mutations: three ids, a token and the members' names.
 const ENVELOPE: u64 = 1024;
+
+/// What still fits into a batch.
+pub(super) struct Room {
+    mutations: usize,
+    bytes: u64,
+    is_empty: bool,
+}
+
+impl Room {
+    /// Whether these mutations go into it, too. What is too large for any batch goes alone, and the server says so.
+    pub(super) fn takes(&mut self, texts: &[Box<RawValue>]) -> bool {
+        let bytes = texts.iter().map(|text| text.get().len() as u64 + 1).sum();
+        if (bytes > self.bytes || texts.len() > self.mutations) && !self.is_empty {
+            return false;
+        }
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.mutations = self.mutations.saturating_sub(texts.len());
+        self.is_empty &= texts.is_empty();
+        true
+    }
+}
 
 impl Step<'_> {
     /// A batch without an answer comes before anything else; after a restore, what was kept.
@@ -57,9 +78,7 @@ impl Step<'_> {
                 break pieces;
             }
         };
-        let limits = self.session().limits;
-        let most = limits.batch_mutations.min(self.machine.settings.batch_limit.unwrap_or(u32::MAX)).max(1) as usize;
-        let mut bytes = ENVELOPE;
+        let mut room = self.room();
         let (mut mutations, mut entries) = (Vec::new(), Vec::new());
         for piece in chosen {
             let pushed: Vec<(Entry, Mutation)> =
@@ -67,16 +86,32 @@ impl Step<'_> {
             let (piece, pushed): (Vec<_>, Vec<_>) = pushed.into_iter().unzip();
             let text = |mutation| serde_json::value::to_raw_value(mutation).expect("a mutation is plain JSON");
             let texts: Vec<_> = pushed.iter().map(text).collect();
-            bytes += texts.iter().map(|text| text.get().len() as u64 + 1).sum::<u64>();
-            // A piece that is too large for any batch goes alone, and the server says so.
-            if (bytes > limits.body_bytes || entries.len() + piece.len() > most) && !entries.is_empty() {
+            if !room.takes(&texts) {
                 break;
             }
             mutations.extend(texts);
             entries.extend(piece);
         }
-        if entries.is_empty() {
-            return Ok(());
+        self.freeze_batch(entries.iter().map(|entry| entry.mutation.mutation_id.clone()).collect(), mutations);
+        for entry in entries {
+            if entry.progress != Progress::Unknown {
+                self.write(Write::Entry(Box::new(Entry { progress: Progress::Unknown, ..entry })));
+            }
+        }
+        Ok(())
+    }
+
+    /// What fits into a batch.
+    pub(super) fn room(&mut self) -> Room {
+        let limits = self.session().limits;
+        let mutations = limits.batch_mutations.min(self.machine.settings.batch_limit.unwrap_or(u32::MAX)).max(1);
+        Room { mutations: mutations as usize, bytes: limits.body_bytes.saturating_sub(ENVELOPE), is_empty: true }
+    }
+
+    /// Stores the bytes of a batch, if there is anything in it, and their place in the replica's row.
+    pub(super) fn freeze_batch(&mut self, ids: Vec<MutationId>, mutations: Vec<Box<RawValue>>) {
+        if ids.is_empty() {
+            return;
         }
         let replica = self.replica();
         let request = PushRequest::<Box<RawValue>> {
@@ -89,17 +124,11 @@ impl Step<'_> {
         self.write(Write::Batch(Some(FrozenBatch {
             replica: replica.id,
             seq: replica.seq,
-            mutations: entries.iter().map(|entry| entry.mutation.mutation_id.clone()).collect(),
+            mutations: ids,
             body: serde_json::to_string(&request).expect("a batch is plain JSON"),
             failures: 0,
         })));
         self.run().batch_is_new = true;
-        for entry in entries {
-            if entry.progress != Progress::Unknown {
-                self.write(Write::Entry(Box::new(Entry { progress: Progress::Unknown, ..entry })));
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn on_push(&mut self, answer: &Answer) -> Result<Next, DeviceError> {
@@ -218,6 +247,9 @@ impl Step<'_> {
     pub(super) fn take_apart(&mut self, batch: FrozenBatch, failure: &Failure) {
         self.write(Write::Batch(None));
         self.become_new_replica();
+        if self.is_of_links(&batch) {
+            return self.take_links_apart(batch.mutations);
+        }
         let mut pieces = self.pieces(&batch.mutations);
         if pieces.len() == 1 {
             for only in batch.mutations {

@@ -213,7 +213,6 @@ impl Step<'_> {
             attachments: Vec::new(),
             group: None,
             replaces: None,
-            path: None,
             attachment: None,
             url: None,
         };

@@ -22,7 +22,10 @@ impl Step<'_> {
             outcomes.entry(&outcome.mutation_id).or_insert(outcome);
         }
         for id in &batch.mutations {
-            let Some(entry) = self.machine.state.outbox.get(id).cloned() else { continue };
+            let Some(entry) = self.machine.state.outbox.get(id).cloned() else {
+                self.link_outcome(id, outcomes.get(id).copied());
+                continue;
+            };
             let settled = match outcomes.get(id) {
                 Some(outcome) => self.outcome(entry, outcome)?,
                 None => false,

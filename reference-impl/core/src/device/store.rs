@@ -184,6 +184,26 @@ impl Upload {
     }
 }
 
+/// Where a file of a record is, which the server has yet to hear.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// The record that names the file.
+    pub record: RecordRef,
+    /// The file.
+    pub attachment: AttachmentId,
+    /// Its URL, as the server said.
+    pub url: String,
+    /// The mutation that says so.
+    pub mutation_id: MutationId,
+}
+
+impl Link {
+    /// What tells it from others.
+    pub fn key(&self) -> Key {
+        (self.record.clone(), self.attachment.clone())
+    }
+}
+
 /// How far a file got.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -307,6 +327,10 @@ pub enum Write {
     Upload(Box<Upload>),
     /// It is on the server, or not wanted there any more.
     UploadGone(Key),
+    /// A link that is to be pushed.
+    Link(Box<Link>),
+    /// The server has it, or there is nothing to link any more.
+    LinkGone(Key),
     /// A file that the server has and that is to come down.
     Wanted(Box<Attachment>),
     /// It came, or is not wanted any more.
@@ -351,6 +375,8 @@ pub struct Saved {
     pub quarantine: Vec<Quarantined>,
     /// The files that have to go up.
     pub uploads: Vec<Upload>,
+    /// The links that are to be pushed.
+    pub links: Vec<Link>,
     /// The files that are to come down.
     pub wanted: Vec<Attachment>,
     /// The files that a record carried and that may have to go.
@@ -385,6 +411,8 @@ pub struct State {
     pub uploads: BTreeMap<Key, Upload>,
     /// The files of each record that went up from here.
     pub sent: BTreeMap<RecordRef, BTreeMap<AttachmentId, Upload>>,
+    /// The links that are to be pushed.
+    pub links: BTreeMap<Key, Link>,
     /// The files that are to come down.
     pub wanted: BTreeMap<AttachmentId, Attachment>,
     /// The files that a record carried and that may have to go.
@@ -409,6 +437,7 @@ impl State {
             quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
             uploads: BTreeMap::new(),
             sent: BTreeMap::new(),
+            links: saved.links.into_iter().map(|link| (link.key(), link)).collect(),
             wanted: saved.wanted.into_iter().map(|one| (one.id.clone(), one)).collect(),
             loose: saved.loose.into_iter().collect(),
             diary: saved.diary,
@@ -488,6 +517,12 @@ impl State {
                 self.put_upload((**upload).clone());
             }
             Write::UploadGone(key) => self.drop_upload(key),
+            Write::Link(link) => {
+                self.links.insert(link.key(), (**link).clone());
+            }
+            Write::LinkGone(key) => {
+                self.links.remove(key);
+            }
             Write::Loose(id) => {
                 self.loose.insert(id.clone());
             }

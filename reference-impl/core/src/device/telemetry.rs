@@ -311,7 +311,6 @@ impl Step<'_> {
             attachments: Vec::new(),
             group: None,
             replaces: None,
-            path: None,
             attachment: None,
             url: None,
         }

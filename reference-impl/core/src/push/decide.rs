@@ -5,15 +5,16 @@ use super::fields::{self, Pushed};
 use super::merging::{self, Meeting};
 use super::parents::{Kin, Missing};
 use super::sequence;
-use super::{Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
+use super::{Ask, Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
 use crate::attachment::{self, RecordFiles};
 use crate::conflict::{self, Collision, Side};
 use crate::data;
+use crate::links;
 use crate::partition;
 use crate::policy::{Claim, Contest, Ruling};
 use crate::problem::Trouble;
 use crate::scope::{self, Known};
-use crate::store::{Commit, Decided, Loaded, ReplicaRow, SequenceName, State};
+use crate::store::{Commit, Decided, Loaded, RecordLink, ReplicaRow, SequenceName, State};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, Writer};
 use fieldsync_schemas::id::{BatchToken, FeedName, MutationId, ReplicaId, Rev, Version};
 use fieldsync_schemas::problem::ProblemCode;
@@ -49,12 +50,13 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         states: Vec::new(),
         decided: Vec::new(),
         files: Vec::new(),
+        linked: Vec::new(),
         heard: HashMap::new(),
         seen: HashSet::new(),
         replaced: None,
     };
     let outcomes = court.hear_all(&batch.mutations);
-    let Court { mut states, decided, files, drawn, kin, known, .. } = court;
+    let Court { mut states, decided, files, linked, drawn, kin, known, .. } = court;
     scope::place(&mut states, known, ground.registry, ground.principal);
     let token = BatchToken::new(ground.ids.unique()).expect("ids are visible ASCII");
     let answer = PushAnswer::<Box<RawValue>> {
@@ -74,6 +76,7 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
         links: kin.into_links(),
         decided,
         files,
+        linked,
         drawn,
         accepted_seq: ground.accepted_seq,
         replica: ReplicaRow { replica: batch.replica.clone(), seq: batch.seq, token, body: batch.body, answer },
@@ -82,10 +85,10 @@ pub fn decide(batch: &Batch, mut loaded: Loaded, ground: Ground<'_>) -> Result<D
 
 /// One batch being decided.
 pub(super) struct Court<'a> {
-    ground: Ground<'a>,
+    pub(super) ground: Ground<'a>,
     replica: &'a ReplicaId,
     limits: &'a Limits,
-    loaded: Loaded,
+    pub(super) loaded: Loaded,
     /// Where the touched records are.
     known: Known,
     kin: Kin,
@@ -93,6 +96,8 @@ pub(super) struct Court<'a> {
     decided: Vec<Decided>,
     /// The files of the new states, of types that may carry some.
     files: Vec<RecordFiles>,
+    /// The links that were taken.
+    pub(super) linked: Vec<RecordLink>,
     /// The last number of each sequence.
     drawn: HashMap<SequenceName, u64>,
     /// Where in `decided` each mutation of this batch stands.
@@ -154,12 +159,12 @@ impl<'a> Court<'a> {
             );
             return Heard::Before(raw(&rejected(&read.mutation_id, refusal)));
         }
-        Heard::Now(match &read.asked {
-            Ok(asked) => {
-                self.judge(&read.mutation_id, asked).unwrap_or_else(|refusal| rejected(&read.mutation_id, refusal))
-            }
-            Err(refusal) => rejected(&read.mutation_id, refusal.clone()),
-        })
+        let heard = match &read.asked {
+            Ok(Ask::Change(asked)) => self.judge(&read.mutation_id, asked),
+            Ok(Ask::Link(asked)) => self.link(&read.mutation_id, asked),
+            Err(refusal) => Err(refusal.clone()),
+        };
+        Heard::Now(heard.unwrap_or_else(|refusal| rejected(&read.mutation_id, refusal)))
     }
 
     /// The outcome of a mutation, as JSON; a new one is kept.
@@ -221,20 +226,22 @@ impl<'a> Court<'a> {
     }
 
     fn feed_of(&self, read: &ReadMutation) -> Option<FeedName> {
-        let asked = read.asked.as_ref().ok()?;
-        self.ground.registry.entry(&asked.record.type_name).map(TypeEntry::feed_name)
+        self.ground.registry.entry(&read.record()?.type_name).map(TypeEntry::feed_name)
+    }
+
+    /// A batch has one mutation of each record.
+    pub(super) fn first_of(&mut self, record: &'a RecordRef) -> Result<(), Refusal> {
+        if self.seen.insert(record) {
+            return Ok(());
+        }
+        let detail = format!(
+            "the batch has another mutation of {record}; send this one under a new mutation id, in a later batch"
+        );
+        Err(refuse(ProblemCode::RecordTwice, detail))
     }
 
     fn judge(&mut self, mutation_id: &MutationId, asked: &'a Asked) -> Result<Outcome, Refusal> {
-        if !self.seen.insert(&asked.record) {
-            return Err(refuse(
-                ProblemCode::RecordTwice,
-                format!(
-                    "the batch has another mutation of {}; send this one under a new mutation id, in a later batch",
-                    asked.record
-                ),
-            ));
-        }
+        self.first_of(&asked.record)?;
         let entry = self.ground.registry.entry(&asked.record.type_name).expect("the type was checked when it was read");
         let policy =
             self.ground.policies.get(&entry.merge.policy).expect("the domain was checked against the policies");
@@ -245,6 +252,7 @@ impl<'a> Court<'a> {
             Some(state) => asked.base.as_ref() == Some(&state.rev),
         };
         let pushed = fields::pushed(asked, entry, current.as_ref(), base_is_current, self.limits)?;
+        let pushed = self.with_urls(entry, asked, pushed);
         let latest = self.ground.now.plus(CLOCK_TOLERANCE);
         let contest = Contest {
             op: asked.op.clone(),
@@ -375,6 +383,16 @@ impl<'a> Court<'a> {
         let before = self.loaded.states.get(&asked.record).filter(|_| record.deleted);
         let feed = before.map_or_else(|| partition::feed(entry, record.data.as_deref()), |state| state.feed.clone());
         State::published(feed, pushed.content, record)
+    }
+
+    /// Where the record's files are that have a link already, in the place of their ids.
+    fn with_urls<'p>(&self, entry: &TypeEntry, asked: &Asked, pushed: Pushed<'p>) -> Pushed<'p> {
+        let (Some(data), Some(known)) = (&pushed.data, self.loaded.links.get(&asked.record)) else { return pushed };
+        let mut tree = data::tree(data);
+        match links::write(entry, &mut tree, &asked.attachments, known) {
+            true => Pushed::of(tree, &asked.attachments),
+            false => pushed,
+        }
     }
 
     /// A record that is made gets its numbers.
@@ -509,7 +527,7 @@ fn empty(mutation_id: &MutationId, outcome: OutcomeKind) -> Outcome {
     }
 }
 
-fn settled(mutation_id: &MutationId, outcome: OutcomeKind, state: &State) -> Outcome {
+pub(super) fn settled(mutation_id: &MutationId, outcome: OutcomeKind, state: &State) -> Outcome {
     Outcome { rev: Some(state.rev.clone()), version: Some(state.version), ..empty(mutation_id, outcome) }
 }
 

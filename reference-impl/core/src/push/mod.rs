@@ -8,6 +8,7 @@ mod derive;
 mod fence;
 mod fields;
 mod groups;
+mod link;
 mod merging;
 mod parents;
 mod read;
@@ -20,11 +21,12 @@ pub use read::read;
 
 use crate::clock::Ids;
 use crate::epoch::Epochs;
+use crate::links;
 use crate::policy::PolicyTable;
 use crate::store::{Commit, DataSetName, Hash, SequenceName, Touched};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{
-    BatchToken, Epoch, GroupId, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version,
+    AttachmentId, BatchToken, Epoch, GroupId, MutationId, Principal, ReplicaId, Rev, Seq, SessionTag, Version,
 };
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
@@ -74,10 +76,61 @@ pub struct ReadMutation {
     /// The group that it is taken with.
     pub group: Option<GroupId>,
     /// What it asks for, or why it is refused whatever is stored.
-    pub asked: Result<Asked, Refusal>,
+    pub asked: Result<Ask, Refusal>,
+}
+
+impl ReadMutation {
+    /// The change of a record that it asks for, where it asks for one.
+    pub fn change(&self) -> Option<&Asked> {
+        match &self.asked {
+            Ok(Ask::Change(asked)) => Some(asked),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn change_mut(&mut self) -> Option<&mut Asked> {
+        match &mut self.asked {
+            Ok(Ask::Change(asked)) => Some(asked),
+            _ => None,
+        }
+    }
+
+    /// The link that it asks for, where it asks for one.
+    pub fn link(&self) -> Option<&AskedLink> {
+        match &self.asked {
+            Ok(Ask::Link(asked)) => Some(asked),
+            _ => None,
+        }
+    }
+
+    /// The record that it is about.
+    pub fn record(&self) -> Option<&RecordRef> {
+        self.change().map(|asked| &asked.record).or_else(|| Some(&self.link()?.record))
+    }
 }
 
 /// What a mutation asks for.
+#[derive(Debug)]
+pub enum Ask {
+    /// A record is made, changed or deleted.
+    Change(Asked),
+    /// It is said where a file of a record is.
+    Link(AskedLink),
+}
+
+/// A link that is asked for.
+#[derive(Debug)]
+pub struct AskedLink {
+    /// The record.
+    pub record: RecordRef,
+    /// The file.
+    pub attachment: AttachmentId,
+    /// Where it is.
+    pub url: String,
+}
+
+/// A change that is asked for.
 #[derive(Debug)]
 pub struct Asked {
     /// What it does.
@@ -149,13 +202,16 @@ impl Batch {
     /// What has to be loaded before the batch can be decided.
     pub fn touched(&self, data_set: &DataSetName, principal: &Principal, registry: &Registry) -> Touched {
         let deletes = self.deletes().map(|asked| &asked.record);
-        let asked = || self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        let asked = || self.mutations.iter().filter_map(ReadMutation::change);
+        let is_linked = |record: &&RecordRef| registry.entry(&record.type_name).is_some_and(links::are_held_by);
+        let records = || self.mutations.iter().filter_map(ReadMutation::record);
         Touched {
             data_set: data_set.clone(),
             principal: principal.clone(),
             replica: self.replica.clone(),
             mutations: self.mutations.iter().map(|read| read.mutation_id.clone()).collect(),
-            records: asked().flat_map(|asked| asked.about().into_iter().chain([asked.record.clone()])).collect(),
+            records: records().cloned().chain(asked().filter_map(Asked::about)).collect(),
+            linked: records().filter(is_linked).cloned().collect(),
             bases: asked().filter_map(|asked| asked.base.clone()).collect(),
             attachments: asked().flat_map(|asked| &asked.attachments).map(|one| one.id.clone()).collect(),
             parents: asked().flat_map(|asked| &asked.references).map(|one| one.parent.clone()).collect(),
@@ -168,13 +224,13 @@ impl Batch {
     fn sequences(&self, registry: &Registry) -> BTreeSet<SequenceName> {
         let drawing: Vec<&TypeEntry> =
             registry.types.iter().filter(|entry| sequence::sequences(entry).next().is_some()).collect();
-        let asked = self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        let asked = self.mutations.iter().filter_map(ReadMutation::change);
         let entries = asked.filter_map(|asked| drawing.iter().find(|entry| entry.name == asked.record.type_name));
         entries.flat_map(|entry| sequence::sequences(entry)).map(|(name, _)| name).collect()
     }
 
     fn deletes(&self) -> impl Iterator<Item = &Asked> {
-        let asked = self.mutations.iter().filter_map(|read| read.asked.as_ref().ok());
+        let asked = self.mutations.iter().filter_map(ReadMutation::change);
         asked.filter(|asked| asked.op == MutationOp::Delete)
     }
 }

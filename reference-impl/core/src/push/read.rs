@@ -1,12 +1,13 @@
 //! Reading a batch: everything that can be said of its mutations without looking at anything stored.
 
-use super::{Asked, Batch, ReadMutation, Reference, parents, refuse};
+use super::{Ask, Asked, AskedLink, Batch, ReadMutation, Reference, parents, refuse};
 use crate::attachment;
 use crate::data::{self, Checked};
+use crate::links;
 use crate::problem::Trouble;
 use crate::store::Hash;
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
-use fieldsync_schemas::id::{MutationId, Version};
+use fieldsync_schemas::id::{AttachmentId, MutationId, Version};
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp, PushRequest, Refusal};
@@ -79,7 +80,7 @@ fn read_mutation(raw: &RawValue, index: usize, limits: &Limits, registry: &Regis
 }
 
 /// Checks a mutation as far as that goes without looking at anything stored, and hashes its content.
-fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, Result<Asked, Refusal>) {
+fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, Result<Ask, Refusal>) {
     let limits = limits_of(&mutation, limits);
     let checked = mutation.data.as_deref().map(|data| data::check(data, &limits)).transpose();
     let (cleaned, tree) = match checked {
@@ -112,8 +113,13 @@ fn examine(mutation: Mutation, limits: &Limits, registry: &Registry) -> (Hash, R
     if mutation.patch.is_some() {
         hash.update("patch");
     }
+    if mutation.op == MutationOp::Link {
+        hash.update(mutation.attachment.as_ref().map_or("", AttachmentId::as_str));
+        hash.update(mutation.url.as_deref().unwrap_or_default());
+        return (hash.finalize().into(), ask_link(mutation, registry).map(Ask::Link));
+    }
     let content = hash.finalize().into();
-    (content, ask(mutation, cleaned, patch, references, record_content, registry))
+    (content, ask(mutation, cleaned, patch, references, record_content, registry).map(Ask::Change))
 }
 
 /// The members that a patch sets; what it clears refers to nothing.
@@ -133,6 +139,24 @@ fn limits_of(mutation: &Mutation, limits: &Limits) -> Limits {
         },
         _ => *limits,
     }
+}
+
+fn ask_link(mutation: Mutation, registry: &Registry) -> Result<AskedLink, Refusal> {
+    let Mutation { type_name, id, attachment, url, group, .. } = mutation;
+    let Some(entry) = registry.entry(&type_name) else {
+        return Err(refuse(ProblemCode::UnknownType, format!("the registry has no type {type_name}")));
+    };
+    if !links::are_held_by(entry) {
+        let detail = format!("records of type {type_name} do not hold the URLs of files");
+        return Err(refuse(ProblemCode::UnsupportedCapability, detail));
+    }
+    let (Some(attachment), Some(url), None) = (attachment, url, group) else {
+        return Err(refuse(
+            ProblemCode::Malformed,
+            "a link needs an attachment and a url, and has no group".to_owned(),
+        ));
+    };
+    Ok(AskedLink { record: RecordRef { type_name, id }, attachment, url })
 }
 
 fn ask(
@@ -157,14 +181,8 @@ fn ask(
         MutationOp::Update if patch.is_some() => None,
         MutationOp::Create | MutationOp::Update => Some(cleaned?.ok_or_else(|| missing("data"))?),
         MutationOp::Delete => None,
-        MutationOp::Link => {
-            return Err(refuse(
-                ProblemCode::UnsupportedCapability,
-                "this server does not claim the capability link".to_owned(),
-            ));
-        }
-        MutationOp::Other(ref op) => {
-            return Err(refuse(ProblemCode::Malformed, format!("there is no op {op:?}")));
+        MutationOp::Link | MutationOp::Other(_) => {
+            return Err(refuse(ProblemCode::Malformed, format!("there is no op {:?}", mutation.op.as_str())));
         }
     };
     let Some(entry) = entry else {

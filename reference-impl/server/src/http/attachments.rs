@@ -17,6 +17,7 @@ use axum::http::header::{HeaderName, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use fieldsync_core::attachment::{self, Blob, Upload};
+use fieldsync_core::links;
 use fieldsync_core::problem::Trouble;
 use fieldsync_schemas::attachment::{
     CompleteAnswer, CompleteRequest, SlotAnswer, SlotRequest, UploadOffer, UploadProtocol,
@@ -60,7 +61,8 @@ pub(super) async fn slot(
             return Err(Fault::new(ProblemCode::AttachmentMismatch, detail));
         }
         app.writer.arrive(data_set, principal, &id, &blob).await?;
-        return Ok(Json(SlotAnswer { id, have: true, upload: None }));
+        let url = Some(links::url(&data_set.name, &id));
+        return Ok(Json(SlotAnswer { id, have: true, upload: None, url }));
     }
     drop(nothing_goes);
     let is_direct = entry.attachments.as_ref().is_some_and(|policy| policy.upload == AttachmentUpload::Direct);
@@ -86,7 +88,7 @@ pub(super) async fn slot(
             expires_at: upload.expires_at,
         },
     };
-    Ok(Json(SlotAnswer { id, have: false, upload: Some(offer) }))
+    Ok(Json(SlotAnswer { id, have: false, upload: Some(offer), url: None }))
 }
 
 /// The principal's own upload, as long as it has not expired. Anybody else's is as good as none.
@@ -116,7 +118,8 @@ pub(super) async fn complete(
     let Caller { data_set, principal, .. } = &caller;
     let upload = upload_of(&app, &caller, asked.upload.as_str()).await?;
     let Attachment { id, bytes, media_type, .. } = upload.attachment.clone();
-    let stored = CompleteAnswer { id: id.clone(), state: AttachmentState::Stored };
+    let url = Some(links::url(&data_set.name, &id));
+    let stored = CompleteAnswer { id: id.clone(), state: AttachmentState::Stored, url };
     if asked.id != id {
         return Err(Fault::new(ProblemCode::AttachmentMismatch, format!("the upload is one of {id}")));
     }

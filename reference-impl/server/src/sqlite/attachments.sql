@@ -41,3 +41,12 @@ CREATE TABLE IF NOT EXISTS slots (
 CREATE TABLE IF NOT EXISTS condemned (
     id TEXT NOT NULL PRIMARY KEY
 ) WITHOUT ROWID;
+-- Where files of records are, as links have said. It holds for each later state of the record.
+CREATE TABLE IF NOT EXISTS record_links (
+    data_set INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    record TEXT NOT NULL,
+    id TEXT NOT NULL,
+    url TEXT NOT NULL,
+    PRIMARY KEY (data_set, type, record, id)
+) WITHOUT ROWID;

@@ -197,7 +197,9 @@ fn clear(connection: &Connection, data_set: i64) -> Result<(), Failure> {
     let offset_ms: i64 =
         connection.query_row("SELECT clock_offset_ms FROM data_sets WHERE id = ?1", [data_set], |row| row.get(0))?;
     let_go(connection, data_set, Timestamp::from_millis(Timestamp::now().as_millis().saturating_add(offset_ms)))?;
-    for table in ["rows", "history", "links", "file_links", "replicas", "decided", "shifts", "moves", "feeds"] {
+    for table in
+        ["rows", "history", "links", "file_links", "record_links", "replicas", "decided", "shifts", "moves", "feeds"]
+    {
         connection.execute(&format!("DELETE FROM {table} WHERE data_set = ?1"), [data_set])?;
     }
     Ok(())
@@ -255,6 +257,8 @@ fn copy_data(from: &Connection, to: &Connection, name: &DataSetName) -> Result<(
     }
     let files = "SELECT * FROM file_links WHERE data_set = ?1";
     copy_rows(from, to, files, source, "file_links", (0, target), &mut same)?;
+    let urls = "SELECT * FROM record_links WHERE data_set = ?1";
+    copy_rows(from, to, urls, source, "record_links", (0, target), &mut same)?;
     to.execute(
         "UPDATE feeds SET last = (SELECT COALESCE(MAX(place), 0) FROM rows WHERE rows.feed = feeds.id) WHERE data_set = ?1",
         [target],

@@ -1,6 +1,6 @@
 //! Stores what was decided: states at new places, outcomes, and the replica's answer, in one transaction.
 
-use super::{Failure, attachments, links, moves, rows, scope};
+use super::{Failure, attachments, links, moves, record_links, rows, scope};
 use fieldsync_core::scope::Label;
 use fieldsync_core::store::{Commit, DataSetName, DataSetRow, Decided, Rescope, SequenceName, State};
 use fieldsync_schemas::id::{FeedName, ReplicaId};
@@ -13,6 +13,14 @@ pub(super) fn commit(connection: &Connection, commits: &[Commit]) -> Result<(), 
         let data_set = rows::data_set(connection, &commit.data_set)?;
         let mut feeds = Feeds { connection, data_set, known: HashMap::new() };
         put_states(connection, data_set, &mut feeds, &mut places, &commit.states)?;
+        for link in &commit.linked {
+            record_links::put(connection, data_set, link)?;
+            if let Some(state) = &link.state {
+                let place = places.next();
+                feeds.entry(&state.feed)?.1 = Some(place);
+                record_links::publish(connection, data_set, state, place)?;
+            }
+        }
         feeds.move_heads()?;
         links::put(connection, data_set, &commit.links)?;
         put_decided(connection, data_set, &mut feeds, commit)?;

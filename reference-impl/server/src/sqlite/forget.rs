@@ -1,6 +1,6 @@
 //! Purges what is old: tombstones, earlier states, outcomes.
 
-use super::{Failure, moves, rows};
+use super::{Failure, moves, record_links, rows};
 use fieldsync_core::store::DataSetName;
 use fieldsync_schemas::id::FeedName;
 use fieldsync_schemas::time::Timestamp;
@@ -21,7 +21,7 @@ pub(super) fn forget(
     connection
         .prepare_cached("DELETE FROM decided WHERE data_set = ?1 AND feed IN (0, ?2) AND decided_at < ?3")?
         .execute((data_set, feed, before))?;
-    Ok(())
+    record_links::forget(connection, data_set)
 }
 
 fn forget_one(connection: &Connection, feed: i64, before: i64) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Loads what a batch touches.
 
 use super::rows::{self, STATE};
-use super::{Failure, attachments, links, scope};
+use super::{Failure, attachments, links, record_links, scope};
 use fieldsync_core::store::{Decided, Loaded, ReplicaRow, Touched};
 use fieldsync_schemas::id::{BatchToken, Seq};
 use rusqlite::Connection;
@@ -66,6 +66,7 @@ fn load_one(connection: &Connection, touched: &Touched) -> Result<Loaded, Failur
             loaded.drawn.insert(name.clone(), row.get(0)?);
         }
     }
+    record_links::load(connection, data_set, touched, &mut loaded)?;
     links::load_parents(connection, data_set, &touched.parents, &mut loaded)?;
     links::load_families(connection, data_set, &touched.families, &mut loaded)?;
     Ok(loaded)

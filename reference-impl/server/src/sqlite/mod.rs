@@ -13,6 +13,7 @@ mod links;
 mod load;
 mod moves;
 mod readers;
+mod record_links;
 mod rows;
 mod scope;
 mod seen;

@@ -43,6 +43,7 @@ pub(super) fn repetitions(
                 states: again,
                 decided: Vec::new(),
                 files: Vec::new(),
+                linked: Vec::new(),
                 drawn: HashMap::new(),
                 accepted_seq: ground.accepted_seq,
                 replica: ReplicaRow { answer, ..row },

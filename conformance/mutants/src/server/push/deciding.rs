@@ -3,7 +3,7 @@
 use super::changed;
 use crate::seam::effects::{around_decide, change_outcomes, commits, outcomes};
 use fieldsync_core::conflict::{Collision, Side, entry};
-use fieldsync_core::push::{Asked, Decision};
+use fieldsync_core::push::{Asked, Decision, ReadMutation};
 use fieldsync_core::store::State;
 use fieldsync_schemas::id::{Rev, Version};
 use fieldsync_schemas::problem::ProblemCode;
@@ -54,7 +54,7 @@ pub(super) fn every_change_is_logged(parts: Parts) -> Parts {
 
 pub(super) fn an_unknown_base_is_taken_for_current(parts: Parts) -> Parts {
     around_decide(parts, |batch, mut loaded, ground, decide| {
-        for asked in batch.mutations.iter().filter_map(|read| read.asked.as_ref().ok()) {
+        for asked in batch.mutations.iter().filter_map(ReadMutation::change) {
             let (Some(base), Some(state)) = (&asked.base, loaded.states.get_mut(&asked.record)) else { continue };
             if !loaded.bases.contains_key(base) {
                 state.rev = base.clone();
@@ -72,7 +72,7 @@ pub(super) fn the_last_of_two_mutations_stays(parts: Parts) -> Parts {
         };
         for outcome in answer.outcomes.iter().filter(|outcome| twice(outcome)) {
             let read = batch.mutations.iter().find(|read| read.mutation_id == outcome.mutation_id);
-            let Some(asked) = read.and_then(|read| read.asked.as_ref().ok()) else { continue };
+            let Some(asked) = read.and_then(ReadMutation::change) else { continue };
             for state in commit.states.iter_mut().filter(|state| state.record == asked.record) {
                 *state = changed(state, |record| record.data = asked.data.clone());
             }
@@ -96,7 +96,7 @@ pub(super) fn an_unknown_type_is_taken(parts: Parts) -> Parts {
 /// Lets the rules see another version of the records that a batch changes.
 pub(super) fn seen_version(parts: Parts, see: impl Fn(&Asked, &State) -> Option<u64> + Send + Sync + 'static) -> Parts {
     around_decide(parts, move |batch, mut loaded, ground, decide| {
-        for asked in batch.mutations.iter().filter_map(|read| read.asked.as_ref().ok()) {
+        for asked in batch.mutations.iter().filter_map(ReadMutation::change) {
             let Some(state) = loaded.states.get_mut(&asked.record) else { continue };
             if let Some(version) = see(asked, state).and_then(|version| Version::new(version).ok()) {
                 state.version = version;

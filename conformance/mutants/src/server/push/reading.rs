@@ -1,6 +1,7 @@
 //! Faults about how a batch is read.
 
 use fieldsync_core::problem::Trouble;
+use fieldsync_core::push::ReadMutation;
 use fieldsync_schemas::id::MutationId;
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::push::MutationOp;
@@ -50,7 +51,7 @@ pub(super) fn an_update_makes_the_record(mut parts: Parts) -> Parts {
     let read = parts.rules.read_push.clone();
     parts.rules.read_push = Arc::new(move |body, limits, registry| {
         let mut batch = read(body, limits, registry)?;
-        for asked in batch.mutations.iter_mut().filter_map(|read| read.asked.as_mut().ok()) {
+        for asked in batch.mutations.iter_mut().filter_map(ReadMutation::change_mut) {
             if asked.op == MutationOp::Update {
                 asked.op = MutationOp::Create;
             }
