@@ -3,7 +3,7 @@
 use crate::server::{PASSWORD, USER};
 use crate::{Outcome, process};
 use fieldsync_client::transport::http_client;
-use fieldsync_client::{Device, DeviceOptions, SqliteStore};
+use fieldsync_client::{Device, DeviceOptions, FolderFiles, SqliteStore};
 use fieldsync_core::device::{Credentials, Password, SyncOutcome};
 use std::path::Path;
 use std::process::Command;
@@ -26,12 +26,14 @@ pub struct Synced {
     pub peak: f64,
 }
 
-/// The settings of a device that logs in with its password and keeps its records in this folder.
+/// The settings of a device that logs in with its password and keeps its records and its files in this folder.
 pub fn options(base_url: &str, dir: &Path) -> Outcome<DeviceOptions> {
     let password = Password { user: USER.to_owned(), password: PASSWORD.to_owned() };
     Ok(DeviceOptions {
         credentials: Credentials { token: None, password: Some(password) },
         store: Arc::new(SqliteStore::open(&dir.join("device.sqlite"))?),
+        files: Arc::new(FolderFiles::open(&dir.join("files"))?),
+        capabilities: ["attachments-proxied".parse()?].into(),
         ..DeviceOptions::new(base_url.parse()?, http_client()?)
     })
 }

@@ -56,6 +56,8 @@ const REFERENCE: [&str; 2] = ["place", "question"];
 pub enum Hosted {
     /// So many types under `version-wins`. The first has the records, the others stay empty.
     Versions(usize),
+    /// One type under `version-wins` whose records carry files, of any length.
+    Files,
     /// 30 types under `entity-queue`: two of reference, and 28 in chains of four, each a child of the one before it and
     /// the first of a place.
     Queue,
@@ -66,6 +68,7 @@ impl Hosted {
     pub fn written(self) -> Vec<(&'static str, Option<&'static str>)> {
         match self {
             Hosted::Versions(types) => NAMES.iter().take(types).map(|name| (*name, None)).collect(),
+            Hosted::Files => vec![(TYPE, None)],
             Hosted::Queue => {
                 let names: Vec<&str> = NAMES.iter().copied().filter(|name| !REFERENCE.contains(name)).collect();
                 let parent = |index: usize| if index.is_multiple_of(4) { REFERENCE[0] } else { names[index - 1] };
@@ -77,7 +80,7 @@ impl Hosted {
     /// The domain.
     pub fn domain(self) -> Outcome<Domain> {
         let (profile, policy) = match self {
-            Hosted::Versions(_) => ("version-wins", "version-wins"),
+            Hosted::Versions(_) | Hosted::Files => ("version-wins", "version-wins"),
             Hosted::Queue => ("entity-queue", "arrival-wins"),
         };
         let mut yaml = format!("name: {DATA_SET}\nprofile: {profile}\ntypes:\n");
@@ -89,7 +92,11 @@ impl Hosted {
         for (name, parent) in self.written() {
             let parents = parent.map(|parent| format!(", parents: [{{type: {parent}, field: {PARENT}}}]"));
             let parents = parents.unwrap_or_default();
-            writeln!(yaml, "  - {{name: {name}, class: transactional, merge: {{policy: {policy}}}{parents}}}")?;
+            let files = match self {
+                Hosted::Files => ", attachments: {order: record-first, link: id}, requires: [attachments-proxied]",
+                _ => "",
+            };
+            writeln!(yaml, "  - {{name: {name}, class: transactional, merge: {{policy: {policy}}}{parents}{files}}}")?;
         }
         if self == Hosted::Queue {
             yaml.push_str("records:\n");
@@ -110,6 +117,7 @@ impl fmt::Display for Hosted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Hosted::Versions(types) => types.fmt(f),
+            Hosted::Files => f.write_str("files"),
             Hosted::Queue => f.write_str("queue"),
         }
     }
@@ -119,7 +127,11 @@ impl FromStr for Hosted {
     type Err = std::num::ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "queue" { Ok(Hosted::Queue) } else { text.parse().map(Hosted::Versions) }
+        match text {
+            "files" => Ok(Hosted::Files),
+            "queue" => Ok(Hosted::Queue),
+            types => types.parse().map(Hosted::Versions),
+        }
     }
 }
 
@@ -133,6 +145,8 @@ mod tests {
         assert_eq!(domain.types.len(), 30);
         assert_eq!(domain.records.len(), 2 * REFERENCE_RECORDS);
         assert_eq!(Hosted::Queue.to_string().parse(), Ok(Hosted::Queue));
+        assert!(Hosted::Files.domain().unwrap().types[0].attachments.is_some());
+        assert_eq!(Hosted::Files.to_string().parse(), Ok(Hosted::Files));
         assert_eq!(Hosted::Versions(30).to_string().parse(), Ok(Hosted::Versions(30)));
     }
 }

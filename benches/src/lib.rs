@@ -8,7 +8,9 @@
 //! printed: a ratio is comparable between machines, a rate is not.
 
 pub mod device;
+pub mod files;
 pub mod hosted;
+pub mod plain;
 pub mod process;
 pub mod program;
 pub mod records;

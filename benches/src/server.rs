@@ -107,7 +107,7 @@ impl BenchServer {
 }
 
 /// The process, which is told to end, and waited for, when this is dropped.
-struct ServerProcess(Child);
+pub(crate) struct ServerProcess(pub(crate) Child);
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {

@@ -305,16 +305,11 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
                 }
             }
         }
-        Some(Subject::Pair(_)) if bucket.is_some() => {
-            return Err(CommandError::usage(
-                "a pair is judged without --object-storage; judge the server and the client with it, each alone",
-            ));
-        }
         Some(Subject::Pair(pair)) => {
             // Each scenario has a process of the client to itself, and some are slow to start.
             options.jobs = args.run.jobs.map_or(2 * run::cores(), |jobs| jobs as usize);
             let command = pair.command.as_deref().unwrap_or_default();
-            judge_pair(cases, &spec, &pair.server, command, &options, &mut watch).await?
+            judge_pair(cases, &spec, &pair.server, command, bucket.as_ref(), &options, &mut watch).await?
         }
         Some(Subject::Server(server)) => {
             options.judged = vec![Actor::Server];

@@ -147,7 +147,7 @@ pub fn run(args: MatrixArgs) -> Result<ExitStatus, CommandError> {
             eprintln!("{} with {}", client.name, server.name);
             let arguments = server.arguments();
             let events = runtime.block_on(async {
-                judge_pair(&cases, &spec, &arguments, &client.command, &options, &mut |_| {}).await
+                judge_pair(&cases, &spec, &arguments, &client.command, None, &options, &mut |_| {}).await
             })?;
             let file = format!("{}--{}", file_name(&client.name), file_name(&server.name));
             keep(&args.out, &file, &events, &background)?;

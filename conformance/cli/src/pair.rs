@@ -10,14 +10,16 @@ use fieldsync_conformance::subject::adapter::{AdapterClient, AdapterStartError};
 use fieldsync_conformance::subject::reference::EmbeddedServer;
 use fieldsync_conformance::subject::server::HttpServer;
 use fieldsync_schemas::event::{Actor, Blocked, Event};
+use fieldsync_server::Bucket;
 use std::sync::Arc;
 
-/// Judges the two together.
+/// Judges the two together. Where there is a bucket, the files of the server are in it, and those of the reference.
 pub async fn judge_pair(
     cases: &[&Case],
     spec: &Arc<Spec>,
     server: &ServerArgs,
     command: &str,
+    bucket: Option<&Bucket>,
     options: &Options,
     watch: &mut (dyn FnMut(&Event) + Send),
 ) -> Result<Vec<Event>, CommandError> {
@@ -30,7 +32,7 @@ pub async fn judge_pair(
         ..options.clone()
     };
     let blocked = |blocked| Ok(run::blocked(blocked, format!("{command} with {}", subject_name(server)), &options));
-    let (mut address, _process) = match address(server, None).await? {
+    let (mut address, _process) = match address(server, bucket).await? {
         Ok(found) => found,
         Err(why) => return blocked(why),
     };
@@ -48,7 +50,8 @@ pub async fn judge_pair(
             return blocked(Blocked { doing, reason: error.to_string(), unreachable });
         }
     };
-    let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
+    let embedded =
+        EmbeddedServer::start_on(bucket.cloned(), Arc::new(|parts| parts)).await.map_err(CommandError::suite)?;
     let reference = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
     let pair = Pair { server: Arc::new(connected), client: Arc::new(client) };
     Ok(run::run_pair(cases, spec, &pair, Arc::new(reference), &options, watch).await)

@@ -1,6 +1,7 @@
 //! What the requests of one device show together, and no single message can: that a batch goes again as it was, that a
 //! batch has each record once, that a patch holds nothing but changes, that a conflict entry has its id, that a login in
-//! between changes nothing, that nobody else's telemetry is asked for, and that what is told of a sync passed in it.
+//! between changes nothing, that nobody else's telemetry is asked for, that what is told of a sync passed in it, and that a
+//! download that broke off is gone on with.
 
 use super::matching::same;
 use super::traffic::Traffic;
@@ -13,6 +14,7 @@ use fieldsync_schemas::pull::{PullRequest, RecordRef};
 use fieldsync_schemas::push::{Mutation, PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::CallKind;
 use fieldsync_schemas::telemetry::TELEMETRY_FEED;
+use http::header::RANGE;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,6 +25,10 @@ const ONLY_CHANGES: &str = "cycles.patch.only-changes";
 const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
 const SAYS_WHAT_HAPPENED: &str = "telemetry.record.says-what-happened";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
+const DOWNLOAD_RESUMED: &str = "attachments.device.download-resumed";
+
+/// So many bytes may be lost within a device when its connection breaks.
+const HELD_BACK: u64 = 64 << 10;
 
 /// Something that must not happen.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +64,29 @@ pub(super) struct Sent<'a> {
     pub(super) answer: Option<(u16, &'a [u8])>,
     /// How long the two bodies are, however much of them was kept.
     pub(super) lengths: (u64, u64),
+    /// What is asked for, where it is a file.
+    pub(super) download: Option<Download<'a>>,
+}
+
+/// A request for a file.
+pub(super) struct Download<'a> {
+    path: &'a str,
+    /// The first byte that is asked for.
+    first: u64,
+    /// How many bytes came before the connection broke; nothing, where it did not.
+    broken_after: Option<u64>,
+}
+
+impl<'a> Download<'a> {
+    fn of(seen: &'a SeenExchange) -> Option<Self> {
+        let range = seen.request_headers.get(RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes="));
+        let first = range.and_then(|range| range.split('-').next()?.parse().ok()).unwrap_or_default();
+        let broken_after = match &seen.delivered {
+            Delivered::Half { status, bytes } if status.is_success() => Some(*bytes as u64),
+            _ => None,
+        };
+        (seen.kind == CallKind::Download).then_some(Self { path: &seen.path, first, broken_after })
+    }
 }
 
 impl<'a> Sent<'a> {
@@ -70,7 +99,8 @@ impl<'a> Sent<'a> {
             Delivered::Whole(answer) => answer.body.length,
             _ => 0,
         };
-        Self { kind: seen.kind, body: &seen.request_body.bytes, answer, lengths: (seen.request_body.length, answered) }
+        let lengths = (seen.request_body.length, answered);
+        Self { kind: seen.kind, body: &seen.request_body.bytes, answer, lengths, download: Download::of(seen) }
     }
 
     /// Whether this batch needs not go again as it was: it has a whole answer, or a problem that says so.
@@ -94,6 +124,8 @@ struct Conduct {
     refused: Option<(CallKind, Value)>,
     /// What the device has seen of states, by rev: the data, and the ids of the files.
     states: HashMap<String, (Value, Vec<Value>)>,
+    /// The downloads that broke off and were not gone on with yet: up to which byte they came.
+    broken_off: HashMap<String, u64>,
     /// The traffic, to hold what the device tells of it against.
     traffic: Traffic,
     found: Vec<Misconduct>,
@@ -122,6 +154,22 @@ impl Conduct {
             CallKind::Push => self.push(index, sent, body),
             CallKind::Pull => self.pull(index, sent),
             _ => {}
+        }
+        if let Some(download) = &sent.download {
+            self.download(index, download);
+        }
+    }
+
+    fn download(&mut self, index: u64, download: &Download<'_>) {
+        if let Some(came) = self.broken_off.remove(download.path)
+            && download.first + HELD_BACK < came
+        {
+            let what = "the first byte that is asked for of a file, after its download broke off".to_owned();
+            let expected = json!(format!("{came}, or at most {HELD_BACK} less"));
+            self.add(DOWNLOAD_RESUMED, index, what, expected, json!(download.first));
+        }
+        if let Some(bytes) = download.broken_after {
+            self.broken_off.insert(download.path.to_owned(), download.first + bytes);
         }
     }
 
@@ -247,7 +295,8 @@ mod tests {
         let mut conduct = Conduct::default();
         for (index, (kind, body, answer)) in requests.iter().enumerate() {
             let answer = answer.map(|(status, body)| (status, body.as_bytes()));
-            conduct.request(index as u64, &Sent { kind: *kind, body: body.as_bytes(), answer, lengths: (0, 0) });
+            let (body, lengths) = (body.as_bytes(), (0, 0));
+            conduct.request(index as u64, &Sent { kind: *kind, body, answer, lengths, download: None });
         }
         conduct.found.into_iter().map(|found| found.rule).collect()
     }
@@ -309,6 +358,25 @@ mod tests {
         let pull = |feed: &str| json!({"replica": "tablet", "feeds": {feed: null}}).to_string();
         assert_eq!(breaches(&[(CallKind::Pull, &pull("telemetry"), None)]), [NO_TELEMETRY]);
         assert!(breaches(&[(CallKind::Pull, &pull("observation"), None)]).is_empty());
+    }
+
+    #[test]
+    fn a_download_that_broke_off_is_gone_on_with() {
+        for (downloads, is_well) in [
+            ([(0, Some(80_000)), (80_000, None)], true),
+            ([(0, Some(80_000)), (20_000, None)], true),
+            ([(0, Some(80_000)), (0, None)], false),
+            ([(0, Some(60_000)), (0, None)], true),
+            ([(40_000, Some(60_000)), (10_000, None)], false),
+            ([(0, None), (0, None)], true),
+        ] {
+            let mut conduct = Conduct::default();
+            for (first, broken_after) in downloads {
+                conduct.download(0, &Download { path: "/attachments/a", first, broken_after });
+                conduct.download(0, &Download { path: "/attachments/b", first: 0, broken_after: None });
+            }
+            assert_eq!(conduct.found.is_empty(), is_well, "{downloads:?}");
+        }
     }
 
     #[test]

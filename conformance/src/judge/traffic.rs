@@ -88,7 +88,8 @@ mod tests {
 
     fn pass(traffic: &mut Traffic, kind: CallKind, body: &str, status: u16, received: u64) -> bool {
         let lengths = (body.len() as u64, received);
-        traffic.pass(&Sent { kind, body: body.as_bytes(), answer: Some((status, b"{}")), lengths }).is_some()
+        let (body, answer) = (body.as_bytes(), Some((status, &b"{}"[..])));
+        traffic.pass(&Sent { kind, body, answer, lengths, download: None }).is_some()
     }
 
     #[test]

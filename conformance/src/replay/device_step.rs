@@ -237,6 +237,11 @@ impl Play<'_> {
             let got = slot.port().calls_since_mark();
             return Ok(self.expect(format!("the requests of {name} since its sync began"), json!(wanted), json!(got)));
         }
+        if let Some(kind) = step.sends_no {
+            let got = slot.port().calls_since_mark().get(&kind).copied().unwrap_or_default();
+            let what = format!("the requests {} of {name} since its sync began", json!(kind));
+            return Ok(self.expect(what, json!(0), json!(got)));
+        }
         if let Some(conflicts) = &step.conflicts {
             return self.conflicts(name, device.as_ref(), conflicts).await;
         }

@@ -73,6 +73,7 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
         ("clone_of", step.clone_of.is_some()),
         ("damage", step.damage.is_some()),
         ("requests", step.requests.is_some()),
+        ("sends_no", step.sends_no.is_some()),
     ];
     exactly_one(lint, path, "action", &members)?;
     let member = path.key(set(&members)[0]);

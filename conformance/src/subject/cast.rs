@@ -101,7 +101,8 @@ impl Roles {
                 Some(SyncStep::Begins) => _ = syncing.insert(name),
                 Some(_) => _ = syncing.remove(name.as_str()),
                 // What is seen on the wire is not asked of the device, and what ends it need not be answered by it.
-                None if what.requests.is_some() || what.restart.is_some() || what.asks.is_some() => {}
+                None if what.requests.is_some() || what.sends_no.is_some() => {}
+                None if what.restart.is_some() || what.asks.is_some() => {}
                 None if syncing.contains(name.as_str()) && self.plays(name) => {
                     needs.insert(AdapterCapability::Concurrent);
                 }

@@ -3,7 +3,7 @@
 //! Every event is handled under a lock that is never held over the network: so records can be read and changed while
 //! a sync waits for its answer.
 
-use crate::files::{self, Files, MemoryFiles};
+use crate::files::{Captured, Files, MemoryFiles};
 use crate::transfers::{self, Carried, CarryError};
 use crate::transport::{HttpTransport, Transport};
 use crate::triggers::{Occasions, Triggers, start_syncs};
@@ -26,6 +26,7 @@ use fieldsync_schemas::record::{Attachment, Data, Record};
 use fieldsync_schemas::scenario::{FailureCause, FileStatus, Status};
 use fieldsync_schemas::time::Timestamp;
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -63,7 +64,7 @@ pub struct DeviceOptions {
     pub replica: Option<ReplicaId>,
     /// How long it waits for a whole answer.
     pub request_timeout: Duration,
-    /// The most bytes of a file that one request or answer carries.
+    /// The most bytes of a file that one request of a resumable upload carries.
     pub piece: u64,
     /// Whether the network costs by the byte, until the device is told otherwise: files neither go nor come.
     pub metered: bool,
@@ -222,14 +223,21 @@ impl Device {
         self.local(LocalChange::Edit { record: record.clone(), changes })
     }
 
-    /// Adds a file to a record. Its bytes are kept before the record names it.
-    pub fn attach(&self, record: &RecordRef, media_type: &str, bytes: &[u8]) -> Result<AttachmentId, DeviceError> {
-        let (length, media_type) = (bytes.len() as u64, media_type.to_owned());
-        let attachment = Attachment { id: files::id_of(bytes), bytes: length, media_type, state: None };
-        self.0.machine().admits(record, &attachment)?;
-        let id = self.0.options.files.put(bytes)?;
-        self.local(LocalChange::Attach { record: record.clone(), attachment })?;
-        Ok(id)
+    /// Adds a file to a record. Its bytes are read once, and kept before the record names it.
+    pub fn attach(
+        &self,
+        record: &RecordRef,
+        media_type: &str,
+        mut bytes: impl Read,
+    ) -> Result<AttachmentId, DeviceError> {
+        let file = |captured: &Captured| {
+            let (id, media_type) = (captured.id.clone(), media_type.to_owned());
+            Attachment { id, bytes: captured.bytes, media_type, state: None }
+        };
+        let mut admits = |captured: &Captured| self.0.machine().admits(record, &file(captured));
+        let captured = self.0.options.files.put(&mut bytes, &mut admits)?;
+        self.local(LocalChange::Attach { record: record.clone(), attachment: file(&captured) })?;
+        Ok(captured.id)
     }
 
     /// The files of a record.
@@ -434,7 +442,7 @@ impl Inner {
             event = match self.step(event) {
                 Ok(Next::Send(call)) => {
                     tracing::debug!(kind = ?call.kind, "sending");
-                    match transfers::carry(&*self.transport, &self.options.files, self.options.piece, call).await {
+                    match transfers::carry(&*self.transport, &self.options.files, call).await {
                         Ok(Carried::Answered(answer)) => Event::Answered(answer),
                         Ok(Carried::FileMissing) => Event::FileMissing,
                         Err(CarryError::Network(failure)) => Event::Lost(failure.to_string()),

@@ -19,7 +19,7 @@ pub use fieldsync_core::device::{
     Answer, Call, Context, Credentials, DeviceError, DeviceStore, Event, Failure, LocalChange, LocalError, Machine,
     Next, Password, Reaction, Rules, StandardRules, SyncOutcome, SyncReport, Write,
 };
-pub use files::{Files, FolderFiles, MemoryFiles};
+pub use files::{Admits, Captured, Files, FolderFiles, MemoryFiles};
 pub use sqlite::SqliteStore;
 pub use transport::{HttpTransport, NetworkFailure, Transport};
 pub use triggers::Triggers;

@@ -1,13 +1,13 @@
 //! The bytes that go with a call: read before it is sent, or kept as they come.
 
-use crate::files::Files;
-use crate::transport::FileBytes;
-use crate::transport::{NetworkFailure, Transport};
+use crate::files::{Files, PIECE};
+use crate::transport::{FileBytes, NetworkFailure, Transport};
+use bytes::Bytes;
 use fieldsync_core::device::store::StoreError;
 use fieldsync_core::device::{Answer, Call, Transfer};
 use fieldsync_schemas::id::AttachmentId;
 use fieldsync_schemas::record::Attachment;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use std::io;
 use std::sync::Arc;
 
@@ -41,7 +41,6 @@ impl From<StoreError> for CarryError {
 pub(crate) async fn carry(
     transport: &dyn Transport,
     files: &Arc<dyn Files>,
-    piece: u64,
     mut call: Call,
 ) -> Result<Carried, CarryError> {
     match call.transfer.clone() {
@@ -53,7 +52,7 @@ pub(crate) async fn carry(
             if !is_whole {
                 return Ok(Carried::FileMissing);
             }
-            Ok(Carried::Answered(transport.send_file(call, pieces(files.clone(), id, piece)).await?))
+            Ok(Carried::Answered(transport.send_file(call, pieces(files.clone(), id)).await?))
         }
         Some(Transfer::Append { id, offset, most }) => {
             match files.read(&id, offset, most)? {
@@ -63,54 +62,72 @@ pub(crate) async fn carry(
             }
             Ok(Carried::Answered(transport.send(call).await?))
         }
-        Some(Transfer::Fetch(file)) => fetch(transport, &**files, piece, &call, &file).await.map(Carried::Answered),
+        Some(Transfer::Fetch(file)) => fetch(transport, &**files, call, &file).await.map(Carried::Answered),
         _ => Ok(Carried::Answered(transport.send(call).await?)),
     }
 }
 
 /// A file, piece by piece.
-fn pieces(files: Arc<dyn Files>, id: AttachmentId, most: u64) -> FileBytes {
+fn pieces(files: Arc<dyn Files>, id: AttachmentId) -> FileBytes {
     stream::try_unfold(0, move |offset| {
-        let piece = files.read(&id, offset, most).map_err(io::Error::other);
+        let piece = files.read(&id, offset, PIECE as u64).map_err(io::Error::other);
         async move {
             let piece = piece?.ok_or(io::ErrorKind::NotFound)?;
             let next = offset + piece.len() as u64;
-            Ok((!piece.is_empty()).then_some((piece, next)))
+            Ok((!piece.is_empty()).then_some((Bytes::from(piece), next)))
         }
     })
     .boxed()
 }
 
-/// Fetches what is missing of a file, part by part; each is kept before the next is asked for.
+/// Fetches what is missing of a file. What comes is kept as it comes, so that a download that breaks off is gone on with.
 async fn fetch(
     transport: &dyn Transport,
     files: &dyn Files,
-    piece: u64,
-    call: &Call,
+    call: Call,
     file: &Attachment,
 ) -> Result<Answer, CarryError> {
     let whole = |is_whole: bool| Answer { fetched: Some(is_whole), ..Answer::new(200, None, Vec::new()) };
     if files.has(&file.id)? {
         return Ok(whole(true));
     }
-    loop {
-        let first = files.partial(&file.id)?;
-        if first >= file.bytes {
-            return Ok(whole(files.finish(&file.id)?));
-        }
-        let part = Transfer::Part { first, last: (first + piece).min(file.bytes) - 1 };
-        let answer = transport.send(Call { transfer: Some(part), ..call.clone() }).await?;
-        let begins_right = match answer.status {
-            206 => answer.range_start == Some(first),
-            200 => first == 0,
+    let first = files.partial(&file.id)?;
+    if first < file.bytes {
+        let doing = format!("GET {}", call.path);
+        let failed = |reason: String| CarryError::Network(NetworkFailure { doing: doing.clone(), reason });
+        let (answer, mut bytes) = transport.fetch(Call { transfer: Some(Transfer::Rest { first }), ..call }).await?;
+        match answer.status {
+            206 if answer.range_start == Some(first) => {}
+            206 => return Err(failed("the answer is not the part that was asked for".to_owned())),
+            // Whoever knows no ranges gives all of it.
+            200 if first > 0 => files.lose(&file.id)?,
+            200 => {}
             _ => return Ok(answer),
-        };
-        if !begins_right || answer.body.is_empty() {
-            let doing = format!("GET {}", call.path);
-            return Err(
-                NetworkFailure { doing, reason: "the answer is not the part that was asked for".to_owned() }.into()
-            );
         }
-        files.append(&file.id, &answer.body)?;
+        let mut kept = files.partial(&file.id)?;
+        let mut came = Vec::new();
+        let end = loop {
+            match bytes.try_next().await {
+                Ok(Some(piece)) => came.extend_from_slice(&piece),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            if came.len() >= PIECE {
+                kept += came.len() as u64;
+                files.append(&file.id, &came)?;
+                came.clear();
+            }
+            if kept > file.bytes {
+                // It is another file; its hash will say so.
+                break Ok(());
+            }
+        };
+        kept += came.len() as u64;
+        files.append(&file.id, &came)?;
+        end.map_err(|error| failed(error.to_string()))?;
+        if kept < file.bytes {
+            return Err(failed(format!("{kept} of {} bytes came", file.bytes)));
+        }
     }
+    Ok(whole(files.finish(&file.id)?))
 }

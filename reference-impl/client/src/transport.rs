@@ -1,14 +1,17 @@
 //! The one place that sends a request. What is not a whole answer is no answer.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use fieldsync_core::device::{Answer, Call, Transfer};
 use fieldsync_schemas::{PROTOCOL_VERSION, VERSION_HEADER};
-use futures_util::stream::{BoxStream, TryStreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE, RETRY_AFTER,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue,
+    RANGE, RETRY_AFTER,
 };
 use std::io;
 use std::time::Duration;
+use tokio::sync::watch;
 use url::Url;
 
 /// The most bytes that a device reads of one answer, decompressed.
@@ -28,8 +31,8 @@ pub struct NetworkFailure {
     pub reason: String,
 }
 
-/// The bytes of a file, read as they go.
-pub type FileBytes = BoxStream<'static, io::Result<Vec<u8>>>;
+/// The bytes of a file, as they go or come.
+pub type FileBytes = BoxStream<'static, io::Result<Bytes>>;
 
 /// Sends calls.
 #[async_trait]
@@ -46,6 +49,19 @@ pub trait Transport: Send + Sync {
         }
         self.send(call).await
     }
+
+    /// Sends a call for a file; where there is one, its bytes come as they are read. One that cannot hand them on so holds
+    /// all of them meanwhile.
+    async fn fetch(&self, call: Call) -> Result<(Answer, FileBytes), NetworkFailure> {
+        let mut answer = self.send(call).await?;
+        let bytes = if has_file(answer.status) { std::mem::take(&mut answer.body) } else { Vec::new() };
+        Ok((answer, stream::iter([Ok(Bytes::from(bytes))]).boxed()))
+    }
+}
+
+/// Whether the body of such an answer to a download is the file, or a part of it.
+fn has_file(status: u16) -> bool {
+    matches!(status, 200 | 206)
 }
 
 /// Sends calls over HTTP.
@@ -105,8 +121,10 @@ impl HttpTransport {
                 let put = self.http.put(url).body(call.bytes.clone());
                 headers.iter().fold(put, |put, (name, value)| put.header(name, value))
             }
-            (Some(Transfer::Part { first, last, .. }), _) => {
-                self.http.get(url).header(RANGE, format!("bytes={first}-{last}"))
+            // As it is, so that its bytes are counted as the server counts them.
+            (Some(Transfer::Rest { first: 0 }), _) => self.http.get(url).header(ACCEPT_ENCODING, "identity"),
+            (Some(Transfer::Rest { first }), _) => {
+                self.http.get(url).header(ACCEPT_ENCODING, "identity").header(RANGE, format!("bytes={first}-"))
             }
             (_, Some(body)) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.clone()),
             (_, None) => self.http.get(url),
@@ -115,21 +133,22 @@ impl HttpTransport {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         if let Some(Transfer::Put { .. }) = call.transfer {
-            return Ok(request.timeout(self.timeout));
+            return Ok(request);
         }
         let accepted = match call.transfer {
-            Some(Transfer::Part { .. }) => "*/*",
+            Some(Transfer::Rest { .. }) => "*/*",
             _ => "application/json, application/problem+json",
         };
-        Ok(request.header(VERSION_HEADER, PROTOCOL_VERSION).header(ACCEPT, accepted).timeout(self.timeout))
+        Ok(request.header(VERSION_HEADER, PROTOCOL_VERSION).header(ACCEPT, accepted))
     }
 }
 
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, call: Call) -> Result<Answer, NetworkFailure> {
-        let request = self.request(&call);
-        self.answer(&call, request).await
+        let request = self.request(&call).map(|request| request.timeout(self.timeout));
+        let (answer, response) = begun(&call, request).await?;
+        whole(&call, answer, response).await
     }
 
     async fn send_file(&self, call: Call, file: FileBytes) -> Result<Answer, NetworkFailure> {
@@ -137,50 +156,94 @@ impl Transport for HttpTransport {
             Some(Transfer::Put { bytes, .. }) => bytes,
             _ => 0,
         };
+        // How long it takes depends on the file: only one that stands still is given up.
+        let (file, stands_still) = watched(file, self.timeout);
         let body = reqwest::Body::wrap_stream(file);
         let request = self.request(&call).map(|request| request.header(CONTENT_LENGTH, length).body(body));
-        self.answer(&call, request).await
+        let sent = async {
+            let (answer, response) = begun(&call, request).await?;
+            whole(&call, answer, response).await
+        };
+        tokio::select! {
+            answer = sent => answer,
+            () = stands_still => Err(failed(&call, format!("nothing moved for {:?}", self.timeout))),
+        }
+    }
+
+    async fn fetch(&self, call: Call) -> Result<(Answer, FileBytes), NetworkFailure> {
+        let timeout = self.timeout;
+        let late = || format!("nothing came for {timeout:?}");
+        let (answer, response) = tokio::time::timeout(timeout, begun(&call, self.request(&call)))
+            .await
+            .unwrap_or_else(|_| Err(failed(&call, late())))?;
+        if !has_file(answer.status) {
+            return Ok((whole(&call, answer, response).await?, stream::empty().boxed()));
+        }
+        let bytes = stream::try_unfold(response, move |mut response| async move {
+            let piece = tokio::time::timeout(timeout, response.chunk()).await;
+            let piece =
+                piece.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("nothing came for {timeout:?}")))?;
+            let piece = piece.map_err(|error| io::Error::other(in_full(&error.without_url())))?;
+            Ok(piece.map(|piece| (piece, response)))
+        });
+        Ok((answer, bytes.boxed()))
     }
 }
 
-impl HttpTransport {
-    async fn answer(
-        &self,
-        call: &Call,
-        request: Result<reqwest::RequestBuilder, String>,
-    ) -> Result<Answer, NetworkFailure> {
-        // Whoever has a signed URL may write; it stands in no log.
-        let path = call.path.split('?').next().unwrap_or_default();
-        let doing = format!("{} {path}", method(call));
-        let failed = |reason: String| NetworkFailure { doing: doing.clone(), reason };
-        let told = |error: reqwest::Error| failed(in_full(&error.without_url()));
-        let mut response = request.map_err(failed)?.send().await.map_err(told)?;
-        let header =
-            |name: HeaderName| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let mut media_type = header(CONTENT_TYPE).map(|text| text.split(';').next().unwrap_or("").trim().to_owned());
-        let retry_after = header(RETRY_AFTER).map(|text| text.trim().parse().unwrap_or(u64::MAX));
-        let upload_offset = header(UPLOAD_OFFSET).and_then(|text| text.parse().ok());
-        let range_start =
-            header(CONTENT_RANGE).and_then(|text| text.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        loop {
-            let chunk = match response.chunk().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                // Half a page is no message, but that the server failed is known.
-                Err(_) if status >= 400 => {
-                    media_type = None;
-                    break;
-                }
-                Err(error) => return Err(told(error)),
-            };
-            if body.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(failed(format!("the answer is longer than {LONGEST_ANSWER} bytes")));
+/// A file as it is read, and what ends once nothing was read of it for so long. Once all was, the answer has as long again.
+fn watched(file: FileBytes, timeout: Duration) -> (FileBytes, impl Future<Output = ()>) {
+    let (read, mut reads) = watch::channel(());
+    let file = file.inspect(move |_| read.send_replace(())).boxed();
+    let stands_still = async move {
+        while let Ok(moved) = tokio::time::timeout(timeout, reads.changed()).await {
+            if moved.is_err() {
+                return tokio::time::sleep(timeout).await;
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok(Answer { retry_after, upload_offset, range_start, ..Answer::new(status, media_type, body) })
+    };
+    (file, stands_still)
+}
+
+fn failed(call: &Call, reason: String) -> NetworkFailure {
+    // Whoever has a signed URL may write; it stands in no log.
+    let path = call.path.split('?').next().unwrap_or_default();
+    NetworkFailure { doing: format!("{} {path}", method(call)), reason }
+}
+
+fn told(call: &Call, error: reqwest::Error) -> NetworkFailure {
+    failed(call, in_full(&error.without_url()))
+}
+
+/// Sends a request, and reads the head of the answer.
+async fn begun(
+    call: &Call,
+    request: Result<reqwest::RequestBuilder, String>,
+) -> Result<(Answer, reqwest::Response), NetworkFailure> {
+    let response = request.map_err(|reason| failed(call, reason))?.send().await.map_err(|error| told(call, error))?;
+    let header = |name: HeaderName| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let media_type = header(CONTENT_TYPE).map(|text| text.split(';').next().unwrap_or("").trim().to_owned());
+    let retry_after = header(RETRY_AFTER).map(|text| text.trim().parse().unwrap_or(u64::MAX));
+    let upload_offset = header(UPLOAD_OFFSET).and_then(|text| text.parse().ok());
+    let range_start =
+        header(CONTENT_RANGE).and_then(|text| text.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
+    let head = Answer::new(response.status().as_u16(), media_type, Vec::new());
+    Ok((Answer { retry_after, upload_offset, range_start, ..head }, response))
+}
+
+/// Reads the rest of an answer.
+async fn whole(call: &Call, mut answer: Answer, mut response: reqwest::Response) -> Result<Answer, NetworkFailure> {
+    loop {
+        let chunk = match response.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Ok(answer),
+            // Half a page is no message, but that the server failed is known.
+            Err(_) if answer.status >= 400 => return Ok(Answer { media_type: None, ..answer }),
+            Err(error) => return Err(told(call, error)),
+        };
+        if answer.body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(failed(call, format!("the answer is longer than {LONGEST_ANSWER} bytes")));
+        }
+        answer.body.extend_from_slice(&chunk);
     }
 }
 

@@ -206,7 +206,9 @@ mod tests {
                 self.offer(&id, &blob).await;
                 Ok::<(), CollectError>(())
             };
-            assert_eq!(blobs.finish("u-1", &id, &blob, enter).await.unwrap(), Finished::Whole);
+            let upload =
+                crate::blobs::upload("u-1", &id, blob.bytes, fieldsync_schemas::attachment::UploadProtocol::Tus);
+            assert_eq!(blobs.finish(&upload, enter).await.unwrap(), Finished::Whole);
             id
         }
 

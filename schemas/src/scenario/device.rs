@@ -79,6 +79,9 @@ pub struct DeviceStep {
     /// named must not have been sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<BTreeMap<CallKind, u64>>,
+    /// A kind of request that the device has not sent since its last sync began, whatever else it sent: `sends_no: upload`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sends_no: Option<CallKind>,
 }
 
 impl DeviceStep {

@@ -3,15 +3,16 @@
 use crate::Mutant;
 use crate::seam::{device_wire, effects};
 use async_trait::async_trait;
-use fieldsync_client::Files;
 use fieldsync_client::transport::{NetworkFailure, Transport};
+use fieldsync_client::{Admits, Captured, Files};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::store::StoreError;
-use fieldsync_core::device::{Answer, Call, Event, LocalChange, Next, Reaction};
+use fieldsync_core::device::{Answer, Call, DeviceError, Event, LocalChange, Next, Reaction, Transfer};
 use fieldsync_schemas::id::AttachmentId;
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -136,13 +137,31 @@ pub const MUTANTS: &[Mutant] = &[
         "an-upload-begins-at-the-first-byte",
         "attachments.device.goes-on-where-it-stands",
         "A device takes an upload that was broken off for gone.",
-        |parts| told_instead(parts, 200, 410),
+        |parts| told_instead(parts, CallKind::Offset, 200, 410),
     ),
     Mutant::device(
         "an-upload-that-is-gone-is-gone-on-with",
-        "attachments.device.new-slot",
+        "attachments.device.new-slot+2",
         "A device whose upload is gone asks for its offset once more.",
-        |parts| told_instead(parts, 410, 409),
+        |parts| told_instead(parts, CallKind::Offset, 410, 409),
+    ),
+    Mutant::device(
+        "a-spoilt-upload-is-given-up",
+        "attachments.device.new-slot+2",
+        "A device whose upload came as another file does not offer the file again in this sync.",
+        |parts| told_instead(parts, CallKind::Complete, 422, 403),
+    ),
+    Mutant::device(
+        "a-download-begins-anew",
+        "attachments.device.download-resumed",
+        "A device fetches a file from its first byte on, whatever came of it before.",
+        |parts| {
+            device_wire::every_call(parts, |call| {
+                if let Some(Transfer::Rest { first }) = &mut call.transfer {
+                    *first = 0;
+                }
+            })
+        },
     ),
     Mutant::device(
         "what-the-server-has-is-sent",
@@ -221,9 +240,9 @@ pub const MUTANTS: &[Mutant] = &[
     ),
 ];
 
-/// Takes one answer to the question for the offset for another.
-fn told_instead(parts: DeviceParts, from: u16, to: u16) -> DeviceParts {
-    device_wire::answers(parts, CallKind::Offset, move |_, answer, _| {
+/// Takes one answer to calls of this kind for another.
+fn told_instead(parts: DeviceParts, kind: CallKind, from: u16, to: u16) -> DeviceParts {
+    device_wire::answers(parts, kind, move |_, answer, _| {
         if answer.status == from {
             answer.status = to;
         }
@@ -293,8 +312,8 @@ impl Transport for Sulking {
 struct Retentive(Arc<dyn Files>);
 
 impl Files for Retentive {
-    fn put(&self, bytes: &[u8]) -> Result<AttachmentId, StoreError> {
-        self.0.put(bytes)
+    fn put(&self, source: &mut dyn Read, admits: Admits<'_>) -> Result<Captured, DeviceError> {
+        self.0.put(source, admits)
     }
 
     fn read(&self, id: &AttachmentId, offset: u64, most: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -325,8 +344,8 @@ struct Credulous {
 }
 
 impl Files for Credulous {
-    fn put(&self, bytes: &[u8]) -> Result<AttachmentId, StoreError> {
-        self.inner.put(bytes)
+    fn put(&self, source: &mut dyn Read, admits: Admits<'_>) -> Result<Captured, DeviceError> {
+        self.inner.put(source, admits)
     }
 
     fn read(&self, id: &AttachmentId, offset: u64, most: u64) -> Result<Option<Vec<u8>>, StoreError> {

@@ -184,6 +184,12 @@ pub const MUTANTS: &[Mutant] = &[
         },
     ),
     Mutant::server(
+        "a-file-is-given-out-twice",
+        "attachments.download.bytes",
+        "A file has no bytes any more for whoever comes after the second.",
+        given_out_twice,
+    ),
+    Mutant::server(
         "whoever-knows-the-hash-reads-the-file",
         "attachments.download.open-only",
         "A download is given to everybody, once somebody has uploaded the file.",
@@ -299,6 +305,22 @@ fn appended_anywhere(parts: Parts) -> Parts {
             }
             answer
         }
+    })
+}
+
+fn given_out_twice(parts: Parts) -> Parts {
+    let given = Arc::new(Mutex::new(HashMap::<String, u32>::new()));
+    wire::around(parts, move |mut request: Request, next| {
+        let path = request.uri().path().to_owned();
+        let is_download = request.method() == Method::GET && path.contains("/attachments/");
+        let mut given = given.lock().expect(HELD);
+        let times = given.entry(path).or_default();
+        *times += u32::from(is_download);
+        if is_download && *times > 2 {
+            request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=9999999999-"));
+        }
+        drop(given);
+        async move { next.run(request).await }
     })
 }
 

@@ -2,11 +2,14 @@
 
 mod pair;
 
+use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::{self, Case};
 use fieldsync_conformance::spec::Spec;
+use fieldsync_conformance::subject::reference::{EmbeddedServer, ReferenceDevices};
 use fieldsync_mutants::null::{Null, passes, verdicts};
 use fieldsync_mutants::null_client::{self, NullClient};
-use fieldsync_schemas::event::Verdict;
+use fieldsync_mutants::{Fault, all};
+use fieldsync_schemas::event::{Actor, Event, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +20,35 @@ async fn no_scenario_passes_a_subject_that_implements_nothing() {
     for null in Null::IDLE {
         let passed = passes(null, &cases, &spec).await.unwrap();
         assert_eq!(passed, Vec::<String>::new(), "a server that {}", null.as_str());
+    }
+}
+
+/// The follower and the phone fetch the file; then nobody does but the oracle's fresh device.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stored_file_that_is_lost_is_seen_after_the_scenario() {
+    let mutant = all().into_iter().find(|mutant| mutant.name == "a-file-is-given-out-twice").unwrap();
+    let Fault::Server(fault) = mutant.fault else { panic!("it is a server's") };
+    let embedded = EmbeddedServer::start_with(Arc::new(fault)).await.unwrap();
+    let server = Arc::new(embedded.connect().await.unwrap_or_else(|blocked| panic!("{}", blocked.reason)));
+    let cases = scenario::embedded().cases;
+    let wanted = "attachments/a-file-is-there-for-whoever-comes-later";
+    let cases: Vec<&Case> = cases.iter().filter(|case| case.file_id() == wanted).collect();
+    let options = Options { judged: vec![Actor::Server], timeout: Duration::from_secs(60), ..Options::default() };
+    let spec = Arc::new(Spec::embedded().unwrap());
+    let devices = Arc::new(ReferenceDevices::default());
+    let events = run::run(&cases, &spec, server, devices, &options, &mut |_| {}).await;
+    let failures: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Scenario(ended) => Some(&ended.failures),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    assert!(!failures.is_empty(), "{wanted} is a scenario, and fails");
+    for failure in failures {
+        assert_eq!(failure.rule.to_string(), mutant.rule);
+        assert!(failure.what.contains("which stands as stored"), "{}", failure.what);
     }
 }
 

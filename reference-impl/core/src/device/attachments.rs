@@ -297,7 +297,7 @@ impl Step<'_> {
                 self.put_upload(Upload { progress, trouble: None, ..upload }, Some(0));
             }
             Ok(_) => self.begin_again(upload, Progress::Waiting),
-            Err(problem) => self.set_upload_aside(upload, FileTrouble::Refused(problem.code)),
+            Err(problem) => self.set_upload_aside(upload, trouble(problem.code)),
         }
         self.go_on()
     }
@@ -311,7 +311,8 @@ impl Step<'_> {
                 self.put_upload(Upload { trouble: None, ..upload }, Some(offset));
             }
             (409, _) => self.begin_again(upload.clone(), upload.progress),
-            (403 | 404 | 410, _) => self.begin_again(upload, Progress::Waiting),
+            // It is gone, or what came of it is another file.
+            (403 | 404 | 410 | 422, _) => self.begin_again(upload, Progress::Waiting),
             (401, _) => {
                 let problem = serde_json::from_slice::<Problem>(&answer.body).unwrap_or_else(|_| unauthenticated());
                 return Ok(self.token_refused(&problem));
@@ -320,8 +321,7 @@ impl Step<'_> {
                 let detail = format!("the server failed over an upload with status {}", answer.status);
                 return Ok(self.failing(kind, answer, answer.retry_after, Failure::new(FailureCause::Server, detail)));
             }
-            (400..=499, _) => self
-                .set_upload_aside(upload, FileTrouble::Refused(ProblemCode::from(answer.status.to_string().as_str()))),
+            (400..=499, _) => self.set_upload_aside(upload, FileTrouble::Server),
             (status, _) => {
                 let detail = format!("status {status} is no answer of an upload");
                 return Ok(self.fail(Failure::new(FailureCause::Network, detail)));
@@ -360,8 +360,8 @@ impl Step<'_> {
                 };
                 self.begin_again(upload, progress);
             }
-            Err(problem) if problem.code == ProblemCode::UploadGone => self.begin_again(upload, Progress::Waiting),
-            Err(problem) => self.set_upload_aside(upload, FileTrouble::Refused(problem.code)),
+            Err(_) if matches!(answer.status, 410 | 422) => self.begin_again(upload, Progress::Waiting),
+            Err(problem) => self.set_upload_aside(upload, trouble(problem.code)),
         }
         self.go_on()
     }
@@ -399,6 +399,14 @@ impl Step<'_> {
             self.set_upload_aside(upload, FileTrouble::Server);
         }
         Next::Proceed
+    }
+}
+
+/// Only one code says that the file itself is not wanted.
+fn trouble(code: ProblemCode) -> FileTrouble {
+    match code {
+        ProblemCode::AttachmentRefused => FileTrouble::Refused(code),
+        _ => FileTrouble::Server,
     }
 }
 

@@ -50,14 +50,12 @@ pub enum Transfer {
         /// The headers that are signed.
         headers: BTreeMap<String, String>,
     },
-    /// Fetches what is missing of it; the edge makes parts of this.
+    /// Fetches what is missing of it; the edge knows what that is.
     Fetch(Attachment),
-    /// Fetches these bytes of it, both included.
-    Part {
+    /// Fetches it from this byte on.
+    Rest {
         /// The first byte.
         first: u64,
-        /// The last byte.
-        last: u64,
     },
 }
 

@@ -38,8 +38,13 @@ impl Step<'_> {
         if !self.writes.is_empty() {
             return Ok(Flow::Do(Next::Proceed));
         }
-        if self.machine.state.batch.is_none() && self.run().refusal.is_none() {
-            self.freeze_links()?;
+        // Of a part there may be nothing left to push.
+        while self.machine.state.batch.is_none() && self.run().refusal.is_none() {
+            let part = (!self.run().links.parts.is_empty()).then(|| self.run().links.parts.remove(0));
+            self.freeze_links(part.as_deref())?;
+            if part.is_none() {
+                break;
+            }
         }
         self.settle()
     }
@@ -68,15 +73,13 @@ impl Step<'_> {
         is_there && is_named && !self.machine.state.links.contains_key(&upload.key())
     }
 
-    /// Makes the next batch of links, a record at most once in it.
-    fn freeze_links(&mut self) -> Result<(), StoreError> {
-        let run = self.run();
-        let part = (!run.links.parts.is_empty()).then(|| run.links.parts.remove(0));
+    /// Makes the next batch of links, of a part or of all that waits, a record at most once in it.
+    fn freeze_links(&mut self, part: Option<&[MutationId]>) -> Result<(), StoreError> {
         let waiting: Vec<Link> = self.machine.state.links.values().cloned().collect();
         let mut room = self.room();
         let (mut records, mut ids, mut texts) = (BTreeSet::new(), Vec::new(), Vec::new());
         for link in waiting {
-            let is_due = part.as_ref().is_none_or(|part| part.contains(&link.mutation_id))
+            let is_due = part.is_none_or(|part| part.contains(&link.mutation_id))
                 && !self.run().links.tried.contains(&link.mutation_id)
                 && !records.contains(&link.record);
             if !is_due {

@@ -131,9 +131,8 @@ fn checksum(id: &AttachmentId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blobs::id_of;
+    use crate::blobs::{id_of, upload};
     use fieldsync_schemas::attachment::UploadProtocol;
-    use fieldsync_schemas::record::Attachment;
     use object_store::PutPayload;
     use object_store::memory::InMemory;
 
@@ -152,14 +151,7 @@ mod tests {
     async fn a_signed_url_leads_to_where_devices_reach_the_storage_and_binds_the_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::in_bucket(&bucket(), folder.path()).unwrap();
-        let media_type = "image/jpeg".to_owned();
-        let upload = Upload {
-            id: "u-1".parse().unwrap(),
-            principal: "amina".parse().unwrap(),
-            attachment: Attachment { id: id_of(b"hello"), bytes: 5, media_type, state: None },
-            protocol: UploadProtocol::SignedPut,
-            expires_at: Timestamp::from_millis(0),
-        };
+        let upload = upload("u-1", &id_of(b"hello"), 5, UploadProtocol::SignedPut);
         let offer = blobs.offer(&upload, Duration::from_secs(60)).await.unwrap();
         assert!(offer.url.starts_with("https://files.example.org/clinic/incoming/u-1?"), "{}", offer.url);
         assert!(offer.url.contains("X-Amz-SignedHeaders=content-type%3Bhost%3Bx-amz-checksum-sha256"), "{}", offer.url);

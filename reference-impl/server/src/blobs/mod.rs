@@ -12,29 +12,32 @@ mod uploads;
 pub use direct::Bucket;
 pub use uploads::{AppendError, Appended};
 
+use bytes::{Bytes, BytesMut};
 use direct::incoming;
-use fieldsync_core::attachment::{Blob, Upload};
+use fieldsync_core::attachment::Upload;
 use fieldsync_schemas::attachment::UploadProtocol;
 use fieldsync_schemas::id::AttachmentId;
-use futures_util::stream::{BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use object_store::buffered::{BufReader, BufWriter};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::signer::Signer;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
-use std::io;
+use std::io::{self, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{RwLock, RwLockReadGuard};
-use uploads::Uploads;
+use uploads::{Held, Uploads};
 
 /// How much of a file is in memory at a time.
 const PIECE: usize = 256 << 10;
 /// A file below this goes into another object store in one request, a longer one in parts of this length.
 const PART: usize = 8 << 20;
+/// How many parts are on their way at a time.
+const PARTS: usize = 2;
 
 /// Why the bytes of a file could not be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -114,93 +117,61 @@ impl Blobs {
         self.comings.read().await
     }
 
-    /// Takes an upload for a file: looks at its length and its hash, whatever anybody said of them, and keeps it.
-    /// `enter` writes the file down; no file is collected until it has.
-    pub(crate) async fn finish<F, E>(
-        &self,
-        upload: &str,
-        id: &AttachmentId,
-        blob: &Blob,
-        enter: impl FnOnce() -> F + Send,
-    ) -> Result<Finished, E>
+    /// Takes an upload for a file: looks at its length and its hash, whatever anybody said of them, and keeps it where no
+    /// signed URL leads. `enter` writes the file down; no file is collected until it has.
+    pub(crate) async fn finish<F, E>(&self, upload: &Upload, enter: impl FnOnce() -> F + Send) -> Result<Finished, E>
     where
         F: Future<Output = Result<(), E>> + Send,
         E: From<BlobError>,
     {
-        // Nobody writes to it meanwhile, and what is verified is what is kept.
-        let _pen = self.uploads.hold(upload).await;
-        let length = self.uploads.length(upload).await?;
-        if length < blob.bytes {
-            return Ok(Finished::Short(length));
+        let file = &upload.attachment;
+        let Some(mut came) = self.came(upload).await? else { return Ok(Finished::Short(0)) };
+        if came.length < file.bytes {
+            return Ok(Finished::Short(came.length));
         }
-        let mut bytes = self.uploads.read(upload).await?;
-        if !self.has_uploads {
-            let finished = self.take_in(&mut bytes, id, blob, enter).await?;
-            if finished == Finished::Whole {
-                self.uploads.forget(upload).await?;
+        let is_file = |copied: (u64, AttachmentId)| copied == (file.bytes, file.id.clone());
+        let _nothing_goes;
+        if self.has_uploads {
+            if !is_file(copied(&mut came.bytes, &mut tokio::io::sink()).await?) {
+                return Ok(Finished::Other);
             }
-            return Ok(finished);
+            _nothing_goes = self.comings.read().await;
+            // Here it only needs its other name.
+            let from = Key::from_iter([UPLOADS, upload.id.as_str()]);
+            self.files.copy(&from, &key(&file.id)).await.map_err(failed("keep a file"))?;
+        } else {
+            let target = BufWriter::with_capacity(self.files.clone(), key(&file.id), PART);
+            let mut target = target.with_max_concurrency(PARTS);
+            // It appears there only if it is the file.
+            if !is_file(copied(&mut came.bytes, &mut target).await?) {
+                target.abort().await.map_err(failed("leave out a file"))?;
+                return Ok(Finished::Other);
+            }
+            _nothing_goes = self.comings.read().await;
+            target.shutdown().await.map_err(failed("keep a file"))?;
         }
-        if copied(&mut bytes, &mut tokio::io::sink()).await? != (blob.bytes, id.clone()) {
-            return Ok(Finished::Other);
-        }
-        let _nothing_goes = self.comings.read().await;
-        self.files.copy(&Key::from_iter([UPLOADS, upload]), &key(id)).await.map_err(failed("keep a file"))?;
         enter().await?;
-        self.uploads.forget(upload).await?;
+        self.forget(upload).await?;
         Ok(Finished::Whole)
     }
 
-    /// Takes what came straight into the object store for a file, in the same way. It stays somewhere else, where no
-    /// signed URL leads.
-    pub(crate) async fn finish_direct<F, E>(
-        &self,
-        upload: &str,
-        id: &AttachmentId,
-        blob: &Blob,
-        enter: impl FnOnce() -> F + Send,
-    ) -> Result<Finished, E>
-    where
-        F: Future<Output = Result<(), E>> + Send,
-        E: From<BlobError>,
-    {
-        let came = match self.files.head(&incoming(upload)).await {
-            Ok(came) => came,
-            Err(object_store::Error::NotFound { .. }) => return Ok(Finished::Short(0)),
-            Err(error) => return Err(failed("look at an upload")(error).into()),
-        };
-        if came.size < blob.bytes {
-            return Ok(Finished::Short(came.size));
+    /// What came of an upload, which nobody writes to as long as it is looked at: what is verified is what is kept. Of a
+    /// direct one there may be nothing.
+    async fn came(&self, upload: &Upload) -> Result<Option<Came>, BlobError> {
+        let name = upload.id.as_str();
+        if upload.protocol == UploadProtocol::SignedPut {
+            let found = match self.files.head(&incoming(name)).await {
+                Ok(found) => found,
+                Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(failed("look at an upload")(error)),
+            };
+            let bytes = BufReader::with_capacity(self.files.clone(), &found, PART);
+            return Ok(Some(Came { length: found.size, bytes: Box::new(bytes), _pen: None }));
         }
-        let mut bytes = BufReader::with_capacity(self.files.clone(), &came, PART);
-        let finished = self.take_in(&mut bytes, id, blob, enter).await?;
-        if finished == Finished::Whole {
-            self.forget_direct(upload).await?;
-        }
-        Ok(finished)
-    }
-
-    /// Copies bytes to the place of this file, where they appear only if they are the file.
-    async fn take_in<F, E>(
-        &self,
-        bytes: &mut (impl AsyncRead + Unpin),
-        id: &AttachmentId,
-        blob: &Blob,
-        enter: impl FnOnce() -> F + Send,
-    ) -> Result<Finished, E>
-    where
-        F: Future<Output = Result<(), E>> + Send,
-        E: From<BlobError>,
-    {
-        let mut target = BufWriter::with_capacity(self.files.clone(), key(id), PART);
-        if copied(bytes, &mut target).await? != (blob.bytes, id.clone()) {
-            target.abort().await.map_err(failed("leave out a file"))?;
-            return Ok(Finished::Other);
-        }
-        let _nothing_goes = self.comings.read().await;
-        target.shutdown().await.map_err(failed("keep a file"))?;
-        enter().await?;
-        Ok(Finished::Whole)
+        let pen = self.uploads.hold(name).await;
+        let length = self.uploads.length(name).await?;
+        let bytes = self.uploads.read(name).await?;
+        Ok(Some(Came { length, bytes: Box::new(bytes), _pen: Some(pen) }))
     }
 
     /// Deletes what came of an upload.
@@ -216,14 +187,23 @@ impl Blobs {
         &self,
         id: &AttachmentId,
         range: Range<u64>,
-    ) -> Result<BoxStream<'static, Result<bytes::Bytes, BlobError>>, BlobError> {
+    ) -> Result<BoxStream<'static, Result<Bytes, BlobError>>, BlobError> {
         const DOING: &str = "read a file";
         if range.is_empty() {
             return Ok(futures_util::stream::empty().boxed());
         }
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
         let found = self.files.get_opts(&key(id), options).await.map_err(failed(DOING))?;
-        Ok(found.into_stream().map(|piece| piece.map_err(failed(DOING))).boxed())
+        let range = found.range.clone();
+        match found.payload {
+            // In larger pieces than the object store reads it.
+            GetResultPayload::File(file, _) => {
+                let mut file = tokio::fs::File::from_std(file);
+                file.seek(SeekFrom::Start(range.start)).await.map_err(failed(DOING))?;
+                Ok(pieces(file.take(range.end - range.start)).map(|piece| piece.map_err(failed(DOING))).boxed())
+            }
+            GetResultPayload::Stream(bytes) => Ok(bytes.map(|piece| piece.map_err(failed(DOING))).boxed()),
+        }
     }
 
     /// Deletes the bytes of what `choose` gives up, and lets `bury` note that they are gone. Nothing comes in meanwhile.
@@ -247,6 +227,13 @@ impl Blobs {
         }
         if gone.is_empty() { Ok(()) } else { bury(gone).await }
     }
+}
+
+/// What came of an upload.
+struct Came {
+    length: u64,
+    bytes: Box<dyn AsyncRead + Send + Unpin>,
+    _pen: Option<Held>,
 }
 
 /// The folder of the uploads that grow.
@@ -275,6 +262,15 @@ async fn copied(
     }
 }
 
+/// All bytes, piece by piece.
+fn pieces(bytes: impl AsyncRead + Unpin) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::try_unfold(bytes, |mut bytes| async move {
+        let mut piece = BytesMut::with_capacity(PIECE);
+        let read = bytes.read_buf(&mut piece).await?;
+        Ok((read > 0).then(|| (piece.freeze(), bytes)))
+    })
+}
+
 /// The id of these bytes' hash.
 fn named(hash: Sha256) -> AttachmentId {
     let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -285,6 +281,19 @@ fn named(hash: Sha256) -> AttachmentId {
 #[cfg(test)]
 pub(crate) fn id_of(bytes: &[u8]) -> AttachmentId {
     named(Sha256::new_with_prefix(bytes))
+}
+
+/// An upload that is to become this file.
+#[cfg(test)]
+pub(crate) fn upload(name: &str, id: &AttachmentId, bytes: u64, protocol: UploadProtocol) -> Upload {
+    let (id, media_type) = (id.clone(), "text/plain".to_owned());
+    Upload {
+        id: name.parse().expect("tests name uploads well"),
+        principal: "amina".parse().expect("a constant that is a principal"),
+        attachment: fieldsync_schemas::record::Attachment { id, bytes, media_type, state: None },
+        protocol,
+        expires_at: fieldsync_schemas::time::Timestamp::from_millis(0),
+    }
 }
 
 #[cfg(test)]
@@ -303,8 +312,8 @@ mod tests {
         }
     }
 
-    fn blob(bytes: u64) -> Blob {
-        Blob { bytes, media_type: "text/plain".to_owned() }
+    async fn finish(blobs: &Blobs, upload: &Upload) -> Finished {
+        blobs.finish::<_, Failed>(upload, || async { Ok(()) }).await.unwrap()
     }
 
     async fn whole(blobs: &Blobs, id: &AttachmentId, range: Range<u64>) -> Vec<u8> {
@@ -333,21 +342,19 @@ mod tests {
     async fn is_kept(open: &dyn Fn() -> Blobs) {
         let blobs = open();
         let id = named(Sha256::new_with_prefix("hello"));
-        let finish =
-            async |blobs: &Blobs| blobs.finish::<_, Failed>("u1", &id, &blob(5), || async { Ok(()) }).await.unwrap();
-        assert_eq!(finish(&blobs).await, Finished::Short(0));
+        let first = upload("u1", &id, 5, UploadProtocol::Tus);
+        assert_eq!(finish(&blobs, &first).await, Finished::Short(0));
         blobs.uploads().append("u1", 0, 5, Body::from("hel")).await.unwrap();
         // The process ended here, and another one goes on.
         let blobs = open();
-        assert_eq!(finish(&blobs).await, Finished::Short(3));
+        assert_eq!(finish(&blobs, &first).await, Finished::Short(3));
         blobs.uploads().append("u1", 3, 5, Body::from("lo")).await.unwrap();
-        assert_eq!(finish(&blobs).await, Finished::Whole);
+        assert_eq!(finish(&blobs, &first).await, Finished::Whole);
         assert_eq!(whole(&blobs, &id, 0..5).await, b"hello");
         assert_eq!(whole(&blobs, &id, 1..3).await, b"el");
         assert_eq!(whole(&blobs, &id, 5..5).await, b"");
         blobs.uploads().append("u2", 0, 5, Body::from("world")).await.unwrap();
-        let other = blobs.finish::<_, Failed>("u2", &id, &blob(5), || async { Ok(()) }).await.unwrap();
-        assert_eq!(other, Finished::Other);
+        assert_eq!(finish(&blobs, &upload("u2", &id, 5, UploadProtocol::Tus)).await, Finished::Other);
         let buried = async |ids: Vec<AttachmentId>| {
             assert_eq!(ids.as_slice(), std::slice::from_ref(&id));
             Ok::<(), Failed>(())
@@ -361,8 +368,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for open in both_ways(folder.path()) {
             let (blobs, id) = (open(), named(Sha256::new()));
-            let finished = blobs.finish::<_, Failed>("u1", &id, &blob(0), || async { Ok(()) }).await.unwrap();
-            assert_eq!(finished, Finished::Whole);
+            assert_eq!(finish(&blobs, &upload("u1", &id, 0, UploadProtocol::Tus)).await, Finished::Whole);
             assert_eq!(whole(&blobs, &id, 0..0).await, b"");
         }
     }
@@ -375,8 +381,7 @@ mod tests {
         for open in both_ways(folder.path()) {
             let blobs = open();
             blobs.uploads().append("u1", 0, length, Body::from(bytes.clone())).await.unwrap();
-            let finished = blobs.finish::<_, Failed>("u1", &id, &blob(length), || async { Ok(()) }).await.unwrap();
-            assert_eq!(finished, Finished::Whole);
+            assert_eq!(finish(&blobs, &upload("u1", &id, length, UploadProtocol::Tus)).await, Finished::Whole);
             assert!(whole(&blobs, &id, 0..length).await == bytes);
         }
     }
@@ -386,9 +391,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::in_folder(folder.path()).unwrap();
         // The first one stands still; the second one takes over, and where it begins is where the first one stopped.
-        let (body, stalled) = tokio::sync::mpsc::channel::<Result<bytes::Bytes, Infallible>>(1);
+        let (body, stalled) = tokio::sync::mpsc::channel::<Result<Bytes, Infallible>>(1);
         let stalled = futures_util::stream::unfold(stalled, |mut rest| async { Some((rest.recv().await?, rest)) });
-        body.send(Ok(bytes::Bytes::from_static(b"he"))).await.unwrap();
+        body.send(Ok(Bytes::from_static(b"he"))).await.unwrap();
         let first = blobs.uploads().append("u1", 0, 5, Body::from_stream(stalled));
         let second = async {
             while blobs.uploads().length("u1").await.unwrap() < 2 {

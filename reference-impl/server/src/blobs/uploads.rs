@@ -156,14 +156,18 @@ impl Uploads {
             // A request is taken up to where it is sound, or not at all: here it is not.
             file.set_len(offset).await.map_err(failed(DOING))?;
         }
-        file.sync_data().await.map_err(failed(DOING))?;
+        // It need not be on the disk before all of it is looked at: whoever goes on asks how much is there.
         if too_long { Err(AppendError::TooLong) } else { Ok(Appended { offset: length }) }
     }
 
-    /// All that came of an upload. Of one without bytes a file is made, so that it can be kept like any other.
+    /// All that came of an upload, which is on the disk then. Of one without bytes a file is made, so that it can be kept
+    /// like any other.
     pub(super) async fn read(&self, upload: &str) -> Result<File, BlobError> {
+        const DOING: &str = "read an upload";
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(self.path(upload)).await;
-        file.map_err(failed("read an upload"))
+        let file = file.map_err(failed(DOING))?;
+        file.sync_data().await.map_err(failed(DOING))?;
+        Ok(file)
     }
 
     /// Deletes what came of an upload.

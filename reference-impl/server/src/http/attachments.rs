@@ -129,11 +129,7 @@ pub(super) async fn complete(
         Ok::<(), Fault>(())
     };
     let blobs = &app.parts.blobs;
-    let finished = match upload.protocol {
-        UploadProtocol::SignedPut => blobs.finish_direct(upload.id.as_str(), &id, &blob, enter).await?,
-        _ => blobs.finish(upload.id.as_str(), &id, &blob, enter).await?,
-    };
-    match finished {
+    match blobs.finish(&upload, enter).await? {
         Finished::Whole => Ok(Json(stored)),
         // It was completed before, and the answer was lost.
         _ if app.parts.attachments.open_to(&data_set.name, principal, &id).await?.is_some() => Ok(Json(stored)),
