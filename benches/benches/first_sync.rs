@@ -60,7 +60,7 @@ fn measure(hosted: Hosted, records: usize, measured: &mut Measured) -> Outcome {
     tokio::runtime::Runtime::new()?.block_on(async {
         let caller = Caller::log_in(server.base_url()).await?;
         match hosted {
-            Hosted::Versions(_) | Hosted::Files => caller.fill(records, &mut numbers).await,
+            Hosted::Versions(_) | Hosted::Merged | Hosted::Files => caller.fill(records, &mut numbers).await,
             Hosted::Queue => caller.fill_all(hosted, records, &mut numbers).await,
         }
     })?;

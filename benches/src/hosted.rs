@@ -56,6 +56,8 @@ const REFERENCE: [&str; 2] = ["place", "question"];
 pub enum Hosted {
     /// So many types under `version-wins`. The first has the records, the others stay empty.
     Versions(usize),
+    /// One type under `field-merge`, without rules for single members.
+    Merged,
     /// One type under `version-wins` whose records carry files, of any length.
     Files,
     /// 30 types under `entity-queue`: two of reference, and 28 in chains of four, each a child of the one before it and
@@ -68,7 +70,7 @@ impl Hosted {
     pub fn written(self) -> Vec<(&'static str, Option<&'static str>)> {
         match self {
             Hosted::Versions(types) => NAMES.iter().take(types).map(|name| (*name, None)).collect(),
-            Hosted::Files => vec![(TYPE, None)],
+            Hosted::Merged | Hosted::Files => vec![(TYPE, None)],
             Hosted::Queue => {
                 let names: Vec<&str> = NAMES.iter().copied().filter(|name| !REFERENCE.contains(name)).collect();
                 let parent = |index: usize| if index.is_multiple_of(4) { REFERENCE[0] } else { names[index - 1] };
@@ -81,6 +83,7 @@ impl Hosted {
     pub fn domain(self) -> Outcome<Domain> {
         let (profile, policy) = match self {
             Hosted::Versions(_) | Hosted::Files => ("version-wins", "version-wins"),
+            Hosted::Merged => ("field-merge", "field-merge"),
             Hosted::Queue => ("entity-queue", "arrival-wins"),
         };
         let mut yaml = format!("name: {DATA_SET}\nprofile: {profile}\ntypes:\n");
@@ -117,6 +120,7 @@ impl fmt::Display for Hosted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Hosted::Versions(types) => types.fmt(f),
+            Hosted::Merged => f.write_str("merged"),
             Hosted::Files => f.write_str("files"),
             Hosted::Queue => f.write_str("queue"),
         }
@@ -128,6 +132,7 @@ impl FromStr for Hosted {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
+            "merged" => Ok(Hosted::Merged),
             "files" => Ok(Hosted::Files),
             "queue" => Ok(Hosted::Queue),
             types => types.parse().map(Hosted::Versions),
@@ -148,5 +153,6 @@ mod tests {
         assert!(Hosted::Files.domain().unwrap().types[0].attachments.is_some());
         assert_eq!(Hosted::Files.to_string().parse(), Ok(Hosted::Files));
         assert_eq!(Hosted::Versions(30).to_string().parse(), Ok(Hosted::Versions(30)));
+        assert_eq!(Hosted::Merged.to_string().parse(), Ok(Hosted::Merged));
     }
 }

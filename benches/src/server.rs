@@ -175,8 +175,8 @@ impl Caller {
         Ok(())
     }
 
-    /// Pushes mutations in batches, as one replica.
-    async fn push(&self, mutations: &[String], replica: &str) -> Outcome {
+    /// Pushes mutations in batches, as one replica; all of them are to be applied.
+    pub async fn push(&self, mutations: &[String], replica: &str) -> Outcome {
         let mut token = "null".to_owned();
         for (index, mutations) in mutations.chunks(BATCH).enumerate() {
             let body = format!(

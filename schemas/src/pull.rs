@@ -22,7 +22,7 @@ pub struct PullRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 9007199254740991u64))]
     pub limit: Option<u64>,
-    /// The feeds to pull, each with its stored cursor; null to begin.
+    /// The feeds to pull, each with its stored cursor; null to begin. At most the server's `pull_feeds`.
     #[schemars(length(max = 1000))]
     pub feeds: BTreeMap<FeedName, Option<Cursor>>,
 }

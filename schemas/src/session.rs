@@ -79,6 +79,10 @@ pub struct Limits {
     /// The changes of one pull answer. At least 10.
     #[schemars(range(min = 10, max = 100_000))]
     pub page_changes: u32,
+    /// The feeds that one pull may name. At least 10.
+    #[serde(default = "pull_feeds")]
+    #[schemars(range(min = 10, max = 1000))]
+    pub pull_feeds: u32,
     /// The `data` of one record, in bytes of UTF-8. At least 16384.
     #[schemars(range(min = 16384, max = 9007199254740991u64))]
     pub record_bytes: u64,
@@ -90,12 +94,18 @@ pub struct Limits {
     pub nesting: u32,
 }
 
+/// The feeds that one pull may name where the session says nothing of it.
+fn pull_feeds() -> u32 {
+    1000
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 8 << 20,
             batch_mutations: 500,
             page_changes: 1000,
+            pull_feeds: pull_feeds(),
             record_bytes: 256 << 10,
             string_bytes: 64 << 10,
             nesting: 32,

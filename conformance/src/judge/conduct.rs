@@ -24,6 +24,7 @@ const ENTRY_ID: &str = "conflicts.entry.id";
 const ONLY_CHANGES: &str = "cycles.patch.only-changes";
 const NO_TELEMETRY: &str = "telemetry.feed.not-pulled";
 const SAYS_WHAT_HAPPENED: &str = "telemetry.record.says-what-happened";
+const IN_PARTS: &str = "pull.feeds.in-parts";
 const LOGIN_GOES_ON: &str = "cycles.login.goes-on";
 const DOWNLOAD_RESUMED: &str = "attachments.device.download-resumed";
 
@@ -124,6 +125,8 @@ struct Conduct {
     refused: Option<(CallKind, Value)>,
     /// What the device has seen of states, by rev: the data, and the ids of the files.
     states: HashMap<String, (Value, Vec<Value>)>,
+    /// The feeds that a pull may name, where a session has said so.
+    pull_feeds: Option<u64>,
     /// The downloads that broke off and were not gone on with yet: up to which byte they came.
     broken_off: HashMap<String, u64>,
     /// The traffic, to hold what the device tells of it against.
@@ -153,6 +156,10 @@ impl Conduct {
         match sent.kind {
             CallKind::Push => self.push(index, sent, body),
             CallKind::Pull => self.pull(index, sent),
+            CallKind::Session => {
+                let session = sent.answer.and_then(|(_, body)| serde_json::from_slice::<Value>(body).ok());
+                self.pull_feeds = session.and_then(|session| session["limits"]["pull_feeds"].as_u64());
+            }
             _ => {}
         }
         if let Some(download) = &sent.download {
@@ -178,6 +185,10 @@ impl Conduct {
         if request.feeds.keys().any(|feed| feed.as_str() == TELEMETRY_FEED) {
             let what = "the pulls of the feed telemetry".to_owned();
             self.add(NO_TELEMETRY, index, what, json!(0), json!(1));
+        }
+        if let Some(most) = self.pull_feeds.filter(|most| request.feeds.len() as u64 > *most) {
+            let what = "how many feeds a pull names".to_owned();
+            self.add(IN_PARTS, index, what, json!(format!("at most {most}")), json!(request.feeds.len()));
         }
         if let Some((200, body)) = sent.answer {
             self.saw(&serde_json::from_slice(body).unwrap_or_default());

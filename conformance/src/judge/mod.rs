@@ -4,6 +4,7 @@ pub mod conduct;
 pub mod matching;
 mod numbers;
 pub mod oracle;
+mod overrides;
 pub mod passive;
 mod traffic;
 pub mod verdict;

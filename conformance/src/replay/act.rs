@@ -11,12 +11,15 @@ use fieldsync_schemas::control::Verb;
 use fieldsync_schemas::event::Failure;
 use fieldsync_schemas::id::RuleId;
 use fieldsync_schemas::pull::RecordRef;
-use fieldsync_schemas::scenario::{Action, DeviceSettings, NetworkStep, ReferenceStep, ScopeStep, ServerStep, Step};
+use fieldsync_schemas::record::Data;
+use fieldsync_schemas::scenario::{
+    Action, DeviceSettings, NetworkStep, ReferenceStep, ScopeStep, ServerStep, Step, SyncStep,
+};
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Who acts a scenario.
 #[derive(Clone)]
@@ -47,6 +50,21 @@ pub struct Acted {
     pub devices: Vec<ActedDevice>,
     /// The stage as it is now.
     pub stage: Stage,
+    /// What the users did, in order.
+    pub deeds: Vec<Deed>,
+}
+
+/// What a user did that leaves a trace, or that whoever looks for traces must know of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Deed {
+    /// Saved these members of a record, on this device.
+    Saved(String, RecordRef, Data),
+    /// Deleted a record, or gave up what waits on it.
+    GaveUp(RecordRef),
+    /// Synced this device, and that ended well.
+    Synced(String),
+    /// Did something to what a device keeps that is not done with an app.
+    Meddled,
 }
 
 /// A device after a scenario.
@@ -124,6 +142,7 @@ pub(super) struct Play<'a> {
     pub over: AtomicBool,
     pub follower: Option<Arc<dyn Device>>,
     pub steps: StepLog,
+    pub deeds: Mutex<Vec<Deed>>,
 }
 
 /// Acts a scenario on a stage.
@@ -161,6 +180,7 @@ pub async fn act(
         over: AtomicBool::new(false),
         follower,
         steps: actors.steps.clone(),
+        deeds: Mutex::default(),
     };
     for (name, access) in &play.stage.accounts {
         play.names.save(&format!("user.{name}"), json!(access.user));
@@ -200,7 +220,15 @@ pub async fn act(
         devices.push(ActedDevice { name, device, account: settings.account, port, passed });
     }
     exchanges.sort_by_key(|seen| seen.started);
-    Ok(Acted { failures, checks: play.checks.into_inner(), exchanges, names: play.names, devices, stage: play.stage })
+    Ok(Acted {
+        failures,
+        checks: play.checks.into_inner(),
+        exchanges,
+        names: play.names,
+        devices,
+        stage: play.stage,
+        deeds: play.deeds.into_inner().unwrap_or_default(),
+    })
 }
 
 /// Whether a device of the scenario ends and goes on. Then all of them must be able to: they may share a process.
@@ -309,6 +337,9 @@ impl Play<'_> {
                     if what.sync.is_some() {
                         self.follow().await;
                     }
+                    if what.sync == Some(SyncStep::Ok) && matches!(end, StepEnd::Fine) {
+                        self.note(Deed::Synced(name.clone()));
+                    }
                     end
                 }
                 Action::Network(what) => self.network(what)?,
@@ -359,6 +390,10 @@ impl Play<'_> {
 
     pub(super) fn slot(&self, name: &str) -> Result<&Slot, ActError> {
         self.slots.get(name).ok_or_else(|| ActError::Suite(format!("there is no device {name:?}")))
+    }
+
+    pub(super) fn note(&self, deed: Deed) {
+        self.deeds.lock().expect("nothing panics while it holds this").push(deed);
     }
 
     pub(super) fn checked(&self) {

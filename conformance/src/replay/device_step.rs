@@ -1,6 +1,6 @@
 //! What a device does or shows in a step.
 
-use super::act::{ActError, Missed, Play, StepEnd, credentials, offset, word};
+use super::act::{ActError, Deed, Missed, Play, StepEnd, credentials, offset, word};
 use crate::subject::device::{Device, DeviceError, SyncEnd};
 use crate::tap::TapPort;
 use fieldsync_schemas::adapter::{Altered, Damage};
@@ -103,12 +103,15 @@ impl Play<'_> {
             let (type_name, alias) = create.named.iter().next().expect("the lint checked that there is one");
             let group = create.group.as_deref().and_then(|group| self.names.value(group).as_str()?.parse().ok());
             for alias in create.aliases(alias) {
-                let record = self.names.create(type_name, &alias);
-                device.create(&record, self.names.fill_data(&create.data), group.clone()).await.map_err(broke(name))?;
+                let (record, data) = (self.names.create(type_name, &alias), self.names.fill_data(&create.data));
+                device.create(&record, data.clone(), group.clone()).await.map_err(broke(name))?;
+                self.note(Deed::Saved(name.to_owned(), record, data));
             }
         }
         for (alias, changes) in step.edit.iter().flatten() {
-            device.edit(&self.names.record(alias), self.names.fill_data(changes)).await.map_err(broke(name))?;
+            let (record, data) = (self.names.record(alias), self.names.fill_data(changes));
+            device.edit(&record, data.clone()).await.map_err(broke(name))?;
+            self.note(Deed::Saved(name.to_owned(), record, data));
         }
         for (alias, file) in step.attach.iter().flatten() {
             let text = self.names.fill_plain(&file.text);
@@ -130,9 +133,11 @@ impl Play<'_> {
         }
         if let Some(alias) = &step.delete {
             device.delete(&self.names.record(alias)).await.map_err(broke(name))?;
+            self.note(Deed::GaveUp(self.names.record(alias)));
         }
         if let Some(alias) = &step.discard {
             device.discard(&self.names.record(alias)).await.map_err(broke(name))?;
+            self.note(Deed::GaveUp(self.names.record(alias)));
         }
         if let Some(clock) = &step.clock {
             device.set_clock(offset(clock)?).await.map_err(broke(name))?;
@@ -145,6 +150,7 @@ impl Play<'_> {
                 alters: damage.alters.iter().map(altered).collect(),
             };
             device.damage(damage).await.map_err(broke(name))?;
+            self.note(Deed::Meddled);
         }
         if let Some(account) = &step.log_in {
             let credentials = credentials(&self.stage, account, slot.settings.password)?;
@@ -164,6 +170,7 @@ impl Play<'_> {
         if let Some(other) = &step.clone_of {
             let other = self.slot(other)?.device().clone();
             device.become_clone_of(other.as_ref()).await.map_err(broke(name))?;
+            self.note(Deed::Meddled);
         }
         if let Some(sync) = &step.sync {
             return self.sync(name, slot, sync).await;

@@ -9,7 +9,7 @@ mod names;
 mod request_step;
 mod taken;
 
-pub use act::{ActError, Acted, Actors, act};
+pub use act::{ActError, Acted, Actors, Deed, act};
 pub use names::Names;
 pub use taken::StepLog;
 

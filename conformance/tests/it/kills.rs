@@ -5,10 +5,16 @@ mod mortal_device;
 use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::{Case, parse, storm};
 use fieldsync_conformance::spec::Spec;
-use fieldsync_conformance::subject::reference::EmbeddedServer;
-use fieldsync_schemas::event::{Event, ScenarioEnded, Verdict};
+use fieldsync_conformance::subject::reference::{DeviceParts, EmbeddedServer};
+use fieldsync_core::device::{Context, DeviceError, Event, Machine, Reaction, Rules};
+use fieldsync_core::merge::{self, Merged, merge};
+use fieldsync_schemas::event::{Event as Told, ScenarioEnded, Verdict};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Data;
+use fieldsync_schemas::scenario::Status;
 use mortal_device::MortalDevices;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// More writes than a device makes in the run below.
@@ -33,7 +39,7 @@ async fn run_all(cases: &[Case], devices: Arc<MortalDevices>, repeat: u64) -> Ve
     let ended: Vec<&ScenarioEnded> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Scenario(ended) => Some(&**ended),
+            Told::Scenario(ended) => Some(&**ended),
             _ => None,
         })
         .collect();
@@ -93,4 +99,32 @@ async fn five_hundred_kills_and_cuts_end_in_one_state() {
     assert!(failed.is_empty(), "the id of a scenario is its seed:\n{}", failed.join("\n"));
     // A cut shows in the sync that fails by it; a kill shows here.
     assert_eq!(devices.kills(), kills);
+}
+
+/// Merges, and now and then forgets what that overrode.
+fn forgetful(base: Option<&Data>, local: Option<Data>, server: Option<Data>, rules: &merge::Rules) -> Merged {
+    static OVERRIDES: AtomicUsize = AtomicUsize::new(0);
+    let mut merged = merge(base, local, server, rules);
+    merged.overridden.retain(|_| !OVERRIDES.fetch_add(1, Ordering::Relaxed).is_multiple_of(3));
+    merged
+}
+
+struct Forgetful(Arc<dyn Rules>);
+
+impl Rules for Forgetful {
+    fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
+        self.0.handle(machine, event, &Context { merge: forgetful, ..*context })
+    }
+
+    fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
+        self.0.status(machine, record)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_shows_an_override_that_was_not_logged() {
+    let cases: Vec<Case> = (0..3).map(|seed| storm::storm_of_merges(seed, 10).expect("a fixture that loads")).collect();
+    let devices = MortalDevices::with(|parts| DeviceParts { rules: Arc::new(Forgetful(parts.rules)), ..parts });
+    let failed = run_all(&cases, Arc::new(devices), 1).await;
+    assert!(failed.iter().any(|told| told.contains("conflicts.device.each-override")), "{}", failed.join("\n"));
 }

@@ -33,6 +33,8 @@ pub struct MortalDevices {
     reference: ReferenceDevices,
     /// Which device ends, a write later with every second scenario.
     ending: Option<&'static str>,
+    /// What is wrong with all of them besides.
+    fault: Option<fn(DeviceParts) -> DeviceParts>,
     scenarios: AtomicU64,
     seen: Arc<Seen>,
 }
@@ -48,6 +50,11 @@ impl MortalDevices {
     /// its first write, which is made, and so on.
     pub fn ending_at_every_write_of(name: &'static str) -> Self {
         Self { ending: Some(name), ..Self::default() }
+    }
+
+    /// All devices have this fault.
+    pub fn with(fault: fn(DeviceParts) -> DeviceParts) -> Self {
+        Self { fault: Some(fault), ..Self::default() }
     }
 
     /// The writes at which a device has ended.
@@ -79,12 +86,14 @@ impl Client for MortalDevices {
         let number = self.scenarios.fetch_add(1, Ordering::SeqCst);
         let end = End { write: number / 2 + 1, is_made: number % 2 == 1 };
         let ending = self.ending.map(|name| (name, end));
-        Ok(Arc::new(OfScenario { reference: self.reference.clone(), ending, seen: self.seen.clone() }))
+        let (reference, fault) = (self.reference.clone(), self.fault);
+        Ok(Arc::new(OfScenario { reference, fault, ending, seen: self.seen.clone() }))
     }
 }
 
 struct OfScenario {
     reference: ReferenceDevices,
+    fault: Option<fn(DeviceParts) -> DeviceParts>,
     ending: Option<(&'static str, End)>,
     seen: Arc<Seen>,
 }
@@ -95,7 +104,12 @@ impl Devices for OfScenario {
         let end = self.ending.filter(|(name, _)| *name == setup.name).map(|(_, end)| end);
         let life: Arc<Mutex<Option<Arc<MortalStore>>>> = Arc::default();
         let (planned, lived) = (Mutex::new(end), life.clone());
+        let fault = self.fault;
         let reference = self.reference.changed(Arc::new(move |parts: DeviceParts| {
+            let parts = match fault {
+                Some(fault) => fault(parts),
+                None => parts,
+            };
             let store = Arc::new(MortalStore::new(parts.store));
             // Only the first life has an end.
             if let Some(end) = planned.lock().expect("nothing panics while it holds this").take() {

@@ -2,7 +2,7 @@
 //! on its own.
 
 use fieldsync_core::device::DeviceStore;
-use fieldsync_core::device::store::{OwnCopy, Saved, ServerCopy, StoreError, StoredRecord, Upload, Write};
+use fieldsync_core::device::store::{OwnCopy, Progress, Saved, ServerCopy, StoreError, StoredRecord, Upload, Write};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
@@ -56,6 +56,16 @@ impl SqliteStore {
     }
 }
 
+/// Whether a loss of power may take it, though not the end of the process: how far a file came is asked for again, and
+/// nothing of the user's is in it. Among ten thousand photos that wait for the disk it is what waits longest.
+fn is_found_out_again(write: &Write) -> bool {
+    match write {
+        Write::Upload(upload) => matches!(upload.progress, Progress::Uploading { .. } | Progress::Sent),
+        Write::WantedGone(_) => true,
+        _ => false,
+    }
+}
+
 /// What goes wrong with one row.
 type RowResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -102,6 +112,8 @@ impl DeviceStore for SqliteStore {
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
         let mut connection = self.connection();
         let mut commit = || -> RowResult<()> {
+            let synchronous = if writes.iter().all(is_found_out_again) { "NORMAL" } else { "FULL" };
+            connection.pragma_update(None, "synchronous", synchronous)?;
             let transaction = connection.transaction()?;
             for write in writes {
                 take(&transaction, write)?;

@@ -71,7 +71,9 @@ fn read(raw: &RawValue, limits: &Limits, found: &Found) -> Result<Value, Refusal
 pub fn drop_null_members(tree: &mut Value) {
     match tree {
         Value::Object(members) => {
-            members.retain(|_, value| !value.is_null());
+            if members.values().any(Value::is_null) {
+                members.retain(|_, value| !value.is_null());
+            }
             members.values_mut().for_each(drop_null_members);
         }
         Value::Array(items) => items.iter_mut().for_each(drop_null_members),

@@ -16,9 +16,6 @@ use fieldsync_schemas::session::{Limits, Role};
 use fieldsync_schemas::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 
-/// How many feeds a pull may name.
-const MAX_FEEDS: usize = 1000;
-
 /// What a pull is answered from, besides the snapshot.
 #[derive(Clone, Copy)]
 pub struct Ground<'a> {
@@ -57,14 +54,15 @@ pub enum PullError {
 }
 
 /// Reads the body of a pull.
-pub fn read(body: &[u8]) -> Result<PullRequest, Trouble> {
+pub fn read(body: &[u8], limits: &Limits) -> Result<PullRequest, Trouble> {
     let request: PullRequest = serde_json::from_slice(body)
         .map_err(|error| Trouble::new(ProblemCode::Malformed, format!("the body is no pull: {error}")))?;
     if request.limit == Some(0) {
         return Err(Trouble::new(ProblemCode::Malformed, "limit must be at least 1"));
     }
-    if request.feeds.len() > MAX_FEEDS {
-        return Err(Trouble::new(ProblemCode::Malformed, format!("a pull names at most {MAX_FEEDS} feeds")));
+    if request.feeds.len() > limits.pull_feeds as usize {
+        let detail = format!("a pull names at most {} feeds; pull the others by further requests", limits.pull_feeds);
+        return Err(Trouble::new(ProblemCode::Malformed, detail).with_limit("pull_feeds", u64::from(limits.pull_feeds)));
     }
     Ok(request)
 }

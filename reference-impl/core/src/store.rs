@@ -440,8 +440,9 @@ pub trait Store: Send + Sync {
     /// else has made.
     async fn backed_up(&self) -> Result<Vec<(DataSetName, Epoch, u64)>, StoreError>;
 
-    /// Puts the newest backup in the place of a data set's data, in a new epoch. The data set as it is then comes back.
-    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError>;
+    /// Puts the newest backup in the place of a data set's data, in a new epoch. The data set as it is then comes back;
+    /// nothing, and nothing is changed, where there is no backup of it.
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<Option<DataSetRow>, StoreError>;
 
     /// Forgets all that a data set has and had, but for who may use it, and begins a new epoch with these states.
     async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError>;

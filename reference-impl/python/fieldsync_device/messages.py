@@ -109,7 +109,8 @@ is_session = members(
     {"tag": _visible(64), "principal": _visible(128), "role": text(), "scope": _visible(64), "epoch": _visible(64),
      "server_time": _TIME, "profile": text(),
      "limits": members({"body_bytes": whole(65536), "batch_mutations": whole(10), "page_changes": whole(10),
-                        "record_bytes": whole(16384), "string_bytes": whole(4096), "nesting": whole(8)}),
+                        "record_bytes": whole(16384), "string_bytes": whole(4096), "nesting": whole(8)},
+                       {"pull_feeds": whole(10, 1000)}),
      "registry": members({"types": many(members(
          {"name": _TYPE, "class": text(), "merge": members({"policy": text()})},
          {"feed": or_null(_FEED), "requires": many(text()), "partition": or_null(text())}))})},
@@ -125,10 +126,11 @@ is_push_answer = members(
 
 is_slot_answer = members(
     {"id": _ATTACHMENT_ID, "have": flag},
-    {"upload": or_null(members({"id": text(_NAME + r"{1,128}"), "protocol": text(), "url": text(longest=4096),
-                                "expires_at": _TIME}, {"headers": each(text(), text())}))})
+    {"url": or_null(text(longest=4096)), "upload": or_null(members(
+        {"id": text(_NAME + r"{1,128}"), "protocol": text(), "url": text(longest=4096), "expires_at": _TIME},
+        {"headers": each(text(), text())}))})
 
-is_complete_answer = members({"id": _ATTACHMENT_ID, "state": text()})
+is_complete_answer = members({"id": _ATTACHMENT_ID, "state": text()}, {"url": or_null(text(longest=4096))})
 
 is_digest_answer = members(
     {"epoch": _visible(64), "session": _visible(64)},

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import conflicts, epoch, messages
+from . import conflicts, epoch, links, messages
 from .epoch import EpochChanged
+from .line import Line, Limits, Refused, SyncFailed
 from .merging import is_in, merge_in
 from .mutation import CONFLICT, EXPIRED, GONE
 from .outbox import Outbox
 from .records import encode
-from .line import Line, Limits, Refused, SyncFailed
 from .store import Store
 
 TRIES = 3  # so often a pull is asked for again where an answer brings nothing on
@@ -29,9 +29,11 @@ class Pull:
         self._tries = 0
 
     def run(self) -> None:
-        """Pulls until no feed says `more`."""
+        """Pulls until no feed says `more`: as many feeds at once as a request may name, then the next ones."""
+        walked: set[str] = set()
+        silent: set[str] = set()  # what began with null and got no page
         while True:
-            asked = self._feeds()
+            asked = self._next_feeds(walked)
             request = {"replica": self._store.meta("replica"), "epoch": self._line.epoch,
                        "limit": self._limits.page, "feeds": asked}
             try:
@@ -46,9 +48,15 @@ class Pull:
             self._look_for_types(answer.get("new_feeds") or [])
             if more and not moved:
                 self._try_again("the pages of a pull do not go on from where this device stands")
-            elif not more and not self._begins_anew(asked):
-                self._drop_unmet()
-                return
+            elif not more:
+                walked.update(asked)
+                without_cursor = {feed for feed, cursor in self._feeds().items() if cursor is None}
+                silent.update(feed for feed, cursor in asked.items() if cursor is None and feed in without_cursor)
+                # The answer may have brought a session with other feeds, or with an order to walk some once more.
+                walked.difference_update(without_cursor - silent)
+                if walked.issuperset(self._feeds()):
+                    self._drop_unmet()
+                    return
 
     def _feeds(self) -> dict[str, str | None]:
         """The feeds of all types that this device can sync, each with its cursor."""
@@ -56,9 +64,10 @@ class Pull:
         feeds = self._line.session().all_feeds(self._store)
         return {feed: cursors.get(feed) for feed in feeds if feed not in self._unknown}
 
-    def _begins_anew(self, asked: dict[str, str | None]) -> bool:
-        """Whether the answer brought a session with other feeds, or with an order to walk some once more."""
-        return any(asked.get(feed, "") is not None for feed, cursor in self._feeds().items() if cursor is None)
+    def _next_feeds(self, walked: set[str]) -> dict[str, str | None]:
+        """Those that were not walked to their ends yet, no more than one request may name."""
+        waiting = [(feed, cursor) for feed, cursor in self._feeds().items() if feed not in walked]
+        return dict(waiting[:self._line.session().pull_feeds])
 
     def _try_again(self, why: str, cause: str = "network") -> None:
         self._tries += 1
@@ -164,6 +173,7 @@ def arrived(outbox: Outbox, feed: str, record: dict[str, Any]) -> None:
     """The server's state of a record came."""
     outbox.store.put_record(feed, record)
     epoch.delete_again(outbox, record)
+    links.came(outbox, record)
     merge_in(outbox, record["type"], record["id"])
     if record["type"] == CONFLICT:
         conflicts.came(outbox, record["id"])

@@ -11,7 +11,7 @@ from .store import Store
 
 CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes",
                           "groups", "refetch", "digest", "derived-fields", "attachments-proxied",
-                          "attachments-direct", "partitions", "on-stale-merge"})
+                          "attachments-direct", "link", "partitions", "on-stale-merge"})
 # The policies of transactional types, by profile.
 PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"},
             FIELD_MERGE: {FIELD_MERGE}}
@@ -29,6 +29,7 @@ class Session:
         self.capabilities = frozenset(message.get("capabilities") or ())
         self.batch_mutations = int(message["limits"]["batch_mutations"])
         self.body_bytes = int(message["limits"]["body_bytes"])
+        self.pull_feeds = int(message["limits"].get("pull_feeds", 1000))
         self.feeds: dict[str, str] = {}
         self.partitions: dict[str, str] = {}  # of types that have several feeds, the member that says which
         self.left_out: set[str] = set()
@@ -70,6 +71,9 @@ class Session:
         return f"{feed}/{value}" if isinstance(value, str) and _PARTITION.fullmatch(value) else feed
 
     def all_feeds(self, store: Store) -> list[str]:
-        """Every feed of the types that this device can sync, with the partitions that were named to it."""
-        spread = [name for kind in self.partitions for name in store.partitions(self.feeds[kind])]
-        return list(dict.fromkeys([*self.feeds.values(), *spread]))
+        """Every feed of the types that this device can sync, with the partitions that were named to it, parents first."""
+        feeds: dict[str, None] = {}
+        for kind, feed in self.feeds.items():
+            feeds[feed] = None
+            feeds.update(dict.fromkeys(store.partitions(feed) if kind in self.partitions else ()))
+        return list(feeds)

@@ -93,6 +93,7 @@ fn check_limits(name: &str, limits: &Limits) -> Result<(), DomainFileError> {
         ("body_bytes", limits.body_bytes, 65_536, WHOLE),
         ("batch_mutations", u64::from(limits.batch_mutations), 10, 100_000),
         ("page_changes", u64::from(limits.page_changes), 10, 100_000),
+        ("pull_feeds", u64::from(limits.pull_feeds), 10, 1000),
         ("record_bytes", limits.record_bytes, 16_384, WHOLE),
         ("string_bytes", limits.string_bytes, 4_096, WHOLE),
         ("nesting", u64::from(limits.nesting), 8, 128),
@@ -125,6 +126,7 @@ mod tests {
             ("nesting: 16", "nesting: 4", "limit nesting is 4"),
             ("name: version_wins", "name: control", "another use"),
             ("policy: append-only", "policy: arrival-wins", "arrival-wins"),
+            ("requires: [attachments-proxied, link]", "requires: [attachments-proxied]", "name `link`"),
             ("profile: version-wins", "profil: version-wins", "cannot be read"),
         ] {
             let error = domain_from_yaml(&DOMAIN.replacen(from, to, 1)).unwrap_err().to_string();

@@ -151,7 +151,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant::device(
         "every-push-is-sent-twice",
-        "cycles.stale.three-times",
+        "cycles.stale.three-times+2",
         "A device pushes everything twice, to be sure.",
         |parts| twice(parts, CallKind::Push),
     ),

@@ -7,10 +7,35 @@ use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::{Event, Machine, Write};
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
+    Mutant::device(
+        "every-feed-is-asked-for-at-once",
+        "pull.feeds.in-parts",
+        "A device names all its feeds in each pull, however many a pull may name.",
+        |parts| {
+            device_wire::answers(parts, CallKind::Session, |_, _, body| {
+                body["limits"].as_object_mut().map(|limits| limits.remove("pull_feeds"));
+            })
+        },
+    ),
+    Mutant::device(
+        "the-first-part-of-the-feeds-is-all",
+        "pull.feeds.in-parts",
+        "A device names as many feeds as a pull may name, and never asks for the others.",
+        |parts| {
+            let named = Mutex::new(None);
+            device_wire::calls(parts, CallKind::Pull, move |body| {
+                let mut first = named.lock().expect("nothing panics while it holds this");
+                let feeds = body["feeds"].as_object_mut().expect("a pull names feeds");
+                let first: &BTreeSet<String> = first.get_or_insert_with(|| feeds.keys().cloned().collect());
+                feeds.retain(|feed, _| first.contains(feed));
+            })
+        },
+    ),
     Mutant::device(
         "every-page-is-stored",
         "pull.echo.discards-other",

@@ -111,7 +111,7 @@ impl<F: StorageFault> Store for Faulty<F> {
         Ok(told)
     }
 
-    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<Option<DataSetRow>, StoreError> {
         self.fault.begins(data_set, &EpochCause::Restored);
         self.inner.restore(data_set, epoch).await
     }

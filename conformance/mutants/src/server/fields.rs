@@ -10,8 +10,8 @@ use fieldsync_core::push::{Asked, Batch, ReadMutation};
 use fieldsync_core::store::Decided;
 use fieldsync_schemas::conflict::CONFLICT_TYPE;
 use fieldsync_schemas::problem::ProblemCode;
-use fieldsync_schemas::push::{MutationOp, OutcomeKind, PushAnswer, Refusal};
-use fieldsync_schemas::record::Data;
+use fieldsync_schemas::push::{MutationOp, Outcome, OutcomeKind, PushAnswer, Refusal};
+use fieldsync_schemas::record::{Data, Record};
 use fieldsync_schemas::registry::{FieldRuleKind, MergePolicy, Registry};
 use fieldsync_schemas::session::Limits;
 use fieldsync_server::Parts;
@@ -23,15 +23,27 @@ use std::sync::Arc;
 pub const MUTANTS: &[Mutant] = &[
     Mutant::server(
         "the-last-patch-is-applied",
-        "merge.field-merge.old-base-is-stale+2",
+        "merge.field-merge.old-base-is-stale+3",
         "A change on an old base is applied to whatever the record is now.",
         |parts| bases_are_current(parts, |_| true),
     ),
     Mutant::server(
         "a-base-may-be-a-second-old",
-        "merge.field-merge.old-base-is-stale+2",
+        "merge.field-merge.old-base-is-stale+3",
         "A change on an old base is applied where the current state is not older than a second.",
         |parts| bases_are_current(parts, |age_ms| age_ms <= 1000),
+    ),
+    Mutant::server(
+        "an-update-that-is-there-already-is-a-duplicate",
+        "merge.field-merge.old-base-is-stale+3",
+        "An update on an old base is a duplicate where each member that it names has its value already.",
+        |parts| {
+            commits(parts, |batch, commit| {
+                change_outcomes(commit, |outcomes| {
+                    outcomes.iter_mut().for_each(|one| no_news_is_a_duplicate(batch, one))
+                })
+            })
+        },
     ),
     Mutant::server(
         "what-is-there-already-is-stale",
@@ -216,6 +228,21 @@ fn asked(parts: Parts, change: impl Fn(&mut Asked) + Send + Sync + 'static) -> P
 }
 
 /// Takes old bases for current ones, by the age of the current state in milliseconds.
+fn no_news_is_a_duplicate(batch: &Batch, outcome: &mut Outcome) {
+    let read = batch.mutations.iter().find(|read| read.mutation_id == outcome.mutation_id);
+    let patch = read.and_then(|read| read.change()?.patch.clone());
+    let told = outcome.record.as_deref().filter(|_| outcome.outcome == OutcomeKind::Stale);
+    let told = told.and_then(|raw| serde_json::from_str::<Record>(raw.get()).ok());
+    if let (Some(patch), Some(record)) = (patch, told) {
+        let mut patched = record.data_tree();
+        apply(&mut patched, patch);
+        if !record.deleted && patched == record.data_tree() {
+            outcome.outcome = OutcomeKind::Duplicate;
+            (outcome.rev, outcome.version, outcome.record) = (Some(record.rev), Some(record.version), None);
+        }
+    }
+}
+
 fn bases_are_current(parts: Parts, is_taken: impl Fn(i64) -> bool + Send + Sync + 'static) -> Parts {
     around_decide(parts, move |batch, mut loaded, ground, decide| {
         for asked in batch.mutations.iter().filter_map(ReadMutation::change) {

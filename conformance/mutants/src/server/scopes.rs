@@ -10,16 +10,16 @@ use fieldsync_core::push::{Decision, ReadMutation};
 use fieldsync_core::scope::{Scope, Sight};
 use fieldsync_core::store::{Commit, DataSetName, Loaded, Place, Rescope, Row, RowKind, Snapshot, Touched};
 use fieldsync_schemas::conflict::CONFLICT_TYPE;
-use fieldsync_schemas::id::{FeedName, MutationId, Principal};
+use fieldsync_schemas::id::{FeedName, MutationId, Principal, RecordId};
 use fieldsync_schemas::problem::{EpochCause, ProblemCode};
 use fieldsync_schemas::pull::{PullRequest, RecordRef};
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::{Parts, PullRule};
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
@@ -28,6 +28,12 @@ pub const MUTANTS: &[Mutant] = &[
         "scopes.places.with-all-below",
         "A place within a place of the scope is not in it.",
         |parts| faulty(parts, PlacesAlone),
+    ),
+    Mutant::server(
+        "a-restore-leaves-the-places-below-a-scope",
+        "scopes.places.with-all-below",
+        "After a restore a scope has the places that were below it before, wherever the backup has them.",
+        |parts| faulty(parts, BelowAsBefore::default()),
     ),
     Mutant::server(
         "every-scope-is-called-all",
@@ -137,6 +143,29 @@ impl StorageFault for OpenedByAnEpoch {
         if self.0.load(Ordering::Relaxed) {
             for scope in scopes {
                 *scope = Rescope { user: scope.user.clone(), places: None, seen: BTreeSet::new() };
+            }
+        }
+    }
+}
+
+/// What each user saw last, and whether a backup was put back since.
+#[derive(Default)]
+struct BelowAsBefore {
+    seen: Mutex<HashMap<String, BTreeSet<RecordId>>>,
+    is_restored: AtomicBool,
+}
+
+impl StorageFault for BelowAsBefore {
+    fn begins(&self, _: &DataSetName, _: &EpochCause) {
+        self.is_restored.store(true, Ordering::Relaxed);
+    }
+
+    fn rescope(&self, scopes: &mut Vec<Rescope>) {
+        let mut before = self.seen.lock().expect("nothing panics while it holds this");
+        for scope in scopes {
+            match before.get(&scope.user).filter(|_| self.is_restored.load(Ordering::Relaxed)) {
+                Some(seen) => scope.seen = seen.clone(),
+                None => drop(before.insert(scope.user.clone(), scope.seen.clone())),
             }
         }
     }

@@ -32,6 +32,23 @@ fn entry(place: u64, id: &str) -> Write {
     Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: mutation(id), snapshot: None }))
 }
 
+/// Whether a commit of these is on the disk when it returns.
+fn is_on_the_disk(writes: &[Write]) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("device.sqlite")).unwrap();
+    store.commit(writes).unwrap();
+    let synchronous = store.connection().query_row("PRAGMA synchronous", [], |row| row.get::<_, u8>(0)).unwrap();
+    synchronous == 2
+}
+
+#[test]
+fn only_what_is_found_out_again_may_be_lost_with_the_power() {
+    let came = || Write::WantedGone(AttachmentId::new(format!("sha256:{}", "0".repeat(64))).unwrap());
+    assert!(is_on_the_disk(&[own("a")]));
+    assert!(!is_on_the_disk(&[came()]));
+    assert!(is_on_the_disk(&[came(), own("a")]), "with something else, all of it is");
+}
+
 /// Every kind of write, each with one that undoes it where there is one.
 fn writes() -> Vec<Vec<Write>> {
     let feed = |name: &str| FeedName::new(name).unwrap();

@@ -181,6 +181,8 @@ pub(super) struct Run {
     /// The session tags for which the session was fetched.
     pub(super) session_tags: BTreeSet<SessionTag>,
     pub(super) pulled_all: bool,
+    /// The feeds that were walked to their ends while others wait for a request of their own.
+    pub(super) walked: BTreeSet<FeedName>,
     /// The feeds that the server named as new in this sync.
     pub(super) new_feeds: BTreeSet<FeedName>,
     /// Answers with pages that do not go on from the stored cursor, or that lead nowhere.
@@ -207,6 +209,8 @@ pub(super) struct Run {
     pub(super) set_aside: HashSet<MutationId>,
     /// How often a record's mutation was made anew.
     pub(super) renewals: HashMap<RecordRef, u32>,
+    /// How often a record was merged because it was stale.
+    pub(super) merges: HashMap<RecordRef, u32>,
     /// The server refused a push as a whole; the sync pulls, then fails.
     pub(super) refusal: Option<Failure>,
     pub(super) files: FilesRun,

@@ -15,6 +15,7 @@ use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
 use fieldsync_schemas::pull::{ChangeOp, Page, PullAnswer, PullRequest, RecordRef};
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::Record;
+use fieldsync_schemas::registry::TypeClass;
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::telemetry::{TELEMETRY_FEED, TELEMETRY_TYPE};
 use std::collections::BTreeSet;
@@ -38,7 +39,7 @@ impl Step<'_> {
             self.sweep()?;
             return Ok(Flow::Do(Next::Proceed));
         }
-        let feeds = self.asked_feeds();
+        let feeds = self.next_feeds();
         if !feeds.is_empty() && !self.run().pulled_all {
             let cursors = &self.machine.state.cursors;
             let feeds = feeds.iter().map(|feed| (feed.clone(), cursors.get(feed).cloned().flatten())).collect();
@@ -73,16 +74,29 @@ impl Step<'_> {
         self.pull()
     }
 
-    /// The feeds that this device pulls: those of the registry and their partitions, without types that are left out.
+    /// The feeds that this device pulls.
     pub(super) fn feeds(&self) -> BTreeSet<FeedName> {
-        let Some(session) = &self.machine.state.session else { return BTreeSet::new() };
+        self.feeds_in_order().into_iter().collect()
+    }
+
+    /// Those of the registry and their partitions, without types that are left out; what the server alone writes, and
+    /// parents, stand before the others.
+    fn feeds_in_order(&self) -> Vec<FeedName> {
+        let Some(session) = &self.machine.state.session else { return Vec::new() };
         let left_out = self.left_out();
-        let mut feeds = BTreeSet::new();
         let is_pulled = |name: &TypeName| !left_out.contains(name) && name.as_str() != TELEMETRY_TYPE;
-        for entry in session.registry.types.iter().filter(|entry| is_pulled(&entry.name)) {
-            feeds.extend(partition::feeds_of(entry, self.machine.state.cursors.keys()));
-        }
-        feeds
+        let mut types: Vec<_> = session.registry.types.iter().filter(|entry| is_pulled(&entry.name)).collect();
+        types.sort_by_key(|entry| entry.class != TypeClass::Reference);
+        types.into_iter().flat_map(|entry| partition::feeds_of(entry, self.machine.state.cursors.keys())).collect()
+    }
+
+    /// The feeds of the next request: as many as it may name of those that were not walked to their ends yet.
+    fn next_feeds(&mut self) -> BTreeSet<FeedName> {
+        let most = self.machine.state.session.as_ref().map_or(0, |session| session.limits.pull_feeds) as usize;
+        let feeds = self.feeds_in_order();
+        let run = self.run();
+        let waiting = feeds.into_iter().filter(|feed| !run.unknown_feeds.contains(feed) && !run.walked.contains(feed));
+        waiting.take(most.max(1)).collect()
     }
 
     /// The same, without those that the server does not have.
@@ -124,11 +138,11 @@ impl Step<'_> {
             };
         }
         self.took_a_pull();
-        let asked = self.asked_feeds();
+        let (asked, named) = (self.asked_feeds(), self.next_feeds());
         let (mut strays, mut more, mut moved) = (false, false, false);
         for (page, seen) in pages {
             let stored: Option<Cursor> = self.machine.state.cursors.get(&page.feed).cloned().flatten();
-            if !asked.contains(&page.feed) || page.from != stored {
+            if !named.contains(&page.feed) || page.from != stored {
                 strays = true;
                 continue;
             }
@@ -146,7 +160,13 @@ impl Step<'_> {
             }
         }
         self.heard_session_tag(&answer.session);
-        self.run().pulled_all = !(strays || more || is_new);
+        if !(strays || more || is_new) {
+            self.run().walked.extend(named);
+            self.run().pulled_all = self.next_feeds().is_empty();
+        }
+        if self.run().pulled_all {
+            self.run().walked.clear();
+        }
         if strays || (more && !moved) {
             self.run().stray_answers += 1;
             if self.run().stray_answers > ATTEMPTS {
@@ -258,6 +278,7 @@ impl Step<'_> {
     pub(super) fn resync(&mut self, feeds: BTreeSet<FeedName>) -> Result<(), Next> {
         self.run().resyncs += 1;
         self.run().pulled_all = false;
+        self.run().walked.clear();
         if self.run().resyncs > ATTEMPTS {
             return Err(self.lead_nowhere("the server asks for one resync after another"));
         }

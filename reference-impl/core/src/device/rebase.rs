@@ -84,7 +84,7 @@ impl Step<'_> {
         }
         entry.progress = Progress::Deferred;
         if let Some(id) = self.rebase(entry, &current) {
-            let times = self.run().renewals.entry(record).or_default();
+            let times = self.run().merges.entry(record).or_default();
             *times += 1;
             if *times > ATTEMPTS {
                 self.run().set_aside.insert(id);
@@ -96,8 +96,9 @@ impl Step<'_> {
     /// The server merged a mutation itself. The edit that waits was made on what was pushed, not on what came of it.
     pub(super) fn merged(&mut self, entry: Entry, merged: Record) -> Result<(), StoreError> {
         let record = entry.record();
-        self.run().counts.settled += 1;
+        self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
+        self.keep(entry.clone());
         match self.first(&record) {
             Some(waiting) => {
                 let seen = self.as_accepted(&entry.mutation, merged.rev.clone(), entry.version());

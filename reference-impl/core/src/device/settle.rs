@@ -245,7 +245,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn count_settled(&mut self, entry: &Entry) {
+    pub(super) fn count_settled(&mut self, entry: &Entry) {
         let run = self.run();
         run.counts.settled += 1;
         *run.tally.pushed.entry(entry.mutation.type_name.clone()).or_default() += 1;

@@ -20,8 +20,8 @@ pub(super) struct KeyedList {
 /// The keys of a list's items.
 pub(super) struct Keys<'a> {
     items: Vec<(Cow<'a, str>, &'a Data)>,
-    /// The items' places, in the order of their keys.
-    sorted: Vec<usize>,
+    /// The items' places, in the order of their keys; none where they stand in it.
+    sorted: Option<Vec<usize>>,
 }
 
 impl<'a> Keys<'a> {
@@ -33,14 +33,19 @@ impl<'a> Keys<'a> {
             Some(Value::Array(list)) => list.as_slice(),
             Some(_) => return None,
         };
-        let items: Vec<_> = list
-            .iter()
-            .map(|item| item.as_object().and_then(|item| Some((key_of(item, key)?, item))))
-            .collect::<Option<_>>()?;
+        let mut items = Vec::with_capacity(list.len());
+        for item in list {
+            let item = item.as_object()?;
+            items.push((key_of(item, key)?, item));
+        }
+        // Keys that begin with the time stand in their order.
+        if items.windows(2).all(|two| two[0].0 < two[1].0) {
+            return Some(Self { items, sorted: None });
+        }
         let mut sorted: Vec<_> = (0..items.len()).collect();
         sorted.sort_unstable_by_key(|&index| &items[index].0);
         let twice = sorted.windows(2).any(|two| items[two[0]].0 == items[two[1]].0);
-        (!twice).then_some(Self { items, sorted })
+        (!twice).then_some(Self { items, sorted: Some(sorted) })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,8 +62,21 @@ impl<'a> Keys<'a> {
 
     /// The place of the item with this key.
     pub(super) fn find(&self, key: &str) -> Option<usize> {
-        let place = self.sorted.binary_search_by(|&index| self.items[index].0.as_ref().cmp(key)).ok()?;
-        Some(self.sorted[place])
+        match &self.sorted {
+            None => self.items.binary_search_by(|(other, _)| other.as_ref().cmp(key)).ok(),
+            Some(sorted) => {
+                let place = sorted.binary_search_by(|&index| self.items[index].0.as_ref().cmp(key)).ok()?;
+                Some(sorted[place])
+            }
+        }
+    }
+
+    /// The same, where `next` is the place after the one that was found last: lists mostly keep their order.
+    fn find_from(&self, next: &mut usize, key: &str) -> Option<usize> {
+        let is_next = self.items.get(*next).is_some_and(|(other, _)| other == key);
+        let place = if is_next { *next } else { self.find(key)? };
+        *next = place + 1;
+        Some(place)
     }
 
     /// Whether both hold the same items, in the same order.
@@ -96,10 +114,11 @@ fn plan(list: &KeyedList, base: Option<&Value>, local: Option<&Value>, server: O
     let local = Keys::of(local, &list.key)?;
     let server = Keys::of(server, &list.key)?;
     let mut entries = Vec::with_capacity(server.len() + local.len());
+    let (mut in_base, mut in_local, mut in_server) = (0, 0, 0);
     if server.same_in_order(&base, &list.items) {
         // The list is as it is here.
         entries.extend(local.iter().enumerate().map(|(index, (key, _))| {
-            let base = base.find(key);
+            let base = base.find_from(&mut in_base, key);
             Entry { base, local: Some(index), server: base }
         }));
         return Some(entries);
@@ -108,15 +127,18 @@ fn plan(list: &KeyedList, base: Option<&Value>, local: Option<&Value>, server: O
     let left_alone =
         |item: &Data, before: Option<usize>| before.is_some_and(|index| list.items.same_data(item, base.item(index)));
     for (index, (key, item)) in server.iter().enumerate() {
-        let entry = Entry { base: base.find(key), local: local.find(key), server: Some(index) };
-        if entry.local.is_some() || !left_alone(item, entry.base) {
-            entries.push(entry);
+        let (base, local) = (base.find_from(&mut in_base, key), local.find_from(&mut in_local, key));
+        if local.is_some() || !left_alone(item, base) {
+            entries.push(Entry { base, local, server: Some(index) });
         }
     }
     for (index, (key, item)) in local.iter().enumerate() {
-        let entry = Entry { base: base.find(key), local: Some(index), server: None };
-        if server.find(key).is_none() && !left_alone(item, entry.base) {
-            entries.push(entry);
+        if server.find_from(&mut in_server, key).is_some() {
+            continue;
+        }
+        let base = base.find(key);
+        if !left_alone(item, base) {
+            entries.push(Entry { base, local: Some(index), server: None });
         }
     }
     Some(entries)

@@ -33,7 +33,7 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use uploads::{Held, Uploads};
 
 /// How much of a file is in memory at a time.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 1 << 20;
 /// A file below this goes into another object store in one request, a longer one in parts of this length.
 const PART: usize = 8 << 20;
 /// How many parts are on their way at a time.

@@ -168,7 +168,11 @@ async fn backup(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
 async fn restore(app: &App, asked: DataSetRef) -> Result<Response, Fault> {
     let data_set = named(app, asked.data_set)?;
     let _gate = data_set.gate.write().await;
-    data_set.begin_epoch(&app.parts.store.restore(&data_set.name, &new_epoch(app)).await?);
+    let Some(restored) = app.parts.store.restore(&data_set.name, &new_epoch(app)).await? else {
+        let detail = format!("there is no backup of {}; the verb `backup` makes one", data_set.name.0);
+        return Err(Fault::new(ProblemCode::NotFound, detail));
+    };
+    data_set.begin_epoch(&restored);
     scope::work_out(&app.parts.store, &data_set).await?;
     done()
 }

@@ -17,8 +17,8 @@ pub(super) async fn pull(
     request: Request,
 ) -> Result<Response, Fault> {
     let (caller, body) = admission::caller_with_body(&app, &data_set, request, Needs::Read).await?;
-    let asked = pull::read(&body)?;
     let data_set = &caller.data_set;
+    let asked = pull::read(&body, &data_set.hosted.limits)?;
     // No other epoch begins between the look at the present one and the view of its data.
     let gate = data_set.gate.read().await;
     let (epochs, session) = (data_set.epochs(), caller.session_tag());

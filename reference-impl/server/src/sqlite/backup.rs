@@ -132,18 +132,20 @@ pub(super) fn announce(connection: &Connection, name: &DataSetName, seq: u64) ->
     Ok(())
 }
 
-/// Restores one data set from the backup of it alone.
+/// Restores one data set from the backup of it alone, where there is one.
 pub(super) fn restore_from(
     connection: &Connection,
     backup: &Path,
     name: &DataSetName,
     epoch: Epoch,
-) -> Result<DataSetRow, Failure> {
-    let from = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .map_err(|error| format!("there is no backup of {:?}: {error}", name.0))?;
+) -> Result<Option<DataSetRow>, Failure> {
+    if !backup.try_exists()? {
+        return Ok(None);
+    }
+    let from = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let row = rows::data_set_row(&from, name)?;
     restore_one(connection, &from, &row, epoch)?;
-    rows::data_set_row(connection, name)
+    Ok(Some(rows::data_set_row(connection, name)?))
 }
 
 /// Empties a data set.

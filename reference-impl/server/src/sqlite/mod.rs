@@ -199,7 +199,7 @@ impl Store for SqliteStore {
         self.readers.many("look at the backups", rows::backed_up).await
     }
 
-    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<Option<DataSetRow>, StoreError> {
         let (name, epoch, from) = (data_set.clone(), epoch.clone(), self.backup_of(data_set));
         self.writer
             .run("restore a backup", move |connection| backup::restore_from(connection, &from, &name, epoch))

@@ -100,7 +100,7 @@ pub(super) fn rescope(
         let (had, has) = (if saw_all { &there } else { &before }, if sees_all { &there } else { &after });
         for (one_side, other, leaves) in [(had, has, true), (has, had, false)] {
             for label in one_side.difference(other) {
-                shift(connection, feed, user, label, leaves, places)?;
+                shift(connection, (data_set, feed), user, label, leaves, places)?;
             }
         }
     }
@@ -143,7 +143,7 @@ fn labels_in(connection: &Connection, feed: i64) -> Result<BTreeSet<String>, Fai
 /// Everything in this feed at this place comes into the view of a user, or leaves it. What was deleted does not come.
 fn shift(
     connection: &Connection,
-    feed: i64,
+    (data_set, feed): (i64, i64),
     user: &str,
     label: &str,
     leaves: bool,
@@ -152,10 +152,10 @@ fn shift(
     let written = connection
         .prepare_cached(
             "INSERT OR REPLACE INTO shifts \
-             SELECT ?1 + row_number() OVER (ORDER BY place), data_set, feed, ?2, type, id, ?3 FROM rows \
+             SELECT ?1 + row_number() OVER (ORDER BY place), ?6, ?4, ?2, type, id, ?3 FROM rows \
              WHERE feed = ?4 AND label = ?5 AND (?3 OR NOT deleted)",
         )?
-        .execute((places.last, user, leaves, feed, label))?;
+        .execute((places.last, user, leaves, feed, label, data_set))?;
     places.last += i64::try_from(written)?;
     Ok(())
 }

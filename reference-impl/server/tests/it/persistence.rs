@@ -105,7 +105,7 @@ impl Store for FullDisk {
     async fn back_up(&self, data_set: &DataSetName) -> Result<u64, StoreError> {
         self.inner.back_up(data_set).await
     }
-    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<DataSetRow, StoreError> {
+    async fn restore(&self, data_set: &DataSetName, epoch: &Epoch) -> Result<Option<DataSetRow>, StoreError> {
         self.inner.restore(data_set, epoch).await
     }
     async fn wipe(&self, data_set: &DataSetName, epoch: &Epoch, seeds: Vec<State>) -> Result<DataSetRow, StoreError> {

@@ -160,3 +160,33 @@ async fn a_new_data_set_is_empty_and_has_its_own_clock() {
     let session = subject.request(Method::GET, "/session").bearer_auth(newer["access_token"].as_str().unwrap());
     assert_eq!(read(session.send().await.unwrap(), 200).await["role"], "admin");
 }
+
+#[tokio::test]
+async fn what_was_never_backed_up_is_not_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let subject = start(dir.path()).await;
+    let epoch = subject.push(&create("r1", "m1", "o1")).await["epoch"].clone();
+    let url = format!("{}/control/restore", subject.running.base_url());
+    let asked = json!({ "data_set": subject.data_set }).to_string();
+    let request = subject.http.post(url).header("content-type", "application/json").body(asked);
+    let problem = read(request.send().await.unwrap(), 404).await;
+    assert_eq!(problem["code"], "not-found");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("no backup of version_wins") && detail.contains("`backup`"), "{detail}");
+    let pulled = subject.pull(json!({ "observation": null })).await;
+    assert_eq!((ids(&pulled, "observation"), &pulled["epoch"]), (vec!["put o1".to_owned()], &epoch));
+}
+
+#[tokio::test]
+async fn a_pull_that_names_too_many_feeds_is_told_how_many_it_may_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let subject = start(dir.path()).await;
+    let feeds: Value =
+        (0..1001).map(|number| (format!("feed_{number}"), Value::Null)).collect::<serde_json::Map<_, _>>().into();
+    let body = json!({ "replica": "r1", "feeds": feeds }).to_string();
+    let problem = read(subject.post("/pull", body).send().await.unwrap(), 400).await;
+    assert_eq!(
+        (&problem["code"], &problem["limit"]),
+        (&json!("malformed"), &json!({ "name": "pull_feeds", "value": 1000 }))
+    );
+}
