@@ -173,16 +173,11 @@ mod tests {
             ..Options::default()
         };
         let subject = HttpServer::connect(ServerAddress {
-            name: "by URL".to_owned(),
             bases: vec![base.clone()],
-            control: None,
             accounts: BTreeMap::from([("worker".to_owned(), worker)]),
             domains: domains(),
-            restart: None,
-            headers: http::HeaderMap::new(),
-            ca_cert: None,
             pace: options.pace.clone(),
-            storage: None,
+            ..ServerAddress::named("by URL")
         });
         let subject = subject.await.unwrap_or_else(|blocked| panic!("{blocked:?}"));
         let cases = scenario::embedded().cases;

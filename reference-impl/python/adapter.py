@@ -18,7 +18,7 @@ from world import Clock, damage, lose
 
 DESCRIPTION = {"name": "fieldsync-python", "version": "0.1.0",
                "profiles": ["version-wins", "entity-queue", "field-merge"],
-               "capabilities": ["attachments-direct", "attachments-proxied", "concurrent", "digest", "groups",
+               "capabilities": ["attachments-direct", "attachments-proxied", "concurrent", "digest", "groups", "link",
                                 "partitions", "password-login", "refetch", "telemetry", "token-refresh", "triggers"]}
 
 Line = dict[str, Any]

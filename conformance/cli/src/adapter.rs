@@ -5,10 +5,8 @@ use crate::output::print;
 use clap::{Args, Subcommand, ValueEnum};
 use fieldsync_conformance::report::verdict::ExitStatus;
 use fieldsync_conformance::subject::adapter;
-use fieldsync_conformance::subject::adapter::trial::{Tried, walk};
+use fieldsync_conformance::subject::adapter::trial::{Outcome, Tried, walk};
 use fieldsync_conformance::subject::reference::{DeviceFault, EmbeddedServer, ReferenceDevices, description};
-use fieldsync_conformance::subject::server::Server;
-use fieldsync_schemas::registry::Profile;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,12 +103,11 @@ fn try_out(args: &TryArgs) -> Result<ExitStatus, CommandError> {
     let tried = runtime.block_on(async {
         let embedded = EmbeddedServer::start().await.map_err(CommandError::suite)?;
         let server = embedded.connect().await.map_err(|blocked| CommandError::suite(blocked.reason))?;
-        let stage = server.stage(&Profile::VersionWins).await.map_err(CommandError::suite)?;
-        Ok(walk(&args.command, &stage, Duration::from_secs(args.timeout)).await)
+        Ok(walk(&args.command, &server, Duration::from_secs(args.timeout)).await)
     })?;
     runtime.shutdown_background();
     print(&told(&tried, &args.command))?;
-    let is_whole = tried.iter().all(|one| one.missing.is_none());
+    let is_whole = tried.iter().all(|one| one.missing().is_none());
     Ok(if is_whole { ExitStatus::Conformant } else { ExitStatus::NotConformant })
 }
 
@@ -118,17 +115,26 @@ fn try_out(args: &TryArgs) -> Result<ExitStatus, CommandError> {
 fn told(tried: &[Tried], command: &str) -> String {
     let mut out = String::new();
     for one in tried {
-        let word = if one.missing.is_some() { "MISSING" } else { "ok" };
+        let word = match one.outcome {
+            Outcome::Works => "ok",
+            Outcome::Missing(_) => "MISSING",
+            Outcome::NotClaimed(_) => "-",
+        };
         out += &format!("{word:7} {:8} {}\n", one.verb, one.expected);
-        for line in one.missing.iter().flat_map(|missing| textwrap::wrap(missing, 70)) {
+        if let Outcome::NotClaimed(capability) = &one.outcome {
+            out += &format!("          not asked: the client does not claim {capability}\n");
+        }
+        for line in one.missing().iter().flat_map(|missing| textwrap::wrap(missing, 70)) {
             out += &format!("          {line}\n");
         }
     }
-    out += &match tried.last().and_then(|last| last.missing.as_ref().map(|_| last.verb)) {
+    out += &match tried.last().and_then(|last| last.missing().map(|_| last.verb)) {
         Some(verb) => {
             format!("\nNext: mend `{verb}`; the chapter Adapter of the specification says what it has to do.\n")
         }
-        None => format!("\nEvery verb works. Next:\n  fieldsync check client --command '{command}'\n"),
+        None => format!(
+            "\nEvery verb that the client claims works. Next:\n  fieldsync check client --command '{command}'\n"
+        ),
     };
     out
 }

@@ -321,6 +321,7 @@ async fn judge_subject(suite: &Suite, selected: &Selected<'_>, args: &CheckArgs)
                 Err(blocked) => run::blocked(blocked, subject_name(server), &options),
                 Ok((mut address, process)) => {
                     address.pace.clone_from(&options.pace);
+                    address.patience = options.timeout;
                     let hold = match process.as_ref().filter(|_| args.run.hold) {
                         Some(process) => {
                             let (pid, root) = (process.pid().await, process.root().as_str());
@@ -419,19 +420,15 @@ pub(crate) async fn address(
         Some(path) => read_accounts(path)?,
     };
     let mut address = ServerAddress {
-        name: subject_name(args),
         bases: args.url.iter().map(|text| url(text)).collect::<Result<Vec<Url>, _>>()?,
-        control: None,
         accounts,
         domains: match args.domain.as_slice() {
             [] => reference::domains(),
             files => files.iter().map(|path| crate::serve::read_domain(path)).collect::<Result<_, _>>()?,
         },
-        restart: None,
         headers,
         ca_cert,
-        pace: None,
-        storage: None,
+        ..ServerAddress::named(subject_name(args))
     };
     let Some(command) = &args.serve else {
         if bucket.is_some() {

@@ -37,6 +37,7 @@ pub async fn judge_pair(
         Err(why) => return blocked(why),
     };
     address.pace.clone_from(&options.pace);
+    address.patience = options.timeout;
     let connected = match HttpServer::connect(address).await {
         Ok(connected) => connected,
         Err(why) => return blocked(why),

@@ -32,7 +32,7 @@ pub struct ReportFiles {
     /// Write a badge to this file, as SVG.
     #[arg(long, value_name = "FILE", global = true)]
     pub badge: Option<PathBuf>,
-    /// Where the pages of `fieldsync spec build` are: the links of the page lead to the rules there.
+    /// Where the pages of `fieldsync spec build` are: what is told leads to the rules there.
     #[arg(long, value_name = "URL", global = true, value_parser = web_address)]
     pub spec_url: Option<Url>,
 }

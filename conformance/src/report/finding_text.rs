@@ -57,7 +57,13 @@ fn write_rule(out: &mut Text, finding: &Finding<'_>, background: &Background<'_>
         (Tone::Plain, &count),
     ]);
     match rule {
-        Some(rule) => out.wrapped(Tone::Strong, "  ", &rule.sentence, width),
+        Some(rule) => {
+            out.wrapped(Tone::Strong, "  ", &rule.sentence, width);
+            // Where the pages are is told only where somebody said it.
+            if let Some(link) = background.spec.pages.as_ref().and_then(|_| background.spec.link(rule)) {
+                out.spans([(Tone::Plain, "  see       "), (Tone::Plain, &link)]);
+            }
+        }
         None => out.wrapped(Tone::Strong, "  ", "This rule is not in the specification that was read.", width),
     }
 }

@@ -154,4 +154,14 @@ mod tests {
         let xml = render(&test_runs::blocked(false), &test_runs::background(&spec)).unwrap();
         assert!(xml.contains(r#"errors="1""#), "{xml}");
     }
+
+    #[test]
+    fn a_finding_leads_to_its_rule_where_it_is_said_where_the_pages_are() {
+        let (events, mut spec) = (test_runs::failing(), test_runs::spec());
+        let link = "see       https://example.org/spec/push.html#r-push.retry.same-outcome\n";
+        assert!(!render(&events, &test_runs::background(&spec)).unwrap().contains("see   "));
+        spec.pages = Some("https://example.org/spec".to_owned());
+        let told = render(&events, &test_runs::background(&spec)).unwrap();
+        assert!(told.contains(link), "{told}");
+    }
 }

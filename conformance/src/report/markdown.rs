@@ -1,7 +1,7 @@
 //! The run as a summary in Markdown, for the page of a CI job: the verdict, the findings, the counts.
 //!
 //! Whatever a subject said stands in code, whose fence is longer than any run of backticks in it; names and titles are
-//! escaped. Nothing of it links, mentions, embeds or draws.
+//! escaped. Nothing of it links, mentions, embeds or draws; the rules lead to the specification.
 
 use super::findings::{Finding, new_and_known};
 use super::html::pieces;
@@ -114,7 +114,11 @@ fn write_finding(out: &mut String, finding: &Finding<'_>, run: &Run<'_>, backgro
     let sign = if finding.is_required { "❌" } else { "⚠️" };
     let strength = rule.map_or("", |rule| rule.strength.as_str());
     let count = plural(finding.scenarios.len(), "scenario");
-    line(out, format_args!("#### {sign} `{}` · {strength} · {count}", finding.rule));
+    let name = match rule.and_then(|rule| background.spec.link(rule)) {
+        Some(link) => format!("[`{}`](<{link}>)", finding.rule),
+        None => format!("`{}`", finding.rule),
+    };
+    line(out, format_args!("#### {sign} {name} · {strength} · {count}"));
     let sentence = rule.map_or("This rule is not in the specification that was read.", |rule| &rule.sentence);
     line(out, format_args!("> {}", coded(sentence)));
     let case = background.case(&finding.shown.id);

@@ -90,6 +90,8 @@ pub struct ServerAddress {
     pub pace: Option<Pace>,
     /// The tap before its object storage, for whose address it signs.
     pub storage: Option<StorageTap>,
+    /// How long an answer to the suite itself may take, as that of a control verb.
+    pub patience: Duration,
 }
 
 impl ServerAddress {
@@ -106,6 +108,7 @@ impl ServerAddress {
             ca_cert: None,
             pace: None,
             storage: None,
+            patience: Duration::from_secs(10),
         }
     }
 }
@@ -311,7 +314,7 @@ fn client(address: &ServerAddress) -> Result<reqwest::Client, String> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .default_headers(address.headers.clone())
-        .timeout(std::time::Duration::from_secs(10))
+        .timeout(address.patience)
         .tcp_nodelay(true)
         .no_proxy();
     if let Some(pem) = &address.ca_cert {

@@ -3,6 +3,7 @@
 use crate::replay::Restart;
 use crate::subject::command::{Group, shell};
 use crate::subject::reach::why;
+use crate::tap::redact::cut;
 use async_trait::async_trait;
 use fieldsync_schemas::discovery::WellKnown;
 use std::path::{Path, PathBuf};
@@ -115,9 +116,18 @@ impl Spawned {
     pub async fn default_base(&self) -> Result<Url, String> {
         let url = self.root.join(".well-known/fieldsync").expect("a constant path");
         let answer = self.http.get(url.clone()).send().await.map_err(|error| format!("{url}: {}", why(&error)))?;
+        let status = answer.status();
         let body = answer.bytes().await.map_err(|error| format!("{url}: {}", why(&error)))?;
-        let known: WellKnown =
-            serde_json::from_slice(&body).map_err(|error| format!("{url} does not name the default base: {error}"))?;
+        let known =
+            if status == reqwest::StatusCode::OK { serde_json::from_slice::<WellKnown>(&body).ok() } else { None };
+        let Some(known) = known else {
+            let said = cut(&String::from_utf8_lossy(&body), 200);
+            return Err(format!(
+                "GET {url} was answered with {status}, {said:?}. A server that is started by --serve says there where its \
+                 data set is: 200 and {{\"base\": \"/visits\"}}, say (chapter Discovery). One that does not is started by \
+                 yourself and judged by --url"
+            ));
+        };
         url.join(&known.base).map_err(|error| format!("{url} names the base {:?}: {error}", known.base))
     }
 
@@ -183,5 +193,23 @@ mod tests {
         assert!(matches!(error, SpawnError::Ended { .. }), "{error}");
         assert!(error.to_string().contains("\n  no "), "{error}");
         assert!(matches!(Spawned::start("true").await.err().unwrap(), SpawnError::NoPort(_)));
+    }
+
+    #[tokio::test]
+    async fn a_server_without_a_default_base_is_told_what_was_asked_what_came_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = folder.path().join(".well-known");
+        std::fs::create_dir(&known).unwrap();
+        let command =
+            format!("python3 -m http.server --bind 127.0.0.1 --directory {} {{port}}", folder.path().display());
+        let server = Spawned::start(&command).await.unwrap();
+        let error = server.default_base().await.unwrap_err();
+        assert!(error.contains("/.well-known/fieldsync was answered with 404 Not Found, \"<!DOCTYPE"), "{error}");
+        assert!(error.contains("{\"base\": \"/visits\"}") && error.contains("--url"), "{error}");
+        std::fs::write(known.join("fieldsync"), "{}").unwrap();
+        let error = server.default_base().await.unwrap_err();
+        assert!(error.contains("was answered with 200 OK, \"{}\""), "{error}");
+        std::fs::write(known.join("fieldsync"), r#"{"base": "/visits"}"#).unwrap();
+        assert_eq!(server.default_base().await.unwrap().path(), "/visits");
     }
 }

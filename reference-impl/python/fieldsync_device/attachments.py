@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from . import edits
+from . import edits, links
 from .downloads import fetch
 from .edits import NotPossible
 from .files import Files
+from .line import Line, SyncFailed
 from .outbox import Outbox
 from .records import encode
-from .line import Line, SyncFailed
 from .status import shown_files
 from .storage import Storage
 from .store import Store
-from .uploads import PENDING, REFUSED, Enough, Trouble, Upload, Uploads
+from .uploads import PENDING, REFUSED, Enough, Stored, Trouble, Upload, Uploads
 
 CAPABILITY = "attachments-proxied"
 SENT = "sent"
@@ -128,8 +128,10 @@ class Attachments:
         rows = self._store.execute("SELECT type, id, file, state, upload FROM added").fetchall()
         waiting = {(mutation.type, mutation.id) for mutation in self._outbox.sendable()}
         for kind, key, name, state, upload in rows:
+            if kind not in first or (kind, key) not in waiting or state in (SENT, REFUSED):
+                continue
             file = next((file for file in shown_files(self._outbox, kind, key) if file["id"] == name), None)
-            if file is None or kind not in first or (kind, key) not in waiting or state in (SENT, REFUSED):
+            if file is None:
                 continue
             self._go_on()
             try:
@@ -138,11 +140,14 @@ class Attachments:
                 pass  # It is tried again after the records, or in the next sync.
 
     def _send_all(self) -> None:
-        rows = self._store.execute("SELECT type, id, file, state, upload, left_with FROM added").fetchall()
-        for kind, key, name, state, upload, left_with in rows:
+        """What waits, and what the server had and lost. The thousands that it has are not looked at."""
+        rows = self._store.execute(
+            "SELECT type, id, file, upload, left_with FROM added LEFT JOIN attachment USING (type, id, file)"
+            " WHERE added.state NOT IN (?, ?) OR added.state = ? AND attachment.state = 'awaiting'",
+            (SENT, REFUSED, SENT)).fetchall()
+        for kind, key, name, upload, left_with in rows:
             file = json.loads(left_with) if left_with else self._file(kind, key, name)
-            lost = file is not None and state == SENT and file.get("state") == "awaiting"
-            if file is not None and (lost or state not in (SENT, REFUSED)):
+            if file is not None:
                 self._go_on()
                 self._send(kind, key, file, upload)
 
@@ -159,10 +164,11 @@ class Attachments:
         try:
             path = self._files.verified(file["id"])
             if path is not None:
-                self._uploads.send(kind, file, path, upload, lambda upload: self._keep(row, upload))
-            elif not self._uploads.is_there(kind, file, upload):
-                return  # It is shown as missing, because it is.
-            self._done(row)
+                stored = self._uploads.send(kind, file, path, upload, lambda upload: self._keep(row, upload))
+            else:
+                stored = self._uploads.look_for(kind, file, upload)
+            if stored:
+                self._done(row, stored)
         except Trouble as trouble:
             # The upload is kept: the file goes on, next time, from as far as it came.
             with self._store.transaction():
@@ -174,12 +180,13 @@ class Attachments:
             self._store.execute("UPDATE added SET state = ?, upload = ? WHERE type = ? AND id = ? AND file = ?",
                                 (PENDING, upload and encode(upload), *row))
 
-    def _done(self, row: Row) -> None:
-        """The server has the file; the next pull says so, too."""
+    def _done(self, row: Row, stored: Stored) -> None:
+        """The server has the file; the next pull says so, too. What there is to link is kept together with that."""
         with self._store.transaction():
             self._store.execute("UPDATE added SET state = ?, upload = NULL, left_with = NULL"
                                 " WHERE type = ? AND id = ? AND file = ?", (SENT, *row))
             self._store.mark_stored(*row)
+            links.wait(self._outbox, *row, stored.url)
 
     # Down, and away.
 
@@ -193,11 +200,17 @@ class Attachments:
     def _forget(self) -> None:
         """Drops what waits for records that carry it no longer, and the bytes that no record names."""
         with self._store.transaction():
-            rows = self._store.execute("SELECT type, id, file FROM added WHERE left_with IS NULL OR state = ?",
-                                       (REFUSED,))
+            # A record without work of its user carries what stands in `attachment`.
+            rows = self._store.execute(
+                "SELECT type, id, file FROM added AS one WHERE (left_with IS NULL OR state = ?) AND"
+                " (NOT EXISTS (SELECT 1 FROM attachment AS its WHERE (its.type, its.id, its.file)"
+                " = (one.type, one.id, one.file))"
+                " OR EXISTS (SELECT 1 FROM mutation AS work WHERE (work.type, work.id) = (one.type, one.id)))",
+                (REFUSED,))
             for kind, key, name in rows.fetchall():
                 if not any(file["id"] == name for file in shown_files(self._outbox, kind, key)):
                     self._store.execute("DELETE FROM added WHERE type = ? AND id = ? AND file = ?", (kind, key, name))
+            links.forget(self._store)
             named = {row[0] for row in self._store.execute("SELECT file FROM attachment UNION SELECT file FROM added")}
             for (text,) in self._store.execute("SELECT files FROM mutation WHERE files IS NOT NULL").fetchall():
                 named.update(file["id"] for file in json.loads(text))

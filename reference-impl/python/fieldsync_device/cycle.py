@@ -1,7 +1,7 @@
 """One sync: settle, push, pull; or, where devices merge, settle, pull, push, pull (chapter "Sync cycles").
 
 To settle is to send the batch again that has no answer. Push begins with it, so nothing is pulled before it. The files
-of records come at the end, and those that go before their records right before the push.
+of records come at the end, and those that go before their records right before the push. After them go the links.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from .attachments import Attachments
 from .digest import Digest
 from .epoch import EpochChanged, enter
 from .line import Limits, Line, Refused, SyncFailed
+from .links import Links
 from .mutation import FIELD_MERGE
 from .outbox import Outbox
 from .pull import Pull, settle_expired
@@ -47,6 +48,7 @@ class Cycle:
     limits: Limits
     clock: Callable[[], int]
     attachments: Attachments
+    links: Links
     telling: Telling | None
 
     def run(self) -> SyncEnd:
@@ -60,37 +62,39 @@ class Cycle:
         return end
 
     def _run(self) -> SyncEnd:
-        store = self.outbox.store
         try:
-            self._records()
-            self.attachments.run()
+            self.line.session()
+            for _ in range(EPOCHS):
+                try:
+                    return self._once()
+                except EpochChanged as changed:
+                    enter(self.outbox, changed)
+                    if self.line.session().epoch != changed.epoch:
+                        self.line.fetch_session()
+            raise SyncFailed("server", "one epoch after another begins")
         except (SyncFailed, Refused) as failed:
-            with store.transaction():
+            with self.outbox.store.transaction():
                 self.outbox.mark_failed(failed.cause)
             return SyncEnd(failed.cause, str(failed), getattr(failed, "retry_after", None))
         finally:
             self.outbox.pushing = False
-        with store.transaction():
+
+    def _once(self) -> SyncEnd:
+        """All phases, within one epoch."""
+        pull = self._phases()
+        self.attachments.run()
+        if self.links.push():
+            pull.run()
+        with self.outbox.store.transaction():
             self.outbox.mark_passed()
         return SyncEnd()
 
-    def _records(self) -> None:
-        """All phases but that of the files; again from the first, where another epoch began in between."""
-        self.line.session()
-        for _ in range(EPOCHS):
-            try:
-                self._phases()
-                return
-            except EpochChanged as changed:
-                enter(self.outbox, changed)
-                if self.line.session().epoch != changed.epoch:
-                    self.line.fetch_session()
-        raise SyncFailed("server", "one epoch after another begins")
-
-    def _phases(self) -> None:
+    def _phases(self) -> Pull:
+        """Records go and come; gives the pull, which knows what this sync has learnt of the feeds."""
         store, line = self.outbox.store, self.line
         push = Push(self.outbox, line, self.limits, self.clock)
         merging = line.session().profile == FIELD_MERGE
+        self.links.settle()
         for _ in range(ROUNDS):
             # Where devices merge, they pull before they push; what has no answer is settled first in any case.
             recovering = store.meta("recovering")
@@ -118,7 +122,7 @@ class Cycle:
                 if push.failure:
                     raise push.failure
             if not again or not self.outbox.sendable():
-                return
+                return pull
         raise SyncFailed("server", "the server asks for a pull before every push")
 
     def _push(self, push: Push, only_settle: bool = False) -> bool:

@@ -10,10 +10,11 @@ from . import attachments, conflicts, edits, status
 from .attachments import Attachments, ShownFile
 from .cycle import Cycle, SyncEnd
 from .files import Files
+from .line import Credentials, Limits, Line
+from .links import Links
 from .occasions import Occasions
 from .outbox import Outbox
 from .records import machine_clock, new_record_id
-from .line import Credentials, Limits, Line
 from .status import Reading
 from .storage import Storage
 from .store import Store
@@ -138,7 +139,8 @@ class Device:
                 return running.end
         try:
             files = Attachments(self._outbox, self._line, self._files, self._storage)
-            mine.end = Cycle(self._outbox, self._line, self._limits, self._clock, files, self._telling).run()
+            links = Links(self._outbox, self._line, self._limits)
+            mine.end = Cycle(self._outbox, self._line, self._limits, self._clock, files, links, self._telling).run()
             if self._occasions:
                 self._occasions.synced(mine.end)
             return mine.end

@@ -13,10 +13,10 @@ from typing import Any, Callable
 from . import messages
 from .canonical import canonical
 from .epoch import EpochChanged
+from .line import Limits, Line, Refused, SyncFailed
 from .outbox import Outbox
 from .pull import arrived
 from .records import encode
-from .line import Limits, Line, Refused, SyncFailed
 from .store import Store
 
 MANY = 64   # so many buckets that differ are fetched one by one; beyond that the feed is walked again

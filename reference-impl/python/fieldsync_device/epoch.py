@@ -70,6 +70,7 @@ def enter(outbox: Outbox, changed: EpochChanged) -> None:
         for mutation in outbox.in_state(BATCH) + outbox.in_state(EXPIRED):
             outbox.leave_open(mutation, SENT)
         store.drop_batch()
+        store.execute("UPDATE link SET state = 'new' WHERE state = 'batch'")
         store.become_replica()
         store.walk_again(None)
         rows = store.execute("SELECT mutation FROM kept ORDER BY k").fetchall()

@@ -9,6 +9,7 @@ import hashlib
 import os
 import secrets
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Iterator
@@ -43,6 +44,7 @@ class Files:
     """A folder of files; a temporary one for a device that keeps everything in memory."""
 
     def __init__(self, folder: Path | None) -> None:
+        self._making = threading.Lock()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._folder = folder / "files" if folder else None  # none as long as there is no file to keep
         if self._folder:
@@ -55,9 +57,10 @@ class Files:
             self._temporary.cleanup()
 
     def _made_folder(self) -> Path:
-        if self._folder is None:
-            self._temporary = tempfile.TemporaryDirectory()
-            self._folder = Path(self._temporary.name)
+        with self._making:
+            if self._folder is None:
+                self._temporary = tempfile.TemporaryDirectory()
+                self._folder = Path(self._temporary.name)
         self._folder.mkdir(exist_ok=True)
         return self._folder
 

@@ -126,10 +126,11 @@ is_push_answer = members(
 
 is_slot_answer = members(
     {"id": _ATTACHMENT_ID, "have": flag},
-    {"upload": or_null(members({"id": text(_NAME + r"{1,128}"), "protocol": text(), "url": text(longest=4096),
-                                "expires_at": _TIME}, {"headers": each(text(), text())}))})
+    {"url": or_null(text(longest=4096)), "upload": or_null(members(
+        {"id": text(_NAME + r"{1,128}"), "protocol": text(), "url": text(longest=4096), "expires_at": _TIME},
+        {"headers": each(text(), text())}))})
 
-is_complete_answer = members({"id": _ATTACHMENT_ID, "state": text()})
+is_complete_answer = members({"id": _ATTACHMENT_ID, "state": text()}, {"url": or_null(text(longest=4096))})
 
 is_digest_answer = members(
     {"epoch": _visible(64), "session": _visible(64)},

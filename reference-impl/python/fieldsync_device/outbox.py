@@ -31,6 +31,7 @@ class Outbox:
         self.store = store
         self._clock = clock
         self.rules: dict[str, dict[str, Any]] = {}  # of each type that devices merge
+        self.linked: dict[str, set[str]] = {}  # of each type whose data hold URLs, the members that name no file
         self.restores = False                     # whether the server says that backups are restored
         self.follow(store.meta("session"))
         self.pushing = False  # whether the batch is on its way at this moment
@@ -41,10 +42,12 @@ class Outbox:
         return timestamp(self._clock())
 
     def follow(self, session: dict[str, Any] | None) -> None:
-        """A session came: which types are merged on the device, and how."""
+        """A session came: which types are merged on the device, and how; and which are linked."""
         self.restores = session is not None and "restore" in (session.get("capabilities") or ())
         types = session["registry"]["types"] if session else ()
         self.rules = {entry["name"]: entry["merge"] for entry in types if entry["merge"]["policy"] == FIELD_MERGE}
+        self.linked = {entry["name"]: _read_by_the_server(entry) for entry in types
+                       if (entry.get("attachments") or {}).get("link") == "url"}
 
     def snapshot(self, kind: str, data: Any) -> str | None:
         """What is kept of the state on which a change is made, where its type is merged."""
@@ -209,3 +212,8 @@ class Outbox:
     def mark_passed(self) -> None:
         """A sync ended well: what still waits is pending again."""
         self.store.execute("UPDATE mutation SET cause = NULL WHERE cause IS NOT NULL")
+
+
+def _read_by_the_server(entry: dict[str, Any]) -> set[str]:
+    """The members that the registry reads for itself, whatever stands in them."""
+    return {entry.get("location"), entry.get("partition"), *(parent["field"] for parent in entry.get("parents") or ())}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import conflicts, epoch, messages
+from . import conflicts, epoch, links, messages
 from .epoch import EpochChanged
+from .line import Line, Limits, Refused, SyncFailed
 from .merging import is_in, merge_in
 from .mutation import CONFLICT, EXPIRED, GONE
 from .outbox import Outbox
 from .records import encode
-from .line import Line, Limits, Refused, SyncFailed
 from .store import Store
 
 TRIES = 3  # so often a pull is asked for again where an answer brings nothing on
@@ -173,6 +173,7 @@ def arrived(outbox: Outbox, feed: str, record: dict[str, Any]) -> None:
     """The server's state of a record came."""
     outbox.store.put_record(feed, record)
     epoch.delete_again(outbox, record)
+    links.came(outbox, record)
     merge_in(outbox, record["type"], record["id"])
     if record["type"] == CONFLICT:
         conflicts.came(outbox, record["id"])

@@ -1,193 +1,57 @@
-"""Push: what waits goes out in batches, each of which is kept until it is answered.
+"""Push: what users changed goes out, and what a server says of each change settles it or not.
 
-What a server says of a single mutation is an outcome. What it says of a batch as a whole, or fails to say, never
-loses a mutation: it goes again under its own id, in the same bytes, in halves, or as another replica.
+How a batch gets there, and what becomes of one that does not, is in `batches`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Callable
 
-from . import epoch, messages
+from . import epoch
+from .batches import Batches
+from .line import Limits, Line, SyncFailed
 from .merging import merge_in
+from .mutation import BATCH, NEW, SENT, Mutation, data_of, files_of
 from .order import Unit, in_order, units
-from .mutation import BATCH, EXPIRED, NEW, SENT, Mutation, data_of, files_of
 from .outbox import Outbox
-from .records import encode, new_id, timestamp
-from .line import Line, Limits, Refused, SyncFailed
-from .store import Batch, Store
-from .transport import Answer
+from .records import new_id, timestamp
+from .store import Batch
 
-EXPIRED_CODE = "outcome-expired"
 SETTLED = frozenset({"applied", "duplicate", "merged", "superseded"})
-FENCES = 3    # so often in one sync a device takes a new name before it says that something is wrong
-PUSHES = 4    # so often in one sync a record is pushed that is stale each time
-FAILURES = 3  # so many answers of 500 and above take a batch apart
+PUSHES = 4  # so often in one sync a record is pushed that is stale each time
 
 
-class _TakeApart(Exception):
-    """The server cannot take the batch as it is."""
-
-
-class Push:
+class Push(Batches):
     """The push phase of one sync."""
 
-    def __init__(self, outbox: Outbox, line: Line, limits: Limits, clock: Any) -> None:
+    def __init__(self, outbox: Outbox, line: Line, limits: Limits, clock: Callable[[], int]) -> None:
+        super().__init__(outbox.store, line, limits)
         self._outbox = outbox
-        self._store: Store = outbox.store
-        self._line = line
-        self._limits = limits
         self._clock = clock
-        self._halves: list[set[int]] = []     # what comes next where a batch was taken apart, by `n`
-        self._later: set[int] = set()         # what was put off goes again in a later sync, not in this one
-        self._suspects: list[set[int]] = []   # what the server failed over when it was alone
         self._renamed: set[tuple[str, str]] = set()
-        self._sends = 0                       # how often the batch on its way was sent and answered with no success
-        self._fences = 0
-        self._some_were_taken = False
         self._stale: Counter[tuple[str, str]] = Counter()  # how often each record was stale; then it was merged
-        self.went = False                     # whether a batch was answered
-        self.failure: SyncFailed | None = None
 
-    def run(self, only_settle: bool = False) -> bool:
-        """Pushes what waits, or only the batch that has no answer; True where it is to be tried again after a pull."""
-        again = False
-        while True:
-            batch, fresh = self._store.batch(), False
-            if batch is None and only_settle:
-                return again
-            if batch is None:
-                batch, fresh = self._freeze(), True
-            if batch is None:
-                if not self._suspects:
-                    return again
-                self._judge()
-                if self.failure:
-                    return again
-                continue
-            try:
-                answer = self._send(batch)
-            except _TakeApart:
-                self._take_apart()
-            except Refused as refused:
-                again = self._obey(refused, fresh and self._sends == 1) or again
-                if self.failure or refused.retry in ("resync", "rebase") and refused.code != EXPIRED_CODE:
-                    return again
-            else:
-                self._some_were_taken = self.went = True
-                self._apply(batch, answer)
-                self._line.heed(answer["session"])
-
-    # Making and sending a batch.
-
-    def _freeze(self) -> Batch | None:
-        """Makes the next batch, and keeps its bytes before they are sent."""
+    def _ready(self, skip: set[int]) -> list[Unit]:
         session = self._line.session()
-        most = min(session.batch_mutations, self._limits.batch or session.batch_mutations)
-        with self._store.transaction():
-            skip = self._later.union(*self._suspects)
-            ready = in_order([mutation for mutation in self._outbox.sendable()
-                              if mutation.n not in skip and mutation.type not in session.left_out
-                              and self._stale[mutation.type, mutation.id] < PUSHES],
-                             self._outbox, session)
-            chosen: list[Unit] = []
-            while self._halves and not chosen:
-                half = self._halves.pop(0)
-                chosen = [unit for unit in ready if unit[0].n in half]
-            chosen = chosen or ready
-            if not chosen:
-                return None
-            head: dict[str, Any] = {"replica": self._store.meta("replica"), "seq": self._store.meta("seq") + 1,
-                                    "previous": self._store.meta("token"), "epoch": self._line.epoch}
-            text = encode(head)[:-1] + ',"mutations":['
-            parts: list[str] = []
-            size = len(text.encode()) + 2
-            for unit in chosen:
-                more = [mutation.wire("groups" in session.capabilities) for mutation in unit]
-                size += sum(len(part.encode()) + 1 for part in more)
-                if parts and (size > session.body_bytes or len(parts) + len(more) > most):
-                    break
-                parts += more
-                for mutation in unit:
-                    mutation.state = BATCH
-                    self._outbox.update(mutation)
-            batch = Batch(head["replica"], head["seq"], (text + ",".join(parts) + "]}").encode(), 0)
-            self._store.put_batch(batch)
-        return batch
+        return in_order([mutation for mutation in self._outbox.sendable()
+                         if mutation.n not in skip and mutation.type not in session.left_out
+                         and self._stale[mutation.type, mutation.id] < PUSHES],
+                        self._outbox, session)
 
-    def _send(self, batch: Batch) -> dict[str, Any]:
-        """Sends the batch until there is an answer to it; a good one has an outcome of this batch."""
+    def _put_in(self, mutation: Mutation) -> None:
+        mutation.state = BATCH
+        self._outbox.update(mutation)
 
-        def watch(answer: Answer) -> None:
-            self._sends += 1
-            retry = answer.problem["retry"] if answer.problem else None
-            if answer.status in (400, 413) and retry in (None, "never"):
-                raise _TakeApart
-            if answer.status < 500 or answer.status == 503 or retry not in (None, "never", "same", "after"):
-                return
-            batch.failures += 1
-            with self._store.transaction():
-                self._store.put_batch(batch)
-            if batch.failures >= FAILURES or retry == "never":
-                raise _TakeApart
+    def _on_its_way(self) -> list[Mutation]:
+        return self._outbox.in_state(BATCH)
 
-        self._sends = 0
-
-        answer: dict[str, Any] = self._line.call("POST", "/push", batch.body, messages.is_push_answer, watch)
-        mine = {mutation.mutation_id for mutation in self._outbox.in_state(BATCH)}
-        if mine.isdisjoint(outcome["mutation_id"] for outcome in answer["outcomes"]):
-            raise SyncFailed("network", "the answer to POST /push has an outcome for nothing that was pushed")
-        return answer
-
-    # What the server says of the batch as a whole.
-
-    def _obey(self, refused: Refused, fresh: bool) -> bool:
-        """Does what a problem asks for; True where the push is to be tried again after a pull."""
-        # A batch that was never sent before has no outcome that could have been forgotten: only the replica is unknown.
-        retry = "new-replica" if refused.code == EXPIRED_CODE and fresh else refused.retry
-        if refused.code == EXPIRED_CODE and not fresh:
-            with self._store.transaction():
-                self._abandon(EXPIRED, new_replica=True)
-                self._store.walk_again(None)
-            return True
-        if retry == "split":
-            self._take_apart()
-            return False
-        with self._store.transaction():
-            self._abandon(SENT, new_replica=retry == "new-replica")
-            if retry == "resync":
-                self._store.walk_again(refused.feeds or None)
-        if retry in ("resync", "rebase"):
-            return True
-        if retry == "new-replica" and self._fences < FENCES:
-            self._fences += 1
-            return False
-        failure = SyncFailed(refused.cause, str(refused))
-        if retry != "never":
-            raise failure
-        self.failure = failure  # This push is over, but nothing speaks against a pull.
-        return False
-
-    def _abandon(self, state: str, new_replica: bool = False) -> list[Mutation]:
-        """Takes the batch off its way; its mutations stay as they were sent, under their own ids."""
-        with self._store.transaction():
-            batch = self._outbox.in_state(BATCH)
-            for mutation in batch:
-                self._outbox.leave_open(mutation, state)
-            self._store.drop_batch()
-            if new_replica:
-                self._store.become_replica()
-        return [mutation for mutation in batch if not mutation.discarded]
-
-    def _take_apart(self) -> None:
-        """Halves the batch; one mutation, or one group, alone comes under suspicion (`cycles.poison.halves`)."""
-        parts = [{mutation.n for mutation in unit} for unit in units(self._abandon(SENT, new_replica=True))]
-        if len(parts) == 1:
-            self._suspects += parts
-        else:
-            middle = (len(parts) + 1) // 2
-            self._halves[:0] = [set().union(*half) for half in (parts[:middle], parts[middle:]) if half]
+    def _take_out(self, state: str) -> list[set[int]]:
+        batch = self._on_its_way()
+        for mutation in batch:
+            self._outbox.leave_open(mutation, state)
+        return [{mutation.n for mutation in unit}
+                for unit in units([mutation for mutation in batch if not mutation.discarded])]
 
     def _judge(self) -> None:
         """Sets aside what the server failed over alone, unless it fails over everything."""
@@ -203,24 +67,15 @@ class Push:
                     self._outbox.refuse(mutation, "server")
         self._suspects.clear()
 
-    # What the server says of each mutation.
-
-    def _apply(self, batch: Batch, answer: dict[str, Any]) -> None:
-        """Takes all that an answer says in one step: states, conflict entries, what is left to do."""
-        said = {outcome["mutation_id"]: outcome for outcome in reversed(answer["outcomes"])}
-        with self._store.transaction():
-            seq = answer.get("accepted_seq")
-            if seq is not None:
-                epoch.accepted(self._store, seq)
-            merged = self._groups_to_merge(said)
-            for mutation in self._outbox.in_state(BATCH):
-                outcome = said.get(mutation.mutation_id, {})
-                self._take_outcome(mutation, outcome, batch.replica, seq, merged)
-                merge_in(self._outbox, mutation.type, mutation.id)
-                for entry in outcome.get("conflicts", ()):
-                    self._store.put_record(self._line.session().feed_of(entry["type"]), entry, only_newer=True)
-            self._store.drop_batch()
-            self._store.set_meta(seq=batch.seq, token=answer["token"])
+    def _take(self, batch: Batch, said: dict[str, dict[str, Any]], seq: int | None) -> None:
+        """States, conflict entries, what is left to do."""
+        merged = self._groups_to_merge(said)
+        for mutation in self._on_its_way():
+            outcome = said.get(mutation.mutation_id, {})
+            self._take_outcome(mutation, outcome, batch.replica, seq, merged)
+            merge_in(self._outbox, mutation.type, mutation.id)
+            for entry in outcome.get("conflicts", ()):
+                self._store.put_record(self._line.session().feed_of(entry["type"]), entry, only_newer=True)
 
     def _take_outcome(self, mutation: Mutation, outcome: dict[str, Any], replica: str, seq: int | None,
                       merged: set[str | None]) -> None:

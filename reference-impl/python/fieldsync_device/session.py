@@ -11,7 +11,7 @@ from .store import Store
 
 CAPABILITIES = frozenset({"password-login", "token-refresh", "roles", "horizon", "restore", "parents", "scopes",
                           "groups", "refetch", "digest", "derived-fields", "attachments-proxied",
-                          "attachments-direct", "partitions", "on-stale-merge"})
+                          "attachments-direct", "link", "partitions", "on-stale-merge"})
 # The policies of transactional types, by profile.
 PROFILES = {"version-wins": {"version-wins"}, "entity-queue": {"arrival-wins", "version-wins"},
             FIELD_MERGE: {FIELD_MERGE}}
@@ -71,7 +71,10 @@ class Session:
         return f"{feed}/{value}" if isinstance(value, str) and _PARTITION.fullmatch(value) else feed
 
     def all_feeds(self, store: Store) -> list[str]:
-        """Every feed of the types that this device can sync, with the partitions that were named to it, parents first."""
+        """Every feed of the types that this device can sync, with the partitions that were named to it.
+
+        In the order of the registry, which has parents before their children.
+        """
         feeds: dict[str, None] = {}
         for kind, feed in self.feeds.items():
             feeds[feed] = None

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from . import messages
 from .epoch import EpochChanged
-from .records import encode, new_id, new_record_id, timestamp
 from .line import Line, Refused, SyncFailed
+from .records import encode, new_id, new_record_id, timestamp
 from .store import Store
 from .tally import Tally
 

@@ -71,7 +71,10 @@ class Transport:
 
     def path_of(self, asked: str, url: str) -> str | None:
         """The path of a URL in the answer to what was asked; none where it leads to another server."""
-        found, base = urlsplit(urljoin(self._base_url + asked, url)), urlsplit(self._base_url)
+        try:
+            found, base = urlsplit(urljoin(self._base_url + asked, url)), urlsplit(self._base_url)
+        except ValueError:
+            return None  # It leads nowhere.
         return (found.path + (f"?{found.query}" if found.query else "")) if found[:2] == base[:2] else None
 
     def exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str], whole_path: bool = False,

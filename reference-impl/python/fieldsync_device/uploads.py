@@ -6,14 +6,14 @@ where nobody knows whether it came, the end is told first.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Callable
-from urllib.parse import urlsplit
 
 from . import messages
+from .line import Line, SyncFailed
 from .outbox import WAITS_TO_GO_UP
 from .records import encode
-from .line import Line, SyncFailed
 from .storage import Storage, Unreachable
 from .transport import Answer
 
@@ -23,9 +23,16 @@ TRIES = 4        # so often in one sync an upload begins anew, or looks for wher
 PENDING, REFUSED, FAILING = WAITS_TO_GO_UP, "refused", "failing"
 TUS = {"Tus-Resumable": "1.0.0"}
 
-STORED, NEW_SLOT, LOOK_AGAIN = "stored", "new-slot", "look-again"  # how an attempt ends
+NEW_SLOT, LOOK_AGAIN = "new-slot", "look-again"  # how an attempt ends where the file is not stored
 
 Upload = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The server has a file, and says where it is, if data can hold that."""
+
+    url: str | None
 
 
 class Trouble(Exception):
@@ -50,55 +57,59 @@ class Uploads:
         self._ways = {"tus-1.0": self._by_tus, "signed-put": self._by_put}
 
     def send(self, kind: str, file: dict[str, Any], path: Path, upload: Upload | None,
-             keep: Callable[[Upload | None], None]) -> None:
+             keep: Callable[[Upload | None], None]) -> Stored:
         """Brings one file to the server, from wherever its upload stands; `keep` stores which upload that is."""
         for _ in range(TRIES):
             begun = upload is not None
             if upload is None:
-                upload = self._ask_for_slot(kind, file)
-                if upload is None:
-                    return
+                slot = self._ask_for_slot(kind, file)
+                if isinstance(slot, Stored):
+                    return slot
+                upload = slot
                 keep(upload)
             try:
                 with path.open("rb") as content:
                     end = self._ways[upload["protocol"]](file, upload, content, begun)
             except OSError as error:
                 raise Trouble(FAILING) from error  # Somebody took the bytes away in the middle of it.
-            if end == STORED:
-                return
+            if isinstance(end, Stored):
+                return end
             if end == NEW_SLOT:
                 upload = None
                 keep(None)
         raise Trouble(FAILING)
 
-    def is_there(self, kind: str, file: dict[str, Any], upload: Upload | None) -> bool:
+    def look_for(self, kind: str, file: dict[str, Any], upload: Upload | None) -> Stored | None:
         """Whether the server has a file whose bytes are gone: from an upload without an end, or from somebody else."""
-        return upload is not None and self._tell_end(file, upload) == STORED or self._ask_for_slot(kind, file) is None
+        found = self._tell_end(file, upload) if upload else None
+        if not isinstance(found, Stored):
+            found = self._ask_for_slot(kind, file)
+        return found if isinstance(found, Stored) else None
 
-    def _ask_for_slot(self, kind: str, file: dict[str, Any]) -> Upload | None:
-        """Where a file is to go; None where the server has it."""
+    def _ask_for_slot(self, kind: str, file: dict[str, Any]) -> Upload | Stored:
+        """Where a file is to go, or that it is there."""
         request = {"type": kind, "id": file["id"], "bytes": file["bytes"], "media_type": file["media_type"]}
         answer = self._line.exchange("POST", "/attachments", encode(request).encode())
         if not answer.good or not messages.is_slot_answer(answer.message):
             raise _trouble(answer)
         if answer.message["have"]:
-            return None
+            return Stored(answer.message.get("url"))
         upload = answer.message.get("upload") or {}
         if upload.get("protocol") not in self._ways:
             raise Trouble(FAILING)
         return {name: upload.get(name) for name in ("protocol", "id", "url", "headers")}
 
-    def _tell_end(self, file: dict[str, Any], upload: Upload) -> str:
+    def _tell_end(self, file: dict[str, Any], upload: Upload) -> Stored | str:
         """Says that all bytes were sent. What the server has of them, it looks up itself."""
         request = {"id": file["id"], "upload": upload["id"]}
         answer = self._line.exchange("POST", "/attachments/complete", encode(request).encode())
         if answer.good and messages.is_complete_answer(answer.message) and answer.message["state"] == "stored":
-            return STORED
+            return Stored(answer.message.get("url"))
         return _after(answer)
 
     # Through the server.
 
-    def _by_tus(self, file: dict[str, Any], upload: Upload, content: BinaryIO, begun: bool) -> str:
+    def _by_tus(self, file: dict[str, Any], upload: Upload, content: BinaryIO, begun: bool) -> Stored | str:
         """Sends what the server lacks of an upload, and ends it."""
         path, offset = self._line.path_of("/attachments", upload["url"]), 0
         if path is None:
@@ -131,13 +142,13 @@ class Uploads:
 
     # Straight into an object storage.
 
-    def _by_put(self, file: dict[str, Any], upload: Upload, content: BinaryIO, begun: bool) -> str:
+    def _by_put(self, file: dict[str, Any], upload: Upload, content: BinaryIO, begun: bool) -> Stored | str:
         """Puts a file where its slot says, unless it is there (`direct.device.end-before-again`)."""
         if begun:
             end = self._tell_end(file, upload)
             if end != LOOK_AGAIN:
                 return end
-        storage = urlsplit(upload["url"]).netloc
+        storage = "/".join(upload["url"].split("/")[:3])  # the scheme and the address
         if storage in self._away:
             raise Trouble(FAILING)
         try:

@@ -48,6 +48,11 @@ types:
     merge: { policy: version-wins }
     attachments: { order: record-first, link: id }
     requires: [attachments-proxied]
+  - name: sighting
+    class: transactional
+    merge: { policy: version-wins }
+    attachments: { order: record-first, link: url }
+    requires: [attachments-proxied, link]
 """}
 
 

@@ -4,7 +4,9 @@ The lines are described in the chapter "Adapter" of the specification. Fill in t
 
     fieldsync adapter try --command 'python3 adapter.py'
 
-says which one is next. Then judge the client:
+says which one is next. Some members of the lines are only for clients that claim more in `hello`: `triggers` and
+`telemetry` of `open`, `group` of `create`, the verb `attach`, `online`, `metered` and `damage` of `set`. The chapter names
+the capability of each. Then judge the client:
 
     fieldsync check client --command 'python3 adapter.py'
 """
@@ -23,6 +25,8 @@ class Device:
 
     def __init__(self, base_url, credentials, store, offset_ms, page, batch, replica):
         # store: the path of a folder to keep everything in and to go on from, or None (memory will do).
+        # offset_ms: how far the device's clock is ahead; page: the limit of a pull; batch: the most mutations of a push;
+        # replica: the replica id with which a new store begins. The last three may be None: as the client likes.
         raise Missing("open: start your client here")
 
     def create(self, record, data):
@@ -44,6 +48,7 @@ class Device:
     def read(self, records):
         # {"replica": ..., "records": [{"record", "data", "deleted", "status", "server"}, ...],
         #  "conflicts": [{"id", "entry"}, ...], "outbox": [record, ...], "quarantine": [{"record", "code"}, ...]}
+        # A record has "files", too, where the client claims attachments-proxied.
         raise Missing("read: tell what the device shows")
 
     def set(self, offset_ms, credentials):
@@ -58,6 +63,8 @@ OUTPUT = threading.Lock()
 
 
 def hello(_request):
+    # profiles: version-wins, field-merge, entity-queue. capabilities: what else the client can do, such as concurrent (it is
+    # used while it syncs), password-login, groups, attachments-proxied, triggers, telemetry. Only what is claimed is judged.
     return {"name": "my client", "version": "0.1.0", "profiles": ["version-wins"], "capabilities": []}
 
 

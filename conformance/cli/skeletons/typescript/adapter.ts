@@ -5,7 +5,9 @@
 //
 //     fieldsync adapter try --command 'node dist/adapter.js'
 //
-// says which one is next. Then judge the client:
+// says which one is next. Some members of the lines are only for clients that claim more in `hello`: `triggers` and
+// `telemetry` of `open`, `group` of `create`, the verb `attach`, `online`, `metered` and `damage` of `set`. The chapter
+// names the capability of each. Then judge the client:
 //
 //     fieldsync check client --command 'node dist/adapter.js'
 
@@ -30,9 +32,13 @@ type Open = {
   credentials: Credentials;
   /** The path of a folder to keep everything in and to go on from, or null (memory will do). */
   store: string | null;
+  /** How far the device's clock is ahead. */
   offset_ms?: number;
+  /** The limit of a pull. */
   page?: number;
+  /** The most mutations of a push. */
   batch?: number;
+  /** The replica id with which a new store begins. */
   replica?: string;
 };
 
@@ -79,6 +85,8 @@ type Request = { id: number; verb: string; device: string; record: RecordRef; re
     discard?: boolean;
   };
 
+// profiles: version-wins, field-merge, entity-queue. capabilities: what else the client can do, such as concurrent (it is
+// used while it syncs), password-login, groups, attachments-proxied, triggers, telemetry. Only what is claimed is judged.
 const verbs: Record<string, (request: Request) => Promise<object | void>> = {
   hello: async () => ({ name: "my client", version: "0.1.0", profiles: ["version-wins"], capabilities: [] }),
   open: async (request) => void devices.set(request.device, await Device.open(request)),

@@ -6,7 +6,7 @@
   if (!input) return;
   const found = document.getElementById("found");
   const buttons = [...document.querySelectorAll("#verdicts button")];
-  const all = [...document.querySelectorAll(".f")];
+  const all = [...document.querySelectorAll(".f:not(path)")];
   let texts;
   // What can be searched: what is seen of a thing when it is folded, and the rules that it speaks of.
   const textOf = (one) => {
@@ -61,11 +61,15 @@
     buttons.forEach((one) => { one.ariaPressed = "false"; });
     filter();
   };
+  // Where the focus goes in each thing that is seen.
+  const stop = (one) => one.querySelector("summary, a");
   const move = (by) => {
-    const rows = all.filter((one) => one.tagName === "DETAILS" && !one.hidden);
+    const rows = all.filter((one) => stop(one)?.checkVisibility());
     const here = rows.findIndex((one) => one.contains(document.activeElement));
     const next = rows[here < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, here + by))];
-    if (next) { next.firstElementChild.focus(); next.firstElementChild.scrollIntoView({ block: "nearest" }); }
+    if (!next) return;
+    stop(next).focus({ preventScroll: true });
+    next.scrollIntoView({ block: next.matches(".finding") ? "start" : "nearest" });
   };
   let waiting;
   input.addEventListener("input", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(filter); });

@@ -43,9 +43,13 @@ fn what_a_hostile_subject_says_is_text() {
                 let left = ours.iter().fold(html.to_string(), |left, tag| left.replace(tag, ""));
                 assert!(!left.contains('<'), "{html}");
             }
-            Part::Start(tag @ (Tag::Link { .. } | Tag::Image { .. })) => {
-                panic!("{tag:?}");
+            Part::Start(Tag::Link { dest_url, .. }) => {
+                assert!(
+                    dest_url.starts_with(concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/spec/src/")),
+                    "{dest_url}"
+                );
             }
+            Part::Start(tag @ Tag::Image { .. }) => panic!("{tag:?}"),
             // Code is neither linked nor searched for names.
             Part::Start(Tag::CodeBlock(_)) => in_code = true,
             Part::End(TagEnd::CodeBlock) => in_code = false,
@@ -63,4 +67,13 @@ fn names_in_text_are_neither_links_nor_mentions() {
     );
     assert_eq!(code("a`b``c|d"), "```a`b``c¦d```");
     assert_eq!(code("`"), "`` ` ``");
+}
+
+#[test]
+fn a_finding_leads_to_its_rule() {
+    let (events, mut spec) = (runs::failing(), runs::spec());
+    spec.pages = Some("https://example.org/spec/".to_owned());
+    let told = render(&events, &runs::background(&spec)).unwrap();
+    let link = "[`push.retry.same-outcome`](<https://example.org/spec/push.html#r-push.retry.same-outcome>)";
+    assert!(told.contains(link), "{told}");
 }

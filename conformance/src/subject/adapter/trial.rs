@@ -5,8 +5,9 @@ use super::client::AdapterClient;
 use crate::replay::Stage;
 use crate::subject::client::Client;
 use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping, SyncEnd};
-use fieldsync_schemas::adapter::AdapterErrorCode;
-use fieldsync_schemas::id::RecordId;
+use crate::subject::server::Server;
+use fieldsync_schemas::adapter::{AdapterCapability, AdapterErrorCode, Damage, Triggers};
+use fieldsync_schemas::id::{GroupId, RecordId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::Status;
@@ -21,8 +22,29 @@ pub struct Tried {
     pub verb: &'static str,
     /// What was to be seen.
     pub expected: String,
-    /// What was wrong instead; nothing where it was as expected.
-    pub missing: Option<String>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a verb.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was as expected.
+    Works,
+    /// This was wrong instead.
+    Missing(String),
+    /// It was left out: only clients that claim this are asked.
+    NotClaimed(AdapterCapability),
+}
+
+impl Tried {
+    /// What was wrong.
+    pub fn missing(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Missing(missing) => Some(missing),
+            Outcome::Works | Outcome::NotClaimed(_) => None,
+        }
+    }
 }
 
 /// What was expected and not seen.
@@ -34,11 +56,12 @@ impl From<DeviceError> for Missing {
     }
 }
 
-/// Walks through the verbs, against a data set of a reference server, until something is missing.
-pub async fn walk(command: &str, stage: &Stage, patience: Duration) -> Vec<Tried> {
+/// Walks through the verbs, against a data set of a reference server, until something is missing. The data set has the
+/// first profile that the client claims.
+pub async fn walk(command: &str, server: &dyn Server, patience: Duration) -> Vec<Tried> {
     let mut walk = Walk { tried: Vec::new() };
     // What is missing stands in the list already.
-    _ = walk.all(command, stage, patience).await;
+    _ = walk.all(command, server, patience).await;
     walk.tried
 }
 
@@ -49,23 +72,29 @@ struct Walk {
 impl Walk {
     /// Notes what came of a verb; the walk ends where something is missing.
     fn note<T>(&mut self, verb: &'static str, expected: &str, result: Result<T, Missing>) -> Option<T> {
-        let (value, missing) = match result {
-            Ok(value) => (Some(value), None),
-            Err(Missing(missing)) => (None, Some(missing)),
+        let (value, outcome) = match result {
+            Ok(value) => (Some(value), Outcome::Works),
+            Err(Missing(missing)) => (None, Outcome::Missing(missing)),
         };
-        self.tried.push(Tried { verb, expected: expected.to_owned(), missing });
+        self.tried.push(Tried { verb, expected: expected.to_owned(), outcome });
         value
     }
 
-    async fn all(&mut self, command: &str, stage: &Stage, patience: Duration) -> Option<()> {
+    async fn all(&mut self, command: &str, server: &dyn Server, patience: Duration) -> Option<()> {
         let started = AdapterClient::start(command, patience).await.map_err(|error| Missing(error.to_string()));
         let client = self.note("hello", "the adapter starts and says what it is", started)?;
-        let profile = &stage.session.profile;
-        let claims = match client.profiles().contains(profile) {
-            true => Ok(()),
-            false => Err(Missing(format!("it claims {:?}; the suite has scenarios for {profile}", client.profiles()))),
+        let (claimed, judged) = (client.profiles(), server.profiles());
+        let names = |profiles: &[_]| profiles.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ");
+        let profile = claimed.iter().find(|profile| judged.contains(profile)).ok_or_else(|| match claimed.is_empty() {
+            true => Missing(format!("`profiles` is empty; the suite has scenarios for {}", names(&judged))),
+            false => Missing(format!("it claims {}; the suite has scenarios for {}", names(&claimed), names(&judged))),
+        });
+        let profile = self.note("hello", "it claims a profile that can be judged", profile)?;
+        let stage = server.stage(profile).await.map_err(|error| Missing(format!("no fault of the adapter: {error}")));
+        let stage = match stage {
+            Ok(stage) => stage,
+            Err(error) => return self.note("open", "there is a server for the device", Err(error)),
         };
-        self.note("hello", "it claims a profile that can be judged", claims)?;
         let refusal = client.refusal("juggle").await.map_err(Missing::from).and_then(|error| match error.code {
             AdapterErrorCode::UnknownVerb => Ok(()),
             code => Err(Missing(format!("the verb `juggle` was answered with {code}"))),
@@ -75,28 +104,44 @@ impl Walk {
             Ok(devices) => devices,
             Err(error) => return self.note("hello", "a process is ready for devices", Err(error.into())),
         };
-        let tablet = self.open("tablet", devices.as_ref(), stage).await?;
+        let tablet = self.open("tablet", devices.as_ref(), &stage, None).await?;
         self.work(tablet.as_ref()).await?;
-        let phone = self.open("phone", devices.as_ref(), stage).await?;
+        let phone = self.open("phone", devices.as_ref(), &stage, None).await?;
         self.meet(tablet.as_ref(), phone.as_ref()).await?;
-        self.last(tablet.as_ref()).await?;
+        self.quarrel(tablet.as_ref(), phone.as_ref()).await?;
+        let claimed = client.capabilities();
+        self.claimed(&claimed, tablet.as_ref(), phone.as_ref()).await?;
+        match claimed.contains(&AdapterCapability::Triggers) {
+            true => self.start_by_itself(devices.as_ref(), &stage).await?,
+            false => self.left_out("set", "`online`: a device learns of the network", AdapterCapability::Triggers),
+        }
+        self.last(tablet.as_ref(), credentials(&stage)).await?;
         let copied = phone.become_clone_of(tablet.as_ref()).await.map_err(Missing::from);
         self.note("close", "both are closed, a store is copied, and both go on", copied)
     }
 
-    async fn open(&mut self, name: &'static str, devices: &dyn Devices, stage: &Stage) -> Option<Arc<dyn Device>> {
-        let token = stage.accounts.get("worker").map(|account| account.token.clone()).unwrap_or_default();
+    fn left_out(&mut self, verb: &'static str, expected: &str, capability: AdapterCapability) {
+        self.tried.push(Tried { verb, expected: expected.to_owned(), outcome: Outcome::NotClaimed(capability) });
+    }
+
+    async fn open(
+        &mut self,
+        name: &'static str,
+        devices: &dyn Devices,
+        stage: &Stage,
+        triggers: Option<Triggers>,
+    ) -> Option<Arc<dyn Device>> {
         let setup = DeviceSetup {
             name: name.to_owned(),
             base_url: stage.base.clone(),
-            credentials: Credentials::Token(token),
+            credentials: credentials(stage),
             clock_offset_ms: 0,
             page: None,
             batch: None,
             replica: None,
             seed: 0,
             keeping: Keeping::Durable,
-            triggers: None,
+            triggers,
             telemetry: false,
         };
         let opened = devices.open(setup).await.map_err(Missing::from);
@@ -155,8 +200,133 @@ impl Walk {
         self.note("read", "the record is shown no more, `deleted` is true", gone)
     }
 
-    /// The clock, and the end of the process.
-    async fn last(&mut self, tablet: &dyn Device) -> Option<()> {
+    /// Two devices that do not agree, and one that is refused.
+    async fn quarrel(&mut self, tablet: &dyn Device, phone: &dyn Device) -> Option<()> {
+        let ache = record("ache-1");
+        let contested = async {
+            tablet.create(&ache, data(json!({"where": "head"})), None).await?;
+            synced(tablet).await?;
+            synced(phone).await?;
+            phone.edit(&ache, data(json!({"where": "back"}))).await?;
+            synced(phone).await?;
+            tablet.edit(&ache, data(json!({"where": "knee"}))).await?;
+            synced(tablet).await?;
+            synced(phone).await
+        };
+        self.note("sync", "two devices edit one record, and both push", contested.await)?;
+        for (device, expected) in
+            [(tablet, "the conflict log says on the one device what was overridden"), (phone, "and on the other")]
+        {
+            let logged = device.conflicts().await.map_err(Missing::from).and_then(|log| {
+                match log.iter().filter(|(_, entry)| entry.record == ache).count() {
+                    1 => Ok(()),
+                    count => Err(Missing(format!("`conflicts` has {count} entries of the record; expected 1"))),
+                }
+            });
+            self.note("read", expected, logged)?;
+        }
+        let dose =
+            RecordRef { type_name: "reading".parse().expect("a constant that is a type name"), ..record("dose-1") };
+        let refused = async {
+            phone.create(&dose, data(json!({"ml": 5})), None).await?;
+            synced(phone).await?;
+            tablet.create(&dose, data(json!({"ml": 10})), None).await?;
+            synced(tablet).await
+        };
+        self.note("sync", "a record that the server refuses does not make the sync fail", refused.await)?;
+        let quarantined = tablet.quarantine().await.map_err(Missing::from).and_then(|all| match all.as_slice() {
+            [one] if one.record == dose && !one.code.is_empty() => Ok(()),
+            [] => Err(Missing("`quarantine` is empty; expected the refused record, with the server's code".to_owned())),
+            other => Err(Missing(format!("`quarantine` is {other:?}; expected the refused record alone"))),
+        });
+        self.note("read", "it is in the quarantine, with its code", quarantined)?;
+        let given_up = async {
+            tablet.discard(&dose).await?;
+            match tablet.quarantine().await?.is_empty() {
+                true => Ok(()),
+                false => Err(Missing("it is still in the quarantine".to_owned())),
+            }
+        };
+        let given_up = given_up.await;
+        self.note("edit", "refused work is given up by `discard`, too", given_up)
+    }
+
+    /// What only clients are asked that claim it.
+    async fn claimed(&mut self, claimed: &[AdapterCapability], tablet: &dyn Device, phone: &dyn Device) -> Option<()> {
+        let in_group = "`group`: two records go to the server together";
+        if claimed.contains(&AdapterCapability::Groups) {
+            let group: GroupId = "visit-1".parse().expect("a constant that is the name of a group");
+            let (first, second) = (record("group-1"), record("group-2"));
+            let made = async {
+                for one in [&first, &second] {
+                    tablet.create(one, data(json!({"of": "a visit"})), Some(group.clone())).await?;
+                }
+                synced(tablet).await?;
+                for one in [&first, &second] {
+                    shows(tablet, one, Some(json!({"of": "a visit"})), Status::Synced).await?;
+                }
+                Ok(())
+            };
+            let made = made.await;
+            self.note("create", in_group, made)?;
+        } else {
+            self.left_out("create", in_group, AdapterCapability::Groups);
+        }
+        let file = "a file is added to a record, uploaded, and shown on another device";
+        let metered = "`metered`: a device learns that the network costs by the byte";
+        if claimed.contains(&AdapterCapability::AttachmentsProxied) {
+            let scan =
+                RecordRef { type_name: "scan".parse().expect("a constant that is a type name"), ..record("scan-1") };
+            let carried = async {
+                tablet.create(&scan, data(json!({"of": "a card"})), None).await?;
+                tablet.attach(&scan, "text/plain", b"vaccinated", false).await?;
+                synced(tablet).await?;
+                synced(phone).await?;
+                match phone.files(&scan).await?.as_slice() {
+                    [one] if one.content.as_deref() == Some(b"vaccinated") => Ok(()),
+                    other => Err(Missing(format!("the other device shows the files {other:?}"))),
+                }
+            };
+            let carried = carried.await;
+            self.note("attach", file, carried)?;
+            let set = async {
+                tablet.set_metered(true).await?;
+                tablet.set_metered(false).await
+            };
+            self.note("set", metered, set.await.map_err(Missing::from))?;
+        } else {
+            self.left_out("attach", file, AdapterCapability::AttachmentsProxied);
+            self.left_out("set", metered, AdapterCapability::AttachmentsProxied);
+        }
+        let damaged = "`damage`: what a store has lost is pulled again";
+        if claimed.contains(&AdapterCapability::Digest) {
+            let ache = record("ache-1");
+            let mended = async {
+                let shown = phone.read(&ache).await?.data.map(Value::Object);
+                phone.damage(Damage { loses: vec![ache.clone()], alters: Vec::new() }).await?;
+                synced(phone).await?;
+                shows(phone, &ache, shown, Status::Synced).await
+            };
+            let mended = mended.await;
+            self.note("set", damaged, mended)?;
+        } else {
+            self.left_out("set", damaged, AdapterCapability::Digest);
+        }
+        Some(())
+    }
+
+    /// A device that starts its syncs.
+    async fn start_by_itself(&mut self, devices: &dyn Devices, stage: &Stage) -> Option<()> {
+        let triggers = Triggers { online: false, interval_ms: 900_000 };
+        let watch = self.open("watch", devices, stage, Some(triggers)).await?;
+        let set = watch.set_online(true).await.map_err(Missing::from);
+        self.note("set", "`online`: a device learns of the network", set)
+    }
+
+    /// The clock, the login, and the end of the process.
+    async fn last(&mut self, tablet: &dyn Device, credentials: Credentials) -> Option<()> {
+        let set = tablet.log_in(credentials).await.map_err(Missing::from);
+        self.note("set", "`credentials`: the same user logs in anew", set)?;
         let set = tablet.set_clock(3_600_000).await.map_err(Missing::from);
         self.note("set", "the device's clock is set an hour ahead", set)?;
         let rash = record("rash-1");
@@ -171,6 +341,11 @@ impl Walk {
         self.note("read", "what was not pushed is still there", shown)?;
         self.note("sync", "and is pushed", synced(tablet).await)
     }
+}
+
+/// How a device gets in.
+fn credentials(stage: &Stage) -> Credentials {
+    Credentials::Token(stage.accounts.get("worker").map(|account| account.token.clone()).unwrap_or_default())
 }
 
 fn record(id: &str) -> RecordRef {
