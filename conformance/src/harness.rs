@@ -20,21 +20,26 @@
 //! ```
 //!
 //! Names are those of the fixtures, so `cargo test --test conformance push/` runs a chapter, and `-- --list` lists all. What
-//! cannot be run against the subject is ignored, with the reason in its name.
+//! cannot be run against the subject is ignored, with the reason in its name. With `FIELDSYNC_SHARD=1/4` in the environment
+//! only the first of four parts is there, which are those of `fieldsync check --shard`.
 
 use crate::report::{Background, case_notes, of_scenario};
-use crate::run::{Options, Prepared};
+use crate::run::{Options, Prepared, selection};
 use crate::scenario::{self, Case, Loaded, id_of};
 use crate::spec::Spec;
 use crate::subject::client::Client;
 use crate::subject::reference::{EmbeddedServer, ReferenceDevices};
 use crate::subject::server::{HttpServer, Server, ServerAddress};
-use fieldsync_schemas::event::{Actor, Event, Verdict};
+use fieldsync_schemas::event::{Actor, Event, Shard, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::BTreeSet;
+use std::env::VarError;
 use std::fmt::Display;
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// The name of the variable that says which part is run.
+const SHARD: &str = "FIELDSYNC_SHARD";
 /// The width of what a failed test says, in columns.
 const WIDTH: usize = 100;
 
@@ -88,7 +93,12 @@ fn judge(start: impl Future<Output = Result<Subject, String>>) -> ExitCode {
 
 fn prepare(start: impl Future<Output = Result<Subject, String>>) -> Result<Vec<Trial>, String> {
     let runtime = Arc::new(tokio::runtime::Runtime::new().map_err(|error| error.to_string())?);
-    let Loaded { cases, broken } = scenario::embedded();
+    let Loaded { mut cases, broken } = scenario::embedded();
+    if let Some(shard) = shard()? {
+        let part = selection::part(cases.iter().map(Case::file_id), shard);
+        let part: BTreeSet<String> = part.into_iter().map(str::to_owned).collect();
+        cases.retain(|case| part.contains(case.file_id()));
+    }
     let spec = Arc::new(Spec::embedded().map_err(|error| error.to_string())?);
     let prepared = runtime.block_on(async {
         let Subject { server, client, options } = start.await?;
@@ -108,6 +118,15 @@ fn prepare(start: impl Future<Output = Result<Subject, String>>) -> Result<Vec<T
     // The suite's own fault is red, too.
     let broken = broken.into_iter().map(|error| Trial::test(id_of(&error.file), move || Err(error.into())));
     Ok(tests.chain(broken).collect())
+}
+
+/// The part of the suite that is to be run, where one is named.
+fn shard() -> Result<Option<Shard>, String> {
+    match std::env::var(SHARD) {
+        Ok(text) => selection::shard(&text).map(Some).map_err(|error| format!("{SHARD} is {text:?}: {error}")),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(error) => Err(format!("{SHARD}: {error}")),
+    }
 }
 
 struct Shared {

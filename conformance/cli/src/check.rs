@@ -145,20 +145,12 @@ pub struct RunOptions {
     #[command(flatten)]
     pub files: ObjectStorageOptions,
     /// Run one part of several, such as `1/4`; `fieldsync merge` puts the parts' JSON lines together.
-    #[arg(long, value_name = "N/M", global = true, value_parser = shard)]
+    #[arg(long, value_name = "N/M", global = true, value_parser = selection::shard)]
     pub shard: Option<Shard>,
     /// Keep the subject that --serve or --command starts for a debugger: it waits for Enter before the first scenario and
     /// after the last, scenarios run one at a time, and none runs out of time.
     #[arg(long, global = true)]
     pub hold: bool,
-}
-
-fn shard(text: &str) -> Result<Shard, String> {
-    let parts = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
-    match parts {
-        Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
-        _ => Err("a shard is one of several, such as 1/4 to 4/4".to_owned()),
-    }
 }
 
 /// Judges the subject.

@@ -91,6 +91,16 @@ fn none_where_the_subject_conforms() {
 }
 
 #[test]
+fn none_where_the_suite_cannot_try_what_a_client_claims() {
+    let place = Place::new();
+    let some = ["--scenario", SCENARIO, "--scenario", "direct/*", "--timeout", "60"];
+    let (status, out, errors) = place.run(&[&["check", "client"], &some[..]].concat());
+    assert_eq!(status, 0, "{out}{errors}");
+    let words = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("name an object storage with --object-storage"), "{out}");
+}
+
+#[test]
 fn one_where_a_rule_is_broken_and_none_once_it_is_known() {
     let place = Place::new();
     let client =

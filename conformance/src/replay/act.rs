@@ -18,7 +18,7 @@ use fieldsync_schemas::scenario::{
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Who acts a scenario.
@@ -141,13 +141,18 @@ pub(super) struct Play<'a> {
     pub checks: AtomicU64,
     pub over: AtomicBool,
     pub follower: Option<Arc<dyn Device>>,
+    /// How much may have changed the server when the follower pulled last.
+    followed: AtomicUsize,
+    /// How often it was changed by other means than requests.
+    controlled: AtomicUsize,
     pub steps: StepLog,
     pub deeds: Mutex<Vec<Deed>>,
 }
 
 /// Acts a scenario on a stage.
 ///
-/// The follower, where there is one, pulls before the first step and after every sync, so that a cursor of every moment is put to use.
+/// The follower, where there is one, pulls before the first step and after every sync before which something may have
+/// changed the server, so that a cursor of every moment is put to use.
 pub async fn act(
     case: &Case,
     stage: Stage,
@@ -179,6 +184,8 @@ pub async fn act(
         checks: AtomicU64::new(0),
         over: AtomicBool::new(false),
         follower,
+        followed: AtomicUsize::new(usize::MAX),
+        controlled: AtomicUsize::new(0),
         steps: actors.steps.clone(),
         deeds: Mutex::default(),
     };
@@ -370,7 +377,10 @@ impl Play<'_> {
 
     /// A pull of the follower that fails is told by the oracle, which pulls once more.
     async fn follow(&self) {
-        if let Some(follower) = &self.follower {
+        let Some(follower) = &self.follower else { return };
+        let of_devices: usize = self.slots.values().map(|slot| slot.port().writes()).sum();
+        let changes = of_devices + self.raw.writes() + self.controlled.load(Ordering::Relaxed);
+        if self.followed.swap(changes, Ordering::Relaxed) != changes {
             _ = follower.sync().await;
         }
     }
@@ -414,6 +424,7 @@ impl Play<'_> {
     }
 
     async fn server(&self, step: &ServerStep) -> Result<StepEnd, ActError> {
+        self.controlled.fetch_add(1, Ordering::Relaxed);
         let stage = &self.stage;
         let broke = |error: &dyn std::fmt::Display| ActError::Suite(error.to_string());
         if step.kill.is_some() {

@@ -1,6 +1,7 @@
 //! A run: scenarios against a subject, side by side, as a stream of events.
 
 mod footer;
+mod opaque;
 mod pair;
 mod plan;
 mod prepared;

@@ -8,10 +8,13 @@ use crate::subject::cast::Roles;
 use crate::subject::client::Client;
 use crate::subject::server::Server;
 use fieldsync_schemas::control::{Reach, Verb};
-use fieldsync_schemas::event::Verdict;
+use fieldsync_schemas::event::{Actor, Verdict};
 use fieldsync_schemas::id::Capability;
 use fieldsync_schemas::registry::Profile;
 use std::sync::Arc;
+
+/// Needs an object storage besides a server.
+const DIRECT: &str = "attachments-direct";
 
 /// One scenario under one profile, in one casting.
 #[derive(Clone)]
@@ -49,7 +52,8 @@ pub(super) fn plan(
             let counts_pages = case.scenario.devices.settings().iter().any(|(_, device)| device.page.is_some());
             let alone = reaches_server || (counts_pages && !server.verbs().contains_key(&Verb::NewDataSet));
             for roles in castings.clone() {
-                let skip = skip(case, &profile, spec, server).or_else(|| cannot_play(case, &profile, &roles, client));
+                let skip = skip(case, &profile, spec, server, &options.judged)
+                    .or_else(|| cannot_play(case, &profile, &roles, client));
                 let (case, profile) = ((*case).clone(), profile.clone());
                 planned.push(Arc::new(Planned { case, profile, roles, alone, skip }));
             }
@@ -73,16 +77,29 @@ pub(super) fn profiles(case: &Case, spec: &Spec, server: &dyn Server) -> Vec<Pro
     if runs.is_empty() { wanted.into_iter().take(1).collect() } else { runs }
 }
 
-fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Option<(Verdict, String)> {
+/// Why a scenario cannot run against this server. What the server lacks says nothing against a client.
+fn skip(
+    case: &Case,
+    profile: &Profile,
+    spec: &Spec,
+    server: &dyn Server,
+    judged: &[Actor],
+) -> Option<(Verdict, String)> {
     if !server.profiles().contains(profile) {
         return Some((Verdict::Unsupported, format!("the profile {profile} is not claimed")));
     }
     let of_rules = case.scenario.covers.iter().filter_map(|rule| spec.rule(rule.as_str())?.capability.clone());
     let of_rules = of_rules.filter(|capability| !is_of_clients(capability.as_str()));
     for capability in case.scenario.needs.capabilities.iter().cloned().chain(of_rules) {
-        if !server.capabilities(profile).contains(&capability) {
+        if server.capabilities(profile).contains(&capability) {
+            continue;
+        }
+        if judged.contains(&Actor::Server) {
             return Some((Verdict::Unsupported, format!("the capability {capability} is not claimed")));
         }
+        let how = if capability.as_str() == DIRECT { "; name an object storage with --object-storage" } else { "" };
+        let reason = format!("the server that the client is tried against does not offer {capability}{how}");
+        return Some((Verdict::NotTested, reason));
     }
     if let Some(claimed) = case.scenario.needs.unclaimed.iter().find(|one| server.capabilities(profile).contains(one)) {
         return Some((Verdict::Unsupported, format!("the capability {claimed} is claimed")));
@@ -93,7 +110,7 @@ fn skip(case: &Case, profile: &Profile, spec: &Spec, server: &dyn Server) -> Opt
         return Some((Verdict::NotTested, format!("the server offers no control verb {}", missing.join(", "))));
     }
     // What devices put there is seen by nobody.
-    let is_direct = |capability: &Capability| capability.as_str() == "attachments-direct";
+    let is_direct = |capability: &Capability| capability.as_str() == DIRECT;
     if server.storage().is_none()
         && case.scenario.needs.capabilities.iter().any(is_direct)
         && !case.scenario.devices.settings().is_empty()

@@ -1,6 +1,7 @@
 //! One scenario from its stage to its verdict.
 
 use super::Options;
+use super::opaque;
 use super::plan::Planned;
 use super::story::{self, Detail};
 use crate::judge::oracle::{self, Readers};
@@ -159,6 +160,7 @@ impl Runner {
             (ended.steps, ended.exchanges) = story::tell(steps.steps(), &tap.exchanges(&READERS), None, Detail::Whole);
         }
         self.blame(&mut ended);
+        opaque::number(&mut ended.exchanges, &mut ended.failures);
         ended.millis = started.elapsed().as_millis() as u64;
         ended
     }
@@ -228,7 +230,8 @@ impl Runner {
         steps: &StepLog,
     ) -> Result<(Acted, Readers, Vec<TapPort>), ActError> {
         let stage = self.server.stage(&planned.profile).await.map_err(ActError::Suite)?;
-        let run = format!("{}-{number}", self.actors.run);
+        // In a data set that others fill, too, made-up ids must be new; where they need not, they follow from the seed.
+        let run = if stage.is_shared() { format!("{}-{number}", self.actors.run) } else { String::new() };
         let actors = Actors { devices, tap: tap.clone(), run, steps: steps.clone(), ..self.actors.clone() };
         let scoped = planned.case.scoped_accounts();
         let (readers, ports) = self.readers(&stage, &actors, &scoped).await.map_err(ActError::Suite)?;

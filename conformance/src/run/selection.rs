@@ -18,6 +18,15 @@ pub fn digest<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The shard of this name, such as `1/4`.
+pub fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
+        _ => Err("a shard is one of several, such as 1/4 to 4/4".to_owned()),
+    }
+}
+
 /// The files that belong to a shard.
 pub fn part<'a>(files: impl IntoIterator<Item = &'a str>, shard: Shard) -> BTreeSet<&'a str> {
     let files: BTreeSet<&str> = files.into_iter().collect();

@@ -283,6 +283,15 @@ impl TapPort {
         locked(&self.port.log).exchanges.len()
     }
 
+    /// How many of them may have changed something on the server.
+    pub fn writes(&self) -> usize {
+        let reads = |kind| {
+            use CallKind::{Bucket, Digest, Discovery, Download, Login, Offset, Pull, Refresh, Session};
+            matches!(kind, Discovery | Login | Refresh | Session | Pull | Digest | Bucket | Offset | Download)
+        };
+        locked(&self.port.log).exchanges.iter().filter(|seen| !reads(seen.kind)).count()
+    }
+
     /// Counts requests from here on.
     pub fn mark(&self) {
         let mut log = locked(&self.port.log);

@@ -12,11 +12,11 @@ use super::telemetry::{Tally, Telling};
 use super::{DeviceError, Next, Step};
 use crate::merge::Rules;
 use crate::partition;
-use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
+use fieldsync_schemas::id::{Capability, FeedName, MutationId, RequestId, SessionTag, TypeName};
 use fieldsync_schemas::problem::{Problem, Retry};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
-use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass};
+use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass, TypeEntry};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::session::Session;
 use fieldsync_schemas::telemetry::TELEMETRY_TYPE;
@@ -487,38 +487,12 @@ impl Step<'_> {
             marks.last_failure = last_failure;
             marks.parts.extend(suspects);
         });
-        Next::Finished(SyncReport { outcome, left_out: self.left_out(), counts: run.counts })
+        Next::Finished(SyncReport { outcome, left_out: self.left_out().to_vec(), counts: run.counts })
     }
 
     /// The types that this device does not know enough to sync.
-    pub(super) fn left_out(&self) -> Vec<TypeName> {
-        let known = &self.machine.settings.capabilities;
-        let types = self.machine.state.session.iter().flat_map(|session| &session.registry.types);
-        types
-            .filter(|entry| {
-                let policy = &entry.merge.policy;
-                let is_known = match entry.class {
-                    TypeClass::Reference => *policy == MergePolicy::ServerOnly,
-                    TypeClass::Transactional => {
-                        matches!(policy, MergePolicy::VersionWins | MergePolicy::FieldMerge | MergePolicy::ArrivalWins)
-                    }
-                    TypeClass::Append => *policy == MergePolicy::AppendOnly,
-                    TypeClass::Other(_) => false,
-                };
-                // It tells by itself, and nobody else's telemetry is any of its business.
-                if entry.name.as_str() == TELEMETRY_TYPE {
-                    return false;
-                }
-                let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
-                // The capability of a type with a partition counts whether the server names it or not.
-                let parts_are_known = entry.partition.is_none() || known.iter().any(|one| one.as_str() == "partitions");
-                !is_known
-                    || !rules_are_known
-                    || !parts_are_known
-                    || !entry.requires.iter().all(|capability| known.contains(capability))
-            })
-            .map(|entry| entry.name.clone())
-            .collect()
+    pub(super) fn left_out(&self) -> &[TypeName] {
+        &self.machine.left_out
     }
 
     /// The feed of a record that did not come by one.
@@ -535,4 +509,30 @@ impl Step<'_> {
             |entry| entry.feed_name(),
         )
     }
+}
+
+/// The types of a session that a device with these capabilities does not know enough to sync.
+pub(super) fn left_out(session: Option<&Session>, known: &BTreeSet<Capability>) -> Vec<TypeName> {
+    let is_left_out = |entry: &&TypeEntry| {
+        // It tells by itself, and nobody else's telemetry is any of its business.
+        if entry.name.as_str() == TELEMETRY_TYPE {
+            return false;
+        }
+        let policy = &entry.merge.policy;
+        let is_known = match entry.class {
+            TypeClass::Reference => *policy == MergePolicy::ServerOnly,
+            TypeClass::Transactional => {
+                matches!(policy, MergePolicy::VersionWins | MergePolicy::FieldMerge | MergePolicy::ArrivalWins)
+            }
+            TypeClass::Append => *policy == MergePolicy::AppendOnly,
+            TypeClass::Other(_) => false,
+        };
+        let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
+        // The capability of a type with a partition counts whether the server names it or not.
+        let parts_are_known = entry.partition.is_none() || known.iter().any(|one| one.as_str() == "partitions");
+        let is_offered = entry.requires.iter().all(|capability| known.contains(capability));
+        !(is_known && rules_are_known && parts_are_known && is_offered)
+    };
+    let types = session.iter().flat_map(|session| &session.registry.types);
+    types.filter(is_left_out).map(|entry| entry.name.clone()).collect()
 }

@@ -35,7 +35,7 @@ pub use store::{DeviceStore, Write};
 use crate::clock::Ids;
 use crate::merge::{self, Merged};
 use cycle::Run;
-use fieldsync_schemas::id::{AttachmentId, Capability, MutationId, ReplicaId, Seq};
+use fieldsync_schemas::id::{AttachmentId, Capability, MutationId, ReplicaId, Seq, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{ErrorCause, FailureCause, Status};
@@ -213,14 +213,18 @@ pub struct Machine {
     refresh_token: Option<String>,
     run: Option<Run>,
     compares_next: bool,
+    /// The types of the session that this device does not know enough to sync.
+    left_out: Vec<TypeName>,
 }
 
 impl Machine {
     /// From what was stored.
     pub fn restore(saved: Saved, settings: Settings, credentials: Credentials) -> Self {
         let login = credentials.print();
+        let state = State::restore(saved);
         Self {
-            state: State::restore(saved),
+            left_out: cycle::left_out(state.session.as_ref(), &settings.capabilities),
+            state,
             settings,
             credentials,
             login,
@@ -316,6 +320,9 @@ struct Step<'a> {
 impl Step<'_> {
     fn write(&mut self, write: Write) {
         self.machine.state.apply(&write);
+        if let Write::Session(session) = &write {
+            self.machine.left_out = cycle::left_out(Some(session), &self.machine.settings.capabilities);
+        }
         self.writes.push(write);
     }
 

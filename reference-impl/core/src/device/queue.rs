@@ -25,7 +25,7 @@ pub(super) type Piece = Vec<Entry>;
 impl Step<'_> {
     /// What can be sent now, of a part or of everything, in order: the first mutation of each record.
     pub(super) fn waiting(&mut self, part: Option<&[MutationId]>) -> Result<Vec<Piece>, StoreError> {
-        let left_out: HashSet<TypeName> = self.left_out().into_iter().collect();
+        let left_out: HashSet<TypeName> = self.left_out().iter().cloned().collect();
         let run = self.machine.run.get_or_insert_default();
         let state = &self.machine.state;
         let can_go = |entry: &&Entry| {
