@@ -24,6 +24,7 @@ use fieldsync_conformance::tap::StorageTap;
 use fieldsync_schemas::event::{Actor, Blocked, Event, Shard, Verdict};
 use fieldsync_server::Bucket;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,7 +70,7 @@ pub enum Subject {
 pub struct ClientArgs {
     /// A command that starts the client's adapter, such as `python3 adapter.py`; the reference device in this process
     /// where absent.
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", value_parser = one_line)]
     pub command: Option<String>,
 }
 
@@ -77,7 +78,7 @@ pub struct ClientArgs {
 #[derive(Debug, Args)]
 pub struct PairArgs {
     /// The command that starts the client's adapter.
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", value_parser = one_line)]
     pub command: Option<String>,
     /// The server.
     #[command(flatten)]
@@ -91,7 +92,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "URL", conflicts_with = "serve")]
     pub url: Vec<String>,
     /// A command that starts the server; `{port}` and `{dir}` stand for a free port and an empty folder.
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", value_parser = one_line)]
     pub serve: Option<String>,
     /// The URL of the control verbs, where the server offers them; a path is below the server that is named.
     #[arg(long, value_name = "URL")]
@@ -151,6 +152,11 @@ pub struct RunOptions {
     /// after the last, scenarios run one at a time, and none runs out of time.
     #[arg(long, global = true)]
     pub hold: bool,
+}
+
+/// A command in one line, also where it was written in several with a backslash at their ends: so it is told again.
+fn one_line(command: &str) -> Result<String, Infallible> {
+    Ok(command.split("\\\n").map(str::trim).collect::<Vec<_>>().join(" "))
 }
 
 /// Judges the subject.

@@ -127,14 +127,17 @@ fn device(lint: &Lint<'_>, step: &DeviceStep, path: &Path, seen: &mut Seen) -> R
     Ok(())
 }
 
-/// A device that is to be killed ends in its next sync, and is started again before anything else.
+/// A device that is to be killed ends in its next sync, and is started again before any device does anything else: all of
+/// them may live in its process.
 fn life(lint: &Lint<'_>, name: &str, step: &DeviceStep, path: &Path, seen: &mut Seen) -> Result<(), LoadError> {
     if step.restart.is_some() {
         seen.doomed.remove(name);
         seen.killed.remove(name);
     }
-    if seen.killed.contains(name) {
-        let message = format!("`{name}` was killed: write `{name}: {{restart: true}}` first");
+    if let Some(killed) = seen.killed.first()
+        && step.restart.is_none()
+    {
+        let message = format!("`{killed}` was killed: write `{killed}: {{restart: true}}` first");
         return Err(lint.wrong(path, message));
     }
     match &step.sync {

@@ -219,6 +219,16 @@ fn what_has_not_the_form_of_a_step_is_refused_where_it_stands() {
 }
 
 #[test]
+fn nobody_goes_on_beside_a_process_that_ended_which_may_be_that_of_all() {
+    let steps =
+        |last| ["network: {of: tablet, kill: push, at: answer}", "tablet: {sync: ends}", last, "phone: {sync: ok}"];
+    let of_two = |last| with_steps(&steps(last)).replace("devices: [tablet]", "devices: [tablet, phone]");
+    one(&of_two("tablet: {restart: true}"));
+    let text = of_two("phone: {sync: ok}");
+    assert_eq!(refused(&text), "7:5: steps[2].phone: `tablet` was killed: write `tablet: {restart: true}` first");
+}
+
+#[test]
 fn what_the_head_says_is_looked_at() {
     let good = with_steps(&["tablet: {sync: ok}"]);
     for (from, to, message) in [
