@@ -23,7 +23,10 @@ class Sessions(Case):
 
         wire.after = retag
         self.sync(tablet)
-        self.assertEqual(wire.kinds(), ["session", "pull", "session"])
+        # The data set is that of other tests, too, so there may be a second page.
+        pages = wire.kinds().count("pull")
+        self.assertGreater(pages, 0)
+        self.assertEqual(wire.kinds(), ["session"] + ["pull", "session"] * pages)
 
     def test_a_type_that_asks_too_much_is_left_out(self) -> None:
         tablet = self.device()
