@@ -93,7 +93,7 @@ impl Configuration {
 
     fn complete_server(
         &self,
-        server: &mut crate::check::ServerArgs,
+        server: &mut crate::server_args::ServerArgs,
         config: &ServerConfig,
     ) -> Result<(), CommandError> {
         if !config.url.is_empty() && config.serve.is_some() {
@@ -193,7 +193,7 @@ mod tests {
         Ok(args)
     }
 
-    fn server(args: &CheckArgs) -> &crate::check::ServerArgs {
+    fn server(args: &CheckArgs) -> &crate::server_args::ServerArgs {
         match &args.subject {
             Some(Subject::Server(server)) => server,
             other => panic!("{other:?}"),

@@ -31,6 +31,7 @@ mod report;
 mod report_files;
 mod schemas;
 mod serve;
+mod server_args;
 mod show;
 mod spec;
 mod suite;

@@ -1,10 +1,10 @@
 //! `fieldsync matrix`: every client against every server.
 
-use crate::check::ServerArgs;
 use crate::command_error::CommandError;
 use crate::output::print;
 use crate::pair::judge_pair;
 use crate::report_files::write_file;
+use crate::server_args::ServerArgs;
 use crate::suite::{Filters, SuiteOptions};
 use clap::Args;
 use fieldsync_conformance::report::findings::findings;

@@ -1,7 +1,7 @@
 //! A foreign client and a foreign server, judged together: for `check pair`, and for each cell of `matrix`.
 
-use crate::check::{ServerArgs, address, subject_name};
 use crate::command_error::CommandError;
+use crate::server_args::{ServerArgs, address, subject_name};
 use fieldsync_conformance::pace::Pace;
 use fieldsync_conformance::run::{self, Options, Pair};
 use fieldsync_conformance::scenario::Case;

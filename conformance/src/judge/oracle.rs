@@ -4,19 +4,18 @@
 //! device, which pulls everything at the end. What the server acknowledged is taken from the wire.
 
 use super::matching::same;
-use super::overrides::{Astray, astray, lost_of};
+use super::overrides::what_was_saved_is_traced;
 use super::{conduct, numbers};
-use crate::replay::{Acted, Deed, Names};
+use crate::replay::{Acted, Names};
 use crate::subject::cast::Roles;
 use crate::subject::device::{Device, Shown, Survey, SyncEnd};
 use crate::tap::{Delivered, SeenExchange};
-use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
+use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::event::{Actor, Failure};
 use fieldsync_schemas::id::{Epoch, MutationId, RecordId, Rev, Version};
 use fieldsync_schemas::pull::{PullAnswer, RecordRef};
 use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAnswer, PushRequest};
-use fieldsync_schemas::record::{AttachmentState, Data, Record};
-use fieldsync_schemas::registry::{MergePolicy, Profile};
+use fieldsync_schemas::record::{AttachmentState, Record};
 use fieldsync_schemas::scenario::{CallKind, ErrorCause, Status};
 use fieldsync_schemas::telemetry::TELEMETRY_TYPE;
 use serde_json::{Value, json};
@@ -31,8 +30,6 @@ const EQUAL_STATES: &str = "cycles.converge.equal-states";
 const EXACTLY_ONE: &str = "conflicts.entry.exactly-one";
 /// What a device breaks that does not hold what it pulled.
 pub const SHOWS: &str = "cycles.converge.shows-what-it-pulled+2";
-const EACH_OVERRIDE: &str = "conflicts.device.each-override";
-const ALL_READERS: &str = "conflicts.feed.all-readers";
 const READABLE: &str = "attachments.download.bytes";
 const OUTBOX: &str = "status.outbox.empty-or-reasoned";
 
@@ -47,11 +44,11 @@ pub struct Readers {
 }
 
 /// One mutation that the server answered.
-struct Acknowledged {
-    mutation: Mutation,
-    outcome: Outcome,
+pub(super) struct Acknowledged {
+    pub(super) mutation: Mutation,
+    pub(super) outcome: Outcome,
     /// The epoch under which it was answered.
-    epoch: Epoch,
+    pub(super) epoch: Epoch,
     exchange: u64,
 }
 
@@ -159,13 +156,13 @@ struct Seen {
     of_scopes: BTreeMap<String, HashMap<RecordRef, Record>>,
 }
 
-struct Findings<'a> {
+pub(super) struct Findings<'a> {
     names: &'a Names,
     failures: Vec<Failure>,
 }
 
 impl Findings<'_> {
-    fn add(&mut self, rule: &str, exchange: Option<u64>, what: String, expected: Value, got: Value) {
+    pub(super) fn add(&mut self, rule: &str, exchange: Option<u64>, what: String, expected: Value, got: Value) {
         self.failures.push(Failure {
             rule: rule.parse().expect("a constant that is a rule id"),
             line: 0,
@@ -176,16 +173,16 @@ impl Findings<'_> {
         });
     }
 
-    fn name(&self, record: &RecordRef) -> String {
+    pub(super) fn name(&self, record: &RecordRef) -> String {
         self.names.alias_of(record.id.as_str()).unwrap_or_else(|| record.to_string())
     }
 }
 
-fn record_of(mutation: &Mutation) -> RecordRef {
+pub(super) fn record_of(mutation: &Mutation) -> RecordRef {
     RecordRef { type_name: mutation.type_name.clone(), id: mutation.id.clone() }
 }
 
-fn became_state(one: &Acknowledged) -> bool {
+pub(super) fn became_state(one: &Acknowledged) -> bool {
     matches!(one.outcome.outcome, OutcomeKind::Applied | OutcomeKind::Merged)
 }
 
@@ -417,93 +414,6 @@ fn overridden_once(acknowledged: &[Acknowledged], log: &BTreeMap<RecordId, Confl
             return;
         }
     }
-}
-
-/// What a user saved under `field-merge` was in a state, or is logged as overridden, once. Where an answer was altered on
-/// its way, or the data began anew, nobody can say.
-async fn what_was_saved_is_traced(
-    acted: &Acted,
-    acknowledged: &[Acknowledged],
-    log: &BTreeMap<RecordId, ConflictEntry>,
-    found: &mut Findings<'_>,
-) {
-    let session = &acted.stage.session;
-    let epochs: BTreeSet<&Epoch> = acknowledged.iter().map(|one| &one.epoch).collect();
-    let is_beyond = acted.deeds.contains(&Deed::Meddled) || acted.exchanges.iter().any(was_altered);
-    if session.profile != Profile::FieldMerge || epochs.len() > 1 || is_beyond {
-        return;
-    }
-    // What was refused is mended by what the user saves next, and what was deleted, also with its parent, is lost whole.
-    let is_settled = |one: &Acknowledged| {
-        became_state(one) || matches!(one.outcome.outcome, OutcomeKind::Duplicate | OutcomeKind::Stale)
-    };
-    let beyond = acknowledged.iter().filter(|one| one.mutation.op == MutationOp::Delete || !is_settled(one));
-    let mut beyond: BTreeSet<RecordRef> = beyond.map(|one| record_of(&one.mutation)).collect();
-    beyond.extend(log.values().filter(|entry| entry.path.is_empty()).map(|entry| entry.record.clone()));
-    let mut writers: BTreeMap<&RecordRef, BTreeSet<&str>> = BTreeMap::new();
-    for deed in &acted.deeds {
-        if let Deed::Saved(device, record, _) = deed {
-            writers.entry(record).or_default().insert(device);
-        }
-    }
-    beyond.extend(writers.iter().filter(|(_, devices)| devices.len() < 2).map(|(record, _)| (*record).clone()));
-    let is_looked_at = |record: &RecordRef, member: &str| {
-        let entry = session.registry.entry(&record.type_name).filter(|_| !beyond.contains(record));
-        let rules = entry.map(|entry| &entry.merge).filter(|rules| rules.policy == MergePolicy::FieldMerge);
-        rules.is_some_and(|rules| {
-            let is_ruled = |pointer: &String| pointer.split('/').nth(1) == Some(member);
-            rules.on_stale.is_none() && !rules.fields.keys().any(is_ruled)
-        })
-    };
-    let mut states: HashMap<RecordRef, Vec<Data>> = HashMap::new();
-    let is_there = |one: &&Acknowledged| became_state(one) || one.outcome.outcome == OutcomeKind::Duplicate;
-    for one in acknowledged.iter().filter(is_there) {
-        let pushed = one.mutation.data.iter().chain(&one.mutation.patch);
-        let pushed = pushed.filter_map(|raw| serde_json::from_str::<Data>(raw.get()).ok());
-        states.entry(record_of(&one.mutation)).or_default().extend(pushed);
-    }
-    let astray = astray(&acted.deeds, is_looked_at, &states, log.values());
-    if astray.is_empty() {
-        return;
-    }
-    let records: Vec<RecordRef> = astray.iter().map(|one| one.record.clone()).collect();
-    let mut waiting = BTreeSet::new();
-    for one in &acted.devices {
-        let Ok(survey) = one.device.survey(&records).await else { return };
-        waiting.extend(survey.outbox);
-        waiting.extend(survey.quarantine.into_iter().map(|one| one.record));
-    }
-    let Some(one) = astray.iter().find(|one| !waiting.contains(&one.record)) else { return };
-    let is_pushed = acknowledged.iter().any(|entry| is_entry_for(entry, one));
-    let rule = if one.entries == 0 && is_pushed { ALL_READERS } else { EACH_OVERRIDE };
-    let what = format!(
-        "the entries for {} in {} of {}, as it was saved on {}, which is in no state of the server's",
-        one.value,
-        one.member,
-        found.name(&one.record),
-        one.device
-    );
-    found.add(rule, None, what, json!(one.saved), json!(one.entries));
-}
-
-/// Whether the device got something else than the server said.
-fn was_altered(seen: &SeenExchange) -> bool {
-    match (&seen.upstream, &seen.delivered) {
-        (Some(upstream), Delivered::Whole(answer)) => upstream.body.bytes != answer.body.bytes,
-        (None, Delivered::Whole(_)) => true,
-        _ => false,
-    }
-}
-
-/// Whether this is the create of an entry that says that a value was overridden.
-fn is_entry_for(create: &Acknowledged, lost: &Astray) -> bool {
-    let data = create.mutation.data.as_deref().filter(|_| create.mutation.type_name.as_str() == CONFLICT_TYPE);
-    let entry = data.and_then(|data| serde_json::from_str::<ConflictEntry>(data.get()).ok());
-    let is_taken = matches!(create.outcome.outcome, OutcomeKind::Applied | OutcomeKind::Duplicate);
-    is_taken
-        && entry.is_some_and(|entry| {
-            entry.record == lost.record && lost_of(&entry, &lost.member).is_some_and(|value| same(value, &lost.value))
-        })
 }
 
 /// The records whose last mutation the server put off: they wait for something else.

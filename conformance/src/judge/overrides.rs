@@ -6,33 +6,128 @@
 //! may have gone into the same mutation, and so needs no trace.
 
 use super::matching::same;
-use crate::replay::Deed;
-use fieldsync_schemas::conflict::ConflictEntry;
+use super::oracle::{Acknowledged, Findings, became_state, record_of};
+use crate::replay::{Acted, Deed};
+use crate::tap::{Delivered, SeenExchange};
+use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
+use fieldsync_schemas::id::{Epoch, RecordId};
 use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::{MutationOp, OutcomeKind};
 use fieldsync_schemas::record::Data;
-use serde_json::Value;
+use fieldsync_schemas::registry::{MergePolicy, Profile};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+const EACH_OVERRIDE: &str = "conflicts.device.each-override";
+const ALL_READERS: &str = "conflicts.feed.all-readers";
+
+/// What a user saved under `field-merge` was in a state, or is logged as overridden, once. Where an answer was altered on
+/// its way, or the data began anew, nobody can say.
+pub(super) async fn what_was_saved_is_traced(
+    acted: &Acted,
+    acknowledged: &[Acknowledged],
+    log: &BTreeMap<RecordId, ConflictEntry>,
+    found: &mut Findings<'_>,
+) {
+    let session = &acted.stage.session;
+    let epochs: BTreeSet<&Epoch> = acknowledged.iter().map(|one| &one.epoch).collect();
+    let is_beyond = acted.deeds.contains(&Deed::Meddled) || acted.exchanges.iter().any(was_altered);
+    if session.profile != Profile::FieldMerge || epochs.len() > 1 || is_beyond {
+        return;
+    }
+    // What was refused is mended by what the user saves next, and what was deleted, also with its parent, is lost whole.
+    let is_settled = |one: &Acknowledged| {
+        became_state(one) || matches!(one.outcome.outcome, OutcomeKind::Duplicate | OutcomeKind::Stale)
+    };
+    let beyond = acknowledged.iter().filter(|one| one.mutation.op == MutationOp::Delete || !is_settled(one));
+    let mut beyond: BTreeSet<RecordRef> = beyond.map(|one| record_of(&one.mutation)).collect();
+    beyond.extend(log.values().filter(|entry| entry.path.is_empty()).map(|entry| entry.record.clone()));
+    let mut writers: BTreeMap<&RecordRef, BTreeSet<&str>> = BTreeMap::new();
+    for deed in &acted.deeds {
+        if let Deed::Saved(device, record, _) = deed {
+            writers.entry(record).or_default().insert(device);
+        }
+    }
+    beyond.extend(writers.iter().filter(|(_, devices)| devices.len() < 2).map(|(record, _)| (*record).clone()));
+    let is_looked_at = |record: &RecordRef, member: &str| {
+        let entry = session.registry.entry(&record.type_name).filter(|_| !beyond.contains(record));
+        let rules = entry.map(|entry| &entry.merge).filter(|rules| rules.policy == MergePolicy::FieldMerge);
+        rules.is_some_and(|rules| {
+            let is_ruled = |pointer: &String| pointer.split('/').nth(1) == Some(member);
+            rules.on_stale.is_none() && !rules.fields.keys().any(is_ruled)
+        })
+    };
+    let mut states: HashMap<RecordRef, Vec<Data>> = HashMap::new();
+    let is_there = |one: &&Acknowledged| became_state(one) || one.outcome.outcome == OutcomeKind::Duplicate;
+    for one in acknowledged.iter().filter(is_there) {
+        let pushed = one.mutation.data.iter().chain(&one.mutation.patch);
+        let pushed = pushed.filter_map(|raw| serde_json::from_str::<Data>(raw.get()).ok());
+        states.entry(record_of(&one.mutation)).or_default().extend(pushed);
+    }
+    let astray = astray(&acted.deeds, is_looked_at, &states, log.values());
+    if astray.is_empty() {
+        return;
+    }
+    let records: Vec<RecordRef> = astray.iter().map(|one| one.record.clone()).collect();
+    let mut waiting = BTreeSet::new();
+    for one in &acted.devices {
+        let Ok(survey) = one.device.survey(&records).await else { return };
+        waiting.extend(survey.outbox);
+        waiting.extend(survey.quarantine.into_iter().map(|one| one.record));
+    }
+    let Some(one) = astray.iter().find(|one| !waiting.contains(&one.record)) else { return };
+    let is_pushed = acknowledged.iter().any(|entry| is_entry_for(entry, one));
+    let rule = if one.entries == 0 && is_pushed { ALL_READERS } else { EACH_OVERRIDE };
+    let what = format!(
+        "the entries for {} in {} of {}, as it was saved on {}, which is in no state of the server's",
+        one.value,
+        one.member,
+        found.name(&one.record),
+        one.device
+    );
+    found.add(rule, None, what, json!(one.saved), json!(one.entries));
+}
+
+/// Whether the device got something else than the server said.
+fn was_altered(seen: &SeenExchange) -> bool {
+    match (&seen.upstream, &seen.delivered) {
+        (Some(upstream), Delivered::Whole(answer)) => upstream.body.bytes != answer.body.bytes,
+        (None, Delivered::Whole(_)) => true,
+        _ => false,
+    }
+}
+
+/// Whether this is the create of an entry that says that a value was overridden.
+fn is_entry_for(create: &Acknowledged, lost: &Astray) -> bool {
+    let data = create.mutation.data.as_deref().filter(|_| create.mutation.type_name.as_str() == CONFLICT_TYPE);
+    let entry = data.and_then(|data| serde_json::from_str::<ConflictEntry>(data.get()).ok());
+    let is_taken = matches!(create.outcome.outcome, OutcomeKind::Applied | OutcomeKind::Duplicate);
+    is_taken
+        && entry.is_some_and(|entry| {
+            entry.record == lost.record && lost_of(&entry, &lost.member).is_some_and(|value| same(value, &lost.value))
+        })
+}
 
 /// A value with less or more traces than it may have.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Astray {
+struct Astray {
     /// On which device it was saved.
-    pub(super) device: String,
+    device: String,
     /// In which record.
-    pub(super) record: RecordRef,
+    record: RecordRef,
     /// In which member.
-    pub(super) member: String,
+    member: String,
     /// The value.
-    pub(super) value: Value,
+    value: Value,
     /// The entries by which it was overridden.
-    pub(super) entries: usize,
+    entries: usize,
     /// How many there are to be at most: as many as it was saved.
-    pub(super) saved: usize,
+    saved: usize,
 }
 
 /// The values that are in no state and no entry, and those with more entries than they were saved. `states` has what each
 /// record ever was on the server.
-pub(super) fn astray<'a>(
+fn astray<'a>(
     deeds: &[Deed],
     is_looked_at: impl Fn(&RecordRef, &str) -> bool,
     states: &HashMap<RecordRef, Vec<Data>>,
@@ -96,7 +191,7 @@ fn is_whole(value: &Value) -> bool {
 }
 
 /// What an entry says was lost of a member, by itself or with the whole record.
-pub(super) fn lost_of<'a>(entry: &'a ConflictEntry, member: &str) -> Option<&'a Value> {
+fn lost_of<'a>(entry: &'a ConflictEntry, member: &str) -> Option<&'a Value> {
     match entry.path.strip_prefix('/') {
         Some(step) if step == member.replace('~', "~0").replace('/', "~1") => entry.lost.as_ref(),
         None => entry.lost.as_ref()?.get(member),

@@ -1,5 +1,6 @@
 //! The steps of a scenario, one after another.
 
+use super::deed::Deed;
 use super::device_step::Slot;
 use super::{Names, Stage, StepLog};
 use crate::scenario::Case;
@@ -11,7 +12,6 @@ use fieldsync_schemas::control::Verb;
 use fieldsync_schemas::event::Failure;
 use fieldsync_schemas::id::RuleId;
 use fieldsync_schemas::pull::RecordRef;
-use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{
     Action, DeviceSettings, NetworkStep, ReferenceStep, ScopeStep, ServerStep, Step, SyncStep,
 };
@@ -52,19 +52,6 @@ pub struct Acted {
     pub stage: Stage,
     /// What the users did, in order.
     pub deeds: Vec<Deed>,
-}
-
-/// What a user did that leaves a trace, or that whoever looks for traces must know of.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Deed {
-    /// Saved these members of a record, on this device.
-    Saved(String, RecordRef, Data),
-    /// Deleted a record, or gave up what waits on it.
-    GaveUp(RecordRef),
-    /// Synced this device, and that ended well.
-    Synced(String),
-    /// Did something to what a device keeps that is not done with an app.
-    Meddled,
 }
 
 /// A device after a scenario.

@@ -1,6 +1,7 @@
 //! What a device does or shows in a step.
 
-use super::act::{ActError, Deed, Missed, Play, StepEnd, credentials, offset, word};
+use super::act::{ActError, Missed, Play, StepEnd, credentials, offset, word};
+use super::deed::Deed;
 use crate::subject::device::{Device, DeviceError, SyncEnd};
 use crate::tap::TapPort;
 use fieldsync_schemas::adapter::{Altered, Damage};

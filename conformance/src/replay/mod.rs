@@ -4,12 +4,14 @@
 //! steps on it and notes what was expected and not seen; a scenario ends at the first step that goes wrong.
 
 mod act;
+mod deed;
 mod device_step;
-mod names;
+pub(crate) mod names;
 mod request_step;
 mod taken;
 
-pub use act::{ActError, Acted, Actors, Deed, act};
+pub use act::{ActError, Acted, Actors, act};
+pub use deed::Deed;
 pub use names::Names;
 pub use taken::StepLog;
 

@@ -148,7 +148,8 @@ impl Names {
     }
 }
 
-fn unfill(tree: &Value, known: &[(String, String)]) -> Value {
+/// Puts names in the place of values, at every depth.
+pub(crate) fn unfill(tree: &Value, known: &[(String, String)]) -> Value {
     match tree {
         Value::String(text) => Value::String(unfill_text(text, known)),
         Value::Array(items) => items.iter().map(|item| unfill(item, known)).collect(),
@@ -159,7 +160,8 @@ fn unfill(tree: &Value, known: &[(String, String)]) -> Value {
     }
 }
 
-fn unfill_text(text: &str, known: &[(String, String)]) -> String {
+/// Puts names in the place of values in a text.
+pub(crate) fn unfill_text(text: &str, known: &[(String, String)]) -> String {
     let mut text = text.to_owned();
     for (value, name) in known {
         if text.contains(value.as_str()) {

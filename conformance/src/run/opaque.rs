@@ -1,6 +1,7 @@
 //! Values that a server makes up, told by numbers: the first revision of a scenario is `${rev1}` in every run, so that two
 //! runs with one seed are told alike.
 
+use crate::replay::names::{unfill, unfill_text};
 use fieldsync_schemas::event::{Exchange, Failure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,12 +17,9 @@ const MEMBERS: &[(&str, &str)] = &[
     ("previous", "token"),
     ("session", "session"),
     ("cursor", "cursor"),
-    ("next", "cursor"),
     ("from", "cursor"),
     ("request_id", "request"),
     ("mutation_id", "mutation"),
-    ("conflict", "conflict"),
-    ("conflict_id", "conflict"),
 ];
 /// A shorter value is a word, or would stand in others.
 const SHORTEST: usize = 8;
@@ -41,17 +39,17 @@ pub(super) fn number(exchanges: &mut [Exchange], failures: &mut [Failure]) {
         return;
     }
     // One value may begin another.
-    let mut known: Vec<(&String, &String)> = seen.names.iter().collect();
+    let mut known: Vec<(String, String)> = seen.names.into_iter().collect();
     known.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     for one in exchanges {
-        one.request = told(&one.request, &known);
-        one.sent = told_tree(&one.sent, &known);
-        one.answered = told_tree(&one.answered, &known);
+        one.request = unfill_text(&one.request, &known);
+        one.sent = unfill(&one.sent, &known);
+        one.answered = unfill(&one.answered, &known);
     }
     for failure in failures {
-        failure.what = told(&failure.what, &known);
-        failure.expected = told_tree(&failure.expected, &known);
-        failure.got = told_tree(&failure.got, &known);
+        failure.what = unfill_text(&failure.what, &known);
+        failure.expected = unfill(&failure.expected, &known);
+        failure.got = unfill(&failure.got, &known);
     }
 }
 
@@ -111,27 +109,6 @@ impl Seen {
 /// Whether this is the id of a conflict entry, which is made of ids that are made up.
 fn is_of_entry(id: &str) -> bool {
     id.strip_prefix("c-").is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|c| c.is_ascii_hexdigit()))
-}
-
-fn told_tree(tree: &Value, known: &[(&String, &String)]) -> Value {
-    match tree {
-        Value::String(text) => Value::String(told(text, known)),
-        Value::Array(items) => items.iter().map(|item| told_tree(item, known)).collect(),
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, value)| (told(name, known), told_tree(value, known))).collect())
-        }
-        other => other.clone(),
-    }
-}
-
-fn told(text: &str, known: &[(&String, &String)]) -> String {
-    let mut told = text.to_owned();
-    for (value, name) in known {
-        if told.contains(value.as_str()) {
-            told = told.replace(value.as_str(), name);
-        }
-    }
-    told
 }
 
 #[cfg(test)]

@@ -56,6 +56,18 @@ types:
 """}
 
 
+def changing(kind: str, change: Callable[[Any], None]) -> Callable[[Exchange], None]:
+    """What changes the message of every answer to a request of this kind."""
+
+    def after(exchange: Exchange) -> None:
+        if exchange.kind == kind:
+            message = exchange.json
+            change(message)
+            exchange.forge(200, message)
+
+    return after
+
+
 def file_id(content: bytes) -> str:
     """The attachment id of these bytes."""
     return "sha256:" + sha256(content).hexdigest()

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .harness import Case
+from .harness import Case, changing
 
 
 class Lost(Case):
@@ -93,13 +93,11 @@ class Lost(Case):
         self.sync(tablet)
         wire = self.wires[phone]
 
-        def shift(exchange):
-            message = exchange.json
+        def shift(message):
             for page in message["feeds"]:
                 page["from"] = "elsewhere"
-            exchange.forge(200, message)
 
-        wire.after = shift
+        wire.after = changing("pull", shift)
         self.assertEqual(phone.sync().cause, "network")
         self.assertIsNone(phone.read("observation", key).data)
         wire.calm()
@@ -111,13 +109,7 @@ class Lost(Case):
         wire = self.wires[tablet]
         key = tablet.create("observation", {"n": 1})
 
-        def forge(exchange):
-            if exchange.kind == "push":
-                message = exchange.json
-                message["outcomes"][0]["mutation_id"] = "m-of-another"
-                exchange.forge(200, message)
-
-        wire.after = forge
+        wire.after = changing("push", lambda message: message["outcomes"][0].update(mutation_id="m-of-another"))
         self.assertEqual(tablet.sync().cause, "network")
         self.assertEqual(self.status(tablet, key), "network")
         self.assertEqual(wire.kinds()[-1], "push")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .harness import Case, Wire
+from .harness import Case, Wire, changing
 
 
 def lose_answers(wire: Wire) -> None:
@@ -100,13 +100,7 @@ class Refusals(Case):
         wire = self.wires[tablet]
         key = tablet.create("observation", {"n": 1})
 
-        def put_off(exchange):
-            if exchange.kind == "push":
-                message = exchange.json
-                message["outcomes"][0]["outcome"] = "parked"
-                exchange.forge(200, message)
-
-        wire.after = put_off
+        wire.after = changing("push", lambda message: message["outcomes"][0].update(outcome="parked"))
         self.sync(tablet)
         self.assertEqual(self.status(tablet, key), "pending")
         self.assertEqual(len(wire.bodies("push")), 1)

@@ -10,16 +10,12 @@ use super::links::LinksRun;
 use super::store::LastFailure;
 use super::telemetry::{Tally, Telling};
 use super::{DeviceError, Next, Step};
-use crate::merge::Rules;
-use crate::partition;
-use fieldsync_schemas::id::{Capability, FeedName, MutationId, RequestId, SessionTag, TypeName};
+use fieldsync_schemas::id::{FeedName, MutationId, RequestId, SessionTag, TypeName};
 use fieldsync_schemas::problem::{Problem, Retry};
 use fieldsync_schemas::pull::RecordRef;
-use fieldsync_schemas::record::Record;
-use fieldsync_schemas::registry::{MergePolicy, Profile, TypeClass, TypeEntry};
+use fieldsync_schemas::registry::Profile;
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::session::Session;
-use fieldsync_schemas::telemetry::TELEMETRY_TYPE;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -489,50 +485,4 @@ impl Step<'_> {
         });
         Next::Finished(SyncReport { outcome, left_out: self.left_out().to_vec(), counts: run.counts })
     }
-
-    /// The types that this device does not know enough to sync.
-    pub(super) fn left_out(&self) -> &[TypeName] {
-        &self.machine.left_out
-    }
-
-    /// The feed of a record that did not come by one.
-    pub(super) fn feed_of_record(&self, record: &Record) -> FeedName {
-        let entry = self.machine.state.session.as_ref().and_then(|session| session.registry.entry(&record.type_name));
-        entry.map_or_else(|| self.feed_of(&record.type_name), |entry| partition::feed(entry, record.data.as_deref()))
-    }
-
-    /// The feed of a type, without the parts of it.
-    pub(super) fn feed_of(&self, type_name: &TypeName) -> FeedName {
-        let entry = self.machine.state.session.as_ref().and_then(|session| session.registry.entry(type_name));
-        entry.map_or_else(
-            || FeedName::new(type_name.as_str()).expect("every type name is a feed name"),
-            |entry| entry.feed_name(),
-        )
-    }
-}
-
-/// The types of a session that a device with these capabilities does not know enough to sync.
-pub(super) fn left_out(session: Option<&Session>, known: &BTreeSet<Capability>) -> Vec<TypeName> {
-    let is_left_out = |entry: &&TypeEntry| {
-        // It tells by itself, and nobody else's telemetry is any of its business.
-        if entry.name.as_str() == TELEMETRY_TYPE {
-            return false;
-        }
-        let policy = &entry.merge.policy;
-        let is_known = match entry.class {
-            TypeClass::Reference => *policy == MergePolicy::ServerOnly,
-            TypeClass::Transactional => {
-                matches!(policy, MergePolicy::VersionWins | MergePolicy::FieldMerge | MergePolicy::ArrivalWins)
-            }
-            TypeClass::Append => *policy == MergePolicy::AppendOnly,
-            TypeClass::Other(_) => false,
-        };
-        let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
-        // The capability of a type with a partition counts whether the server names it or not.
-        let parts_are_known = entry.partition.is_none() || known.iter().any(|one| one.as_str() == "partitions");
-        let is_offered = entry.requires.iter().all(|capability| known.contains(capability));
-        !(is_known && rules_are_known && parts_are_known && is_offered)
-    };
-    let types = session.iter().flat_map(|session| &session.registry.types);
-    types.filter(is_left_out).map(|entry| entry.name.clone()).collect()
 }

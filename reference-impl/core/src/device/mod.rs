@@ -11,6 +11,7 @@ pub mod cycle;
 mod digest;
 mod epoch;
 mod holdings;
+mod known;
 mod links;
 mod local;
 mod login;
@@ -22,6 +23,7 @@ mod queue;
 mod rebase;
 mod refetch;
 mod settle;
+mod state;
 pub mod store;
 pub mod telemetry;
 #[cfg(test)]
@@ -41,9 +43,10 @@ use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{ErrorCause, FailureCause, Status};
 use fieldsync_schemas::time::Timestamp;
 use sha2::{Digest, Sha256};
+pub use state::State;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use store::{Replica, Saved, State, StoreError};
+use store::{Replica, Saved, StoreError};
 
 /// What a device is told when it is set up.
 #[derive(Debug, Clone, Default)]
@@ -223,7 +226,7 @@ impl Machine {
         let login = credentials.print();
         let state = State::restore(saved);
         Self {
-            left_out: cycle::left_out(state.session.as_ref(), &settings.capabilities),
+            left_out: known::left_out(state.session.as_ref(), &settings.capabilities),
             state,
             settings,
             credentials,
@@ -321,7 +324,7 @@ impl Step<'_> {
     fn write(&mut self, write: Write) {
         self.machine.state.apply(&write);
         if let Write::Session(session) = &write {
-            self.machine.left_out = cycle::left_out(Some(session), &self.machine.settings.capabilities);
+            self.machine.left_out = known::left_out(Some(session), &self.machine.settings.capabilities);
         }
         self.writes.push(write);
     }

@@ -6,7 +6,8 @@
 
 use super::Step;
 use super::outbox::Entry;
-use super::store::{State, StoreError};
+use super::state::State;
+use super::store::StoreError;
 use crate::data;
 use crate::push::references;
 use fieldsync_schemas::conflict::CONFLICT_TYPE;

@@ -3,6 +3,7 @@
 use super::fence::fence;
 use super::fields::{self, Pushed};
 use super::merging::{self, Meeting};
+use super::outcome::{empty, raw, rejected, settled, waiting};
 use super::parents::{Kin, Missing};
 use super::sequence;
 use super::{Ask, Asked, Batch, CLOCK_TOLERANCE, Decision, Ground, ReadMutation, VERSION_LEAP, refuse};
@@ -514,31 +515,4 @@ fn claim(state: &State) -> Claim {
         deleted: state.deleted,
         content: state.content,
     }
-}
-fn empty(mutation_id: &MutationId, outcome: OutcomeKind) -> Outcome {
-    Outcome {
-        mutation_id: mutation_id.clone(),
-        outcome,
-        rev: None,
-        version: None,
-        record: None,
-        conflicts: Vec::new(),
-        problem: None,
-    }
-}
-
-pub(super) fn settled(mutation_id: &MutationId, outcome: OutcomeKind, state: &State) -> Outcome {
-    Outcome { rev: Some(state.rev.clone()), version: Some(state.version), ..empty(mutation_id, outcome) }
-}
-
-pub(super) fn waiting(mutation_id: &MutationId, outcome: OutcomeKind, why: Refusal) -> Outcome {
-    Outcome { problem: Some(why), ..empty(mutation_id, outcome) }
-}
-
-fn rejected(mutation_id: &MutationId, refusal: Refusal) -> Outcome {
-    Outcome { problem: Some(refusal), ..empty(mutation_id, OutcomeKind::Rejected) }
-}
-
-fn raw(outcome: &Outcome) -> Box<RawValue> {
-    serde_json::value::to_raw_value(outcome).expect("an outcome is plain JSON")
 }

@@ -3,7 +3,8 @@
 //! Chapter: groups. Each is decided as if the others had been taken, so that records may refer to one another in a
 //! circle. If one is not taken after all, everything goes back to where it was before the group.
 
-use super::decide::{Court, Heard, waiting};
+use super::decide::{Court, Heard};
+use super::outcome::waiting;
 use super::{ReadMutation, Refusal, refuse};
 use fieldsync_schemas::id::MutationId;
 use fieldsync_schemas::problem::ProblemCode;

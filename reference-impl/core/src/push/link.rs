@@ -3,7 +3,8 @@
 //! Chapter: links. It names a file and no state: whatever became of the record meanwhile, the URL goes where the file is
 //! named, and nothing else changes. So there is nothing to rank, and nobody's edit becomes a conflict by it.
 
-use super::decide::{Court, settled};
+use super::decide::Court;
+use super::outcome::settled;
 use super::{AskedLink, refuse};
 use crate::store::{RecordLink, State};
 use crate::{data, links, scope};

@@ -10,6 +10,7 @@ mod fields;
 mod groups;
 mod link;
 mod merging;
+mod outcome;
 mod parents;
 mod read;
 mod sequence;

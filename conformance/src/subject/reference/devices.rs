@@ -1,13 +1,10 @@
-//! The reference as a subject: the server embedded in this process, and reference devices.
+//! Reference devices in this process.
 
-use crate::replay::Restart;
 use crate::subject::client::Client;
 use crate::subject::device::{
     Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping, Quarantined, Shown, ShownFile, SyncEnd,
 };
 use crate::subject::mortal::MortalStore;
-use crate::subject::server::{HttpServer, ServerAddress};
-use crate::tap::StorageTap;
 use async_trait::async_trait;
 use fieldsync_client::{
     DeviceOptions, Files, FolderFiles, HttpTransport, MemoryFiles, MemoryStore, Timer, Transport, Triggers,
@@ -16,8 +13,6 @@ use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::device::{self, DeviceStore, Rules, StandardRules, SyncOutcome, Write};
 use fieldsync_schemas::adapter::{AdapterCapability, AdapterDescription, Altered, Damage};
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::domain::Domain;
-use fieldsync_schemas::event::Blocked;
 use fieldsync_schemas::id::{Capability, GroupId, RecordId, ReplicaId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
@@ -25,126 +20,17 @@ use fieldsync_schemas::registry::Profile;
 use fieldsync_schemas::scenario::Status;
 use fieldsync_schemas::telemetry::TELEMETRY;
 use fieldsync_schemas::time::Timestamp;
-use fieldsync_server::{Bucket, Parts, PasswordCost, Running, Server, Settings, SqliteStore, domain_from_yaml};
 use sha2::{Digest, Sha256};
 use std::any::Any;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use url::Url;
 
-/// Changes the parts of a server before it starts.
-pub type ServerFault = Arc<dyn Fn(Parts) -> Parts + Send + Sync>;
 /// Changes the parts of a device before it is opened.
 pub type DeviceFault = Arc<dyn Fn(DeviceParts) -> DeviceParts + Send + Sync>;
-
-/// The domains that the suite's own subjects host.
-pub fn domains() -> Vec<Domain> {
-    let texts = [
-        include_str!("../../../fixtures/domain/version-wins.yaml"),
-        include_str!("../../../fixtures/domain/field-merge.yaml"),
-        include_str!("../../../fixtures/domain/entity-queue.yaml"),
-    ];
-    texts.into_iter().map(|text| domain_from_yaml(text).expect("the suite's own domains can be served")).collect()
-}
-
-/// Why the embedded server did not start.
-#[derive(Debug, thiserror::Error)]
-#[error("the embedded server did not start: {0}")]
-pub struct EmbeddedError(String);
-
-/// The reference server in this process, on loopback, with its data in a folder of its own.
-pub struct EmbeddedServer {
-    folder: tempfile::TempDir,
-    address: SocketAddr,
-    fault: ServerFault,
-    storage: Option<(Bucket, StorageTap)>,
-    running: tokio::sync::Mutex<Option<Running>>,
-}
-
-impl EmbeddedServer {
-    /// Starts the reference.
-    pub async fn start() -> Result<Arc<Self>, EmbeddedError> {
-        Self::start_with(Arc::new(|parts| parts)).await
-    }
-
-    /// Starts the reference with its parts changed.
-    pub async fn start_with(fault: ServerFault) -> Result<Arc<Self>, EmbeddedError> {
-        Self::start_on(None, fault).await
-    }
-
-    /// The same with its files in this bucket, where there is one, which devices reach through a tap.
-    pub async fn start_on(bucket: Option<Bucket>, fault: ServerFault) -> Result<Arc<Self>, EmbeddedError> {
-        let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
-        let tapped = |bucket: Bucket| {
-            let endpoint = Url::parse(&bucket.endpoint).map_err(|error| told(&error))?;
-            let tap = StorageTap::start(&endpoint).map_err(|error| told(&error))?;
-            Ok((Bucket { address: tap.address(), ..bucket }, tap))
-        };
-        let storage = bucket.map(tapped).transpose()?;
-        let folder = tempfile::tempdir().map_err(|error| told(&error))?;
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| told(&error))?;
-        let address = listener.local_addr().map_err(|error| told(&error))?;
-        let bucket = storage.as_ref().map(|(bucket, _)| bucket);
-        let running = tokio::sync::Mutex::new(Some(launch(folder.path(), bucket, &fault, listener).await?));
-        Ok(Arc::new(Self { folder, address, fault, storage, running }))
-    }
-
-    /// Where it is, with its control verbs.
-    pub fn address(self: &Arc<Self>) -> ServerAddress {
-        let root = Url::parse(&format!("http://{}/", self.address)).expect("an address makes a URL");
-        let bases = domains().iter().map(|domain| root.join(domain.name.as_str()).expect("a name is a path")).collect();
-        let control = Some(root.join("control").expect("a constant path"));
-        let storage = self.storage.as_ref().map(|(_, tap)| tap.clone());
-        ServerAddress { bases, control, restart: Some(self.clone()), storage, ..ServerAddress::named("reference") }
-    }
-
-    /// The server as a subject.
-    pub async fn connect(self: &Arc<Self>) -> Result<HttpServer, Blocked> {
-        HttpServer::connect(self.address()).await
-    }
-}
-
-async fn launch(
-    folder: &Path,
-    bucket: Option<&Bucket>,
-    fault: &ServerFault,
-    listener: TcpListener,
-) -> Result<Running, EmbeddedError> {
-    let told = |error: &dyn std::fmt::Display| EmbeddedError(error.to_string());
-    let store = SqliteStore::open_for_a_while(folder).map_err(|error| told(&error))?;
-    let parts = fault(Parts::with_files(Arc::new(store), bucket).map_err(|error| told(&error))?);
-    let settings = Settings { control: true, password_cost: PasswordCost::LEAST, ..Settings::new(domains()) };
-    Server::start(settings, parts, listener).await.map_err(|error| told(&error))
-}
-
-#[async_trait]
-impl Restart for EmbeddedServer {
-    async fn restart(&self) -> Result<(), String> {
-        let mut running = self.running.lock().await;
-        if let Some(server) = running.take() {
-            server.kill();
-            server.ended().await;
-        }
-        let listener = TcpListener::bind(self.address).await.map_err(|error| error.to_string())?;
-        let bucket = self.storage.as_ref().map(|(bucket, _)| bucket);
-        let launched = launch(self.folder.path(), bucket, &self.fault, listener).await;
-        *running = Some(launched.map_err(|error| error.to_string())?);
-        Ok(())
-    }
-}
-
-impl Drop for EmbeddedServer {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.get_mut() {
-            running.kill();
-        }
-    }
-}
 
 /// What a reference device is made of.
 #[derive(Clone)]

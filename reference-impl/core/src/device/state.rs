@@ -1,0 +1,180 @@
+//! The small state of a device, as it lives in the machine: what was stored, and every write since.
+
+use super::attachments::Key;
+use super::outbox::Outbox;
+use super::store::{
+    FrozenBatch, Kept, Link, Marks, Progress, Quarantined, Replica, Resync, Saved, StoredRecord, Upload, Write,
+};
+use super::telemetry::Diary;
+use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName};
+use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::record::Attachment;
+use fieldsync_schemas::session::Session;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The small state, as the machine holds it. Every change goes through [`State::apply`], so that what is in memory is
+/// what is stored.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Who the device is.
+    pub replica: Option<Replica>,
+    /// The outbox.
+    pub outbox: Outbox,
+    /// The batch that is not answered yet.
+    pub batch: Option<FrozenBatch>,
+    /// Where each feed stands.
+    pub cursors: BTreeMap<FeedName, Option<Cursor>>,
+    /// The resyncs that are not over.
+    pub resyncs: BTreeMap<FeedName, Resync>,
+    /// The session.
+    pub session: Option<Session>,
+    /// The marks.
+    pub marks: Marks,
+    /// The given-up mutations.
+    pub quarantine: BTreeMap<RecordRef, Quarantined>,
+    /// The files that have to go up.
+    pub uploads: BTreeMap<Key, Upload>,
+    /// The files of each record that went up from here.
+    pub sent: BTreeMap<RecordRef, BTreeMap<AttachmentId, Upload>>,
+    /// The links that are to be pushed.
+    pub links: BTreeMap<Key, Link>,
+    /// The files that are to come down.
+    pub wanted: BTreeMap<AttachmentId, Attachment>,
+    /// The files that a record carried and that may have to go.
+    pub loose: BTreeSet<AttachmentId>,
+    /// What it tells of its syncs.
+    pub diary: Diary,
+    /// The acknowledged mutations that no backup has yet.
+    pub kept: BTreeMap<u64, Kept>,
+}
+
+impl State {
+    /// From what was stored.
+    pub fn restore(saved: Saved) -> Self {
+        let mut state = Self {
+            replica: saved.replica,
+            outbox: Outbox::restore(saved.outbox),
+            batch: saved.batch,
+            cursors: saved.cursors,
+            resyncs: saved.resyncs,
+            session: saved.session,
+            marks: saved.marks,
+            quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
+            uploads: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            links: saved.links.into_iter().map(|link| (link.key(), link)).collect(),
+            wanted: saved.wanted.into_iter().map(|one| (one.id.clone(), one)).collect(),
+            loose: saved.loose.into_iter().collect(),
+            diary: saved.diary,
+            kept: saved.kept.into_iter().map(|kept| (kept.number, kept)).collect(),
+        };
+        saved.uploads.into_iter().for_each(|upload| state.put_upload(upload));
+        state
+    }
+
+    fn put_upload(&mut self, upload: Upload) {
+        let (record, id) = upload.key();
+        self.drop_upload(&(record.clone(), id.clone()));
+        if upload.progress == Progress::Sent {
+            self.sent.entry(record).or_default().insert(id, upload);
+        } else {
+            self.uploads.insert((record, id), upload);
+        }
+    }
+
+    fn drop_upload(&mut self, key: &Key) {
+        self.uploads.remove(key);
+        if let Some(files) = self.sent.get_mut(&key.0) {
+            files.remove(&key.1);
+            if files.is_empty() {
+                self.sent.remove(&key.0);
+            }
+        }
+    }
+
+    /// The files of a record that have to go up.
+    pub fn uploads_of(&self, record: &RecordRef) -> impl Iterator<Item = &Upload> {
+        self.uploads.values().filter(move |upload| upload.record == *record)
+    }
+
+    /// The files of a record as the device shows it: by its last unsettled work, or as the server has it. What the
+    /// server says of each is known only where it came from there.
+    pub fn files_of(&self, record: &RecordRef, stored: &StoredRecord) -> Vec<Attachment> {
+        let plain =
+            |files: &[Attachment]| files.iter().map(|file| Attachment { state: None, ..file.clone() }).collect();
+        if let Some(last) = self.outbox.of(record).last() {
+            return plain(&last.mutation.attachments);
+        }
+        if let Some(refused) = self.quarantine.get(record).filter(|_| stored.own.is_some()) {
+            return plain(&refused.mutation.attachments);
+        }
+        stored.server.as_ref().map(|server| server.record.attachments.clone()).unwrap_or_default()
+    }
+
+    /// Follows a write.
+    pub fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Replica(replica) => self.replica = Some(replica.clone()),
+            Write::Entry(entry) => self.outbox.put((**entry).clone()),
+            Write::EntryGone(place) => self.outbox.remove(*place),
+            Write::Batch(batch) => self.batch = batch.clone(),
+            Write::Cursor(feed, cursor) => {
+                self.cursors.insert(feed.clone(), cursor.clone());
+            }
+            Write::CursorGone(feed) => {
+                self.cursors.remove(feed);
+            }
+            Write::Resync(feed, Some(resync)) => {
+                self.resyncs.insert(feed.clone(), resync.clone());
+            }
+            Write::Resync(feed, None) => {
+                self.resyncs.remove(feed);
+            }
+            Write::Session(session) => self.session = Some((**session).clone()),
+            Write::Marks(marks) => self.marks = marks.clone(),
+            Write::Quarantine(one) => {
+                self.quarantine.insert(one.record(), (**one).clone());
+            }
+            Write::QuarantineGone(record) => {
+                self.quarantine.remove(record);
+            }
+            Write::Upload(upload) => {
+                self.put_upload((**upload).clone());
+            }
+            Write::UploadGone(key) => self.drop_upload(key),
+            Write::Link(link) => {
+                self.links.insert(link.key(), (**link).clone());
+            }
+            Write::LinkGone(key) => {
+                self.links.remove(key);
+            }
+            Write::Loose(id) => {
+                self.loose.insert(id.clone());
+            }
+            Write::LooseGone(id) => {
+                self.loose.remove(id);
+            }
+            Write::Wanted(file) => {
+                self.wanted.insert(file.id.clone(), (**file).clone());
+            }
+            Write::WantedGone(id) => {
+                self.wanted.remove(id);
+            }
+            Write::Diary(diary) => self.diary = (**diary).clone(),
+            Write::Kept(kept) => {
+                self.kept.insert(kept.number, (**kept).clone());
+            }
+            Write::KeptGone(number) => {
+                self.kept.remove(number);
+            }
+            Write::Server(_)
+            | Write::ConflictGone(_)
+            | Write::ServerGone(_)
+            | Write::Own(..)
+            | Write::OwnGone(_)
+            | Write::Conflict(..)
+            | Write::Sweep { .. }
+            | Write::SweepConflicts => {}
+        }
+    }
+}
