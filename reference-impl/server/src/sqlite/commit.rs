@@ -197,11 +197,16 @@ fn put_states(
                 moves::leave(connection, data_set, feed_before, &state.record, places.next())?;
                 moves::come_back(connection, data_set, feed, &state.record)?;
             }
-            if let (Some(from), Some(to)) = (label_before, label.as_deref())
-                && from != to
-            {
+            if label_before != label {
                 let record = &state.record;
-                scope::moves(connection, &scope::Move { data_set, feed, record, from: &from, to }, places)?;
+                let (from, to) = (label_before.as_deref().unwrap_or_default(), label.as_deref().unwrap_or_default());
+                let moved = scope::Move { data_set, feed, record, from, to };
+                if label_before.is_some() && label.is_some() {
+                    scope::moves(connection, &moved, places)?;
+                } else {
+                    // Everybody sees it, or did.
+                    scope::relabel(connection, &moved)?;
+                }
             }
         }
     }

@@ -37,7 +37,7 @@ use writer::Writer;
 /// The name of the database within the directory.
 const FILE: &str = "fieldsync.sqlite";
 const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// The writer's share of memory, in negative KiB: what one commit changes should fit.
 const WRITER_CACHE: i64 = -65_536;
 /// After so many pages the log is written back into the database. A page that changes again and again until then, such

@@ -88,8 +88,8 @@ pub(super) fn page(
 ) -> Result<Vec<Row>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT m.place, m.type, m.id, f.name, r.label, EXISTS (\
-             SELECT 1 FROM shifts s WHERE s.data_set = m.data_set AND s.user = ?3 AND s.type = m.type AND s.id = m.id \
-             AND s.leaves AND s.feed <> m.feed) \
+             SELECT 1 FROM shifts s WHERE s.data_set = m.data_set AND s.user = ?3 AND s.label = COALESCE(r.label, '') \
+             AND s.type = m.type AND s.id = m.id AND s.leaves AND s.feed <> m.feed) \
          FROM moves m LEFT JOIN rows r ON r.data_set = m.data_set AND r.type = m.type AND r.id = m.id \
          LEFT JOIN feeds f ON f.id = r.feed WHERE m.feed = ?1 AND m.place > ?2 ORDER BY m.place",
     )?;
@@ -167,6 +167,21 @@ mod tests {
         assert_eq!(
             moved.iter().map(|row| row.to.clone()).collect::<Vec<_>>(),
             [Some("encounter/anc".parse().unwrap())]
+        );
+
+        let place = moved[0].place;
+        drop(snapshot);
+        let mut deleted = states[0].clone();
+        (deleted.deleted, deleted.feed, deleted.rev) = (true, "encounter/anc".parse().unwrap(), "r-2".parse().unwrap());
+        store.rescope(&name, vec![deleted], Vec::new()).await.unwrap();
+        let later = fieldsync_schemas::time::Timestamp::from_millis(1);
+        store.forget(&name, &"encounter".parse().unwrap(), later).await.unwrap();
+        let mut snapshot = store.snapshot(&name, &"amina".parse().unwrap()).await.unwrap();
+        let left: FeedName = "encounter".parse().unwrap();
+        assert_eq!(snapshot.heads().await.unwrap()[&left].horizon, place);
+        assert!(
+            snapshot.moved(&left, Sight::Everything, begin, 10).await.unwrap().is_empty(),
+            "a purged record is not said to have left"
         );
     }
 

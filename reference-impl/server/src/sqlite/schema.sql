@@ -154,11 +154,14 @@ CREATE TABLE shifts (
     data_set INTEGER NOT NULL,
     feed INTEGER NOT NULL,
     user TEXT NOT NULL,
+    -- That of the record now, or empty. It goes with it.
+    label TEXT NOT NULL,
     type TEXT NOT NULL,
     id TEXT NOT NULL,
     leaves INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX shifts_by_record ON shifts (data_set, user, type, id);
+-- The records of one label lie together: a grant takes all of them, and ids come in any order.
+CREATE UNIQUE INDEX shifts_by_record ON shifts (data_set, user, label, type, id);
 CREATE INDEX shifts_by_feed ON shifts (feed, user, place);
 -- The records that left a feed for another one of their type. One that comes back is no longer here.
 CREATE TABLE moves (

@@ -152,7 +152,7 @@ fn shift(
     let written = connection
         .prepare_cached(
             "INSERT OR REPLACE INTO shifts \
-             SELECT ?1 + row_number() OVER (ORDER BY place), ?6, ?4, ?2, type, id, ?3 FROM rows \
+             SELECT ?1 + row_number() OVER (ORDER BY place), ?6, ?4, ?2, label, type, id, ?3 FROM rows \
              WHERE feed = ?4 AND label = ?5 AND (?3 OR NOT deleted)",
         )?
         .execute((places.last, user, leaves, feed, label, data_set))?;
@@ -163,6 +163,7 @@ fn shift(
 /// A record is at another place: who saw it there and does not here is told so, of its conflict entries, too. Those do
 /// not change, so who sees them only from now on gets them as they are.
 pub(super) fn moves(connection: &Connection, moved: &Move<'_>, places: &mut Places) -> Result<(), Failure> {
+    relabel(connection, moved)?;
     cross(connection, moved, moved.from, moved.to, true, places)?;
     let mut entries = connection
         .prepare_cached("SELECT feed, type, id FROM rows WHERE data_set = ?1 AND about = ?2 AND label = ?3")?;
@@ -173,6 +174,7 @@ pub(super) fn moves(connection: &Connection, moved: &Move<'_>, places: &mut Plac
     for (feed, type_name, id) in entries {
         let record = RecordRef { type_name: type_name.parse()?, id: id.parse()? };
         let entry = Move { feed, record: &record, ..*moved };
+        relabel(connection, &entry)?;
         cross(connection, &entry, moved.from, moved.to, true, places)?;
         cross(connection, &entry, moved.to, moved.from, false, places)?;
     }
@@ -181,6 +183,18 @@ pub(super) fn moves(connection: &Connection, moved: &Move<'_>, places: &mut Plac
         &subject,
         moved.to,
     ))?;
+    Ok(())
+}
+
+/// The shifts of a record have its label.
+pub(super) fn relabel(connection: &Connection, moved: &Move<'_>) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "UPDATE OR REPLACE shifts SET label = ?2 WHERE place IN (\
+                 SELECT s.place FROM scopes c CROSS JOIN shifts s ON s.data_set = c.data_set AND s.user = c.user \
+                 AND s.label = ?3 AND s.type = ?4 AND s.id = ?5 WHERE c.data_set = ?1)",
+        )?
+        .execute((moved.data_set, moved.to, moved.from, moved.record.type_name.as_str(), moved.record.id.as_str()))?;
     Ok(())
 }
 
@@ -197,11 +211,11 @@ fn cross(
     let written = connection
         .prepare_cached(
             "INSERT OR REPLACE INTO shifts \
-             SELECT ?1 + row_number() OVER (ORDER BY user), data_set, ?2, user, ?3, ?4, ?5 FROM seen \
+             SELECT ?1 + row_number() OVER (ORDER BY user), data_set, ?2, user, ?9, ?3, ?4, ?5 FROM seen \
              WHERE data_set = ?6 AND label = ?7 AND NOT EXISTS (\
                  SELECT 1 FROM seen other WHERE other.data_set = ?6 AND other.label = ?8 AND other.user = seen.user)",
         )?
-        .execute((places.last, moved.feed, record.0, record.1, leaves, moved.data_set, one, other))?;
+        .execute((places.last, moved.feed, record.0, record.1, leaves, moved.data_set, one, other, moved.to))?;
     places.last += i64::try_from(written)?;
     Ok(())
 }

@@ -75,7 +75,7 @@ pub(super) fn page(connection: &Connection, view: &View, after: Point, limit: u6
     }
     let mut shifts = Shifts { connection, view, cleared: after.cleared, reached: after.place, next: None };
     shifts.advance()?;
-    let mut row_at = connection.prepare_cached("SELECT type, id, deleted, json FROM rows WHERE place = ?1")?;
+    let mut row_at = connection.prepare_cached("SELECT type, id, deleted, json, label FROM rows WHERE place = ?1")?;
     let mut page = Vec::new();
     while (page.len() as u64) < limit {
         let next = heads.peek().map(|Reverse((place, _))| Place(*place));
@@ -88,7 +88,8 @@ pub(super) fn page(connection: &Connection, view: &View, after: Point, limit: u6
         heads.extend(head(&mut streams[index], index)?);
         let mut found = row_at.query([place])?;
         let Some(row) = found.next()? else { continue };
-        if !shifts.brings_later((row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?), Place(place))? {
+        let label = row.get_ref(4)?.as_str_or_null()?.unwrap_or_default();
+        if !shifts.brings_later(label, (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?), Place(place))? {
             let kind = if row.get(2)? { RowKind::Tombstone } else { RowKind::Put };
             page.push(Row { place: Place(place), kind, json: rows::text(row, 3)?, to: None });
         }
@@ -151,16 +152,16 @@ impl Shifts<'_> {
     }
 
     /// Whether a record that has not changed since this place comes by a shift further on, so not here.
-    fn brings_later(&self, (type_name, id): (&str, &str), place: Place) -> Result<bool, Failure> {
+    fn brings_later(&self, label: &str, (type_name, id): (&str, &str), place: Place) -> Result<bool, Failure> {
         if matches!(self.view.what, What::Own(_)) {
             return Ok(false);
         }
         Ok(self
             .connection
             .prepare_cached(
-                "SELECT 1 FROM shifts WHERE data_set = ?1 AND user = ?2 AND type = ?3 AND id = ?4 AND place > ?5 \
-                 AND NOT leaves",
+                "SELECT 1 FROM shifts WHERE data_set = ?1 AND user = ?2 AND label = ?3 AND type = ?4 AND id = ?5 \
+                 AND place > ?6 AND NOT leaves",
             )?
-            .exists((self.view.data_set, &self.view.user, type_name, id, place.0))?)
+            .exists((self.view.data_set, &self.view.user, label, type_name, id, place.0))?)
     }
 }
