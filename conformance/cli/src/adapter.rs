@@ -114,6 +114,9 @@ fn try_out(args: &TryArgs) -> Result<ExitStatus, CommandError> {
 /// The walk as text, and what to do next.
 fn told(tried: &[Tried], command: &str) -> String {
     let mut out = String::new();
+    let width = textwrap::Options::new(70)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
     for one in tried {
         let word = match one.outcome {
             Outcome::Works => "ok",
@@ -124,7 +127,7 @@ fn told(tried: &[Tried], command: &str) -> String {
         if let Outcome::NotClaimed(capability) = &one.outcome {
             out += &format!("          not asked: the client does not claim {capability}\n");
         }
-        for line in one.missing().iter().flat_map(|missing| textwrap::wrap(missing, 70)) {
+        for line in one.missing().iter().flat_map(|missing| textwrap::wrap(missing, &width)) {
             out += &format!("          {line}\n");
         }
     }

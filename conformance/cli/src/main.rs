@@ -7,6 +7,8 @@ mod backup;
 mod baseline;
 mod check;
 mod command_error;
+#[cfg(test)]
+mod command_lines;
 mod completions;
 mod config;
 mod conflicts;

@@ -1,6 +1,7 @@
 //! `fieldsync matrix`: every client against every server.
 
 use crate::command_error::CommandError;
+use crate::object_storage::ObjectStorageOptions;
 use crate::output::print;
 use crate::pair::judge_pair;
 use crate::report_files::write_file;
@@ -20,6 +21,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// As the help of `check` calls it.
+const HOW: &str = "How they run";
+
 /// The arguments of `matrix`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -29,6 +33,7 @@ clients.toml:                          servers.toml:
   command = \"java -jar adapter.jar\"      serve = \"./server --port {port} --data {dir}\"
                                          control = \"/control\"
 A server has `url` (a list) or `serve`, and may have `control`, `accounts` and `domain` (a list).
+With --object-storage, `{storage}` in `serve` stands for the address to sign for.
 
 Exit status: 0 every pair conforms, 1 one does not, 2 usage, 3 error of the suite, 4 nothing ran or not reachable.")]
 pub struct MatrixArgs {
@@ -48,13 +53,16 @@ pub struct MatrixArgs {
     #[command(flatten)]
     pub suite: SuiteOptions,
     /// How many scenarios run at once; what the machine can do where absent.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, help_heading = HOW, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub jobs: Option<u32>,
+    /// Where the files of the servers are.
+    #[command(flatten, next_help_heading = HOW)]
+    pub storage: ObjectStorageOptions,
     /// How long one scenario may take, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, help_heading = HOW, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
     /// Fixes the order and the made-up values.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, help_heading = HOW, value_name = "NUMBER", default_value_t = 0)]
     pub seed: u64,
 }
 
@@ -126,6 +134,11 @@ pub fn run(args: MatrixArgs) -> Result<ExitStatus, CommandError> {
             return Err(CommandError::usage(words));
         }
     }
+    let bucket = args.storage.bucket()?;
+    if bucket.is_some() && servers.iter().all(|one| one.serve.is_none()) {
+        let words = "--object-storage is for servers that are started by `serve`, and there is none";
+        return Err(CommandError::usage(format!("{}: {words}", args.servers.display())));
+    }
     let suite = args.suite.load()?;
     let cases = suite.select(&args.filters)?;
     let spec = Arc::new(suite.spec.clone());
@@ -146,8 +159,10 @@ pub fn run(args: MatrixArgs) -> Result<ExitStatus, CommandError> {
         for server in &servers {
             eprintln!("{} with {}", client.name, server.name);
             let arguments = server.arguments();
+            // A server that runs already has its files where it has them.
+            let files = server.serve.as_ref().and(bucket.as_ref());
             let events = runtime.block_on(async {
-                judge_pair(&cases, &spec, &arguments, &client.command, None, &options, &mut |_| {}).await
+                judge_pair(&cases, &spec, &arguments, &client.command, files, &options, &mut |_| {}).await
             })?;
             let file = format!("{}--{}", file_name(&client.name), file_name(&server.name));
             keep(&args.out, &file, &events, &background)?;

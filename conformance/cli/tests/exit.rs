@@ -1,7 +1,10 @@
 //! The exit statuses, each by what leads to it. Scripts are written against them.
 
+mod answering;
+
+use answering::answering;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -64,20 +67,6 @@ fn ended_as(event: &mut Value, verdict: &str) {
     }
 }
 
-/// A server that answers everything with this.
-fn answering(answer: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            _ = stream.read(&mut [0; 4096]);
-            _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    format!("http://{address}/visits")
-}
-
 fn entry(scenario: &str) -> String {
     format!("[[known]]\nscenario = \"{scenario}\"\nreason = \"it forgets\"\nissue = \"#7\"\nexpires = \"2999-01-01\"\n")
 }
@@ -120,7 +109,7 @@ fn one_where_a_rule_is_broken_and_none_once_it_is_known() {
 #[test]
 fn one_where_the_subject_cannot_be_used() {
     let place = Place::new();
-    let url = answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+    let url = answering("200 OK", "{}");
     let (status, out, _) = place.run(&["check", "server", "--url", &url]);
     assert_eq!(status, 1, "{out}");
     assert!(out.starts_with("blocked: cannot ask for the discovery"), "{out}");

@@ -1,6 +1,8 @@
 //! Every client with every server: the table, whose fault it is, and the files that are left.
 
 use fieldsync_conformance::report::jsonl;
+use fieldsync_object_storage::{BUCKET, Keys, ObjectStorage};
+use fieldsync_schemas::event::{Event, Verdict};
 use std::io::BufReader;
 use std::path::Path;
 use std::process::Command;
@@ -14,16 +16,17 @@ const RULES: [&str; 2] = ["cycles.outcomes.by-id", "push.id.reused-is-rejected"]
 fn write_lists(folder: &Path) {
     let client =
         |name: &str, words: &str| format!("[[client]]\nname = '{name}'\ncommand = '''\"{PROGRAM}\" {words}'''\n\n");
-    let server = |name: &str, words: &str| {
-        let listening = "--data {dir} --listen 127.0.0.1:{port}";
-        let serve = format!("\"{PROGRAM}\" {words} {listening} --domain \"{DOMAIN}\" --control");
-        format!("[[server]]\nname = '{name}'\nserve = '''{serve}'''\ncontrol = '/control'\n\n")
-    };
     let clients =
         client("good", "adapter serve") + &client("hasty", "mutants adapter outcomes-are-matched-by-their-place");
     let servers = server("good", "serve") + &server("forgetful", "mutants serve decided-mutations-are-forgotten");
     std::fs::write(folder.join("clients.toml"), clients).unwrap();
     std::fs::write(folder.join("servers.toml"), servers).unwrap();
+}
+
+fn server(name: &str, words: &str) -> String {
+    let listening = "--data {dir} --listen 127.0.0.1:{port}";
+    let serve = format!("\"{PROGRAM}\" {words} {listening} --domain \"{DOMAIN}\" --control");
+    format!("[[server]]\nname = '{name}'\nserve = '''{serve}'''\ncontrol = '/control'\n\n")
 }
 
 #[test]
@@ -89,4 +92,45 @@ fn a_list_that_cannot_be_used_is_refused_before_anything_runs() {
     assert!(matrix(&twice).contains("servers.toml: \"a\" is there twice"));
     assert!(matrix("[[server]]\nname = 'a'\n").contains("the server \"a\" has `url` or `serve`, one of them"));
     assert!(matrix("server = []\n").contains("there is nobody in it"));
+}
+
+#[test]
+fn files_go_straight_into_the_object_storage_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys { access: "tests".to_owned(), secret: "a secret of this test".to_owned() };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let storage = runtime.block_on(ObjectStorage::start(&keys)).unwrap();
+    let bucket = format!("{}/{BUCKET}", storage.endpoint());
+    let signing = format!("serve --object-storage {bucket} --storage-address {{storage}}");
+    let scenario = "direct/another-device-gets-what-went-into-the-storage";
+    write_lists(folder.path());
+    let matrix = |servers: &str| {
+        std::fs::write(folder.path().join("servers.toml"), servers).unwrap();
+        let output = Command::new(PROGRAM)
+            .args(["matrix", "clients.toml", "servers.toml", "--timeout", "60", "--object-storage", &bucket])
+            .args(["--scenario", scenario])
+            .env("AWS_ACCESS_KEY_ID", &keys.access)
+            .env("AWS_SECRET_ACCESS_KEY", &keys.secret)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        (output.status.code(), said)
+    };
+    let (status, said) = matrix(&server("good", &signing));
+    assert_eq!(status, Some(0), "{said}");
+    let stored = std::fs::File::open(folder.path().join("matrix/good--good.jsonl")).unwrap();
+    let events = jsonl::read(BufReader::new(stored)).unwrap();
+    let verdicts: Vec<Verdict> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Scenario(ended) => Some(ended.verdict),
+            _ => None,
+        })
+        .collect();
+    assert!(!verdicts.is_empty() && verdicts.iter().all(|verdict| *verdict == Verdict::Pass), "{said}");
+
+    let (status, said) = matrix("[[server]]\nname = 'a'\nurl = ['http://127.0.0.1:1/x']\n");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("--object-storage is for servers that are started by `serve`"), "{said}");
 }

@@ -63,7 +63,10 @@ impl Text {
     pub fn wrapped(&mut self, tone: Tone, label: &str, text: &str, width: usize) {
         let room = " ".repeat(label.chars().count());
         let text = visible(text);
-        let options = textwrap::Options::new(width.saturating_sub(room.len()).max(20));
+        // A URL, a date or a name is copied whole: only a space ends a line.
+        let options = textwrap::Options::new(width.saturating_sub(room.len()).max(20))
+            .word_separator(textwrap::WordSeparator::AsciiSpace)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         for (index, part) in textwrap::wrap(&text, options).iter().enumerate() {
             let before = if index == 0 { label } else { &room };
             self.spans([(Tone::Faint, before), (tone, part)]);

@@ -159,9 +159,14 @@ impl HttpServer {
         };
         let mut profiles = BTreeMap::new();
         for base in &address.bases {
-            let discovery: Discovery = ask.get("ask for the discovery", base.clone(), None).await?;
+            let discovery: Discovery = ask.get("ask for the discovery", base.clone(), None).await.map_err(|why| {
+                // Something answers there: most often another page of the same host.
+                let hint = if why.unreachable { "" } else { ". Is this the base URL of a data set?" };
+                Blocked { reason: why.reason + hint, ..why }
+            })?;
             if !discovery.versions.iter().any(|version| version == PROTOCOL_VERSION) {
-                let reason = format!("{base} speaks {:?}; this suite judges {PROTOCOL_VERSION}", discovery.versions);
+                let spoken = discovery.versions.join(", ");
+                let reason = format!("{base} speaks {spoken}; this suite judges {PROTOCOL_VERSION}");
                 return Err(blocked("agree on a protocol version", reason, false));
             }
             profiles.insert(discovery.profile, Some(base.clone()));
@@ -293,7 +298,7 @@ pub(crate) fn same_registry(profile: &Profile, session: &Session, domains: &[Dom
         match session.registry.entry(&entry.name) {
             None => {
                 return differs(format!(
-                    "the session's registry has no type {}; host the domain that is judged",
+                    "the session's registry has no type {}; host the types of the domain that is judged, the suite's own or the one of --domain",
                     entry.name
                 ));
             }

@@ -123,9 +123,9 @@ impl Spawned {
         let Some(known) = known else {
             let said = cut(&String::from_utf8_lossy(&body), 200);
             return Err(format!(
-                "GET {url} was answered with {status}, {said:?}. A server that is started by --serve says there where its \
-                 data set is: 200 and {{\"base\": \"/visits\"}}, say (chapter Discovery). One that does not is started by \
-                 yourself and judged by --url"
+                "GET {url} was answered with {status}, {said:?}. There a server that is started by --serve has to name its \
+                 data set, with 200 and {{\"base\": \"/visits\"}}, for example (chapter Discovery). If yours does not, start \
+                 it yourself, and name its data set with --url"
             ));
         };
         url.join(&known.base).map_err(|error| format!("{url} names the base {:?}: {error}", known.base))

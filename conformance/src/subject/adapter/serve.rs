@@ -37,20 +37,21 @@ pub async fn serve(
             // A sync takes its time, and others go on meanwhile.
             Ok(AdapterRequest::Sync(of)) => {
                 let (adapter, answers) = (adapter.clone(), answers.clone());
-                tokio::spawn(async move { _ = answers.send(answer(of.id, adapter.sync(&of.device).await)) });
+                tokio::spawn(async move { _ = answers.send(Some(answer(of.id, adapter.sync(&of.device).await))) });
             }
-            Ok(request) => _ = answers.send(adapter.handle(request).await),
-            Err(error) => _ = answers.send(refusal(&line, &error)),
+            Ok(request) => _ = answers.send(Some(adapter.handle(request).await)),
+            Err(error) => _ = answers.send(Some(refusal(&line, &error))),
         }
     }
-    // A sync whose end nobody reads any more is broken off.
-    drop(answers);
-    writer.abort();
+    // What was answered is written, and a sync that is still under way is broken off.
+    _ = answers.send(None);
+    _ = writer.await;
     Ok(())
 }
 
-async fn write_answers(mut output: impl AsyncWrite + Unpin, mut answers: mpsc::UnboundedReceiver<Vec<u8>>) {
-    while let Some(answer) = answers.recv().await {
+/// Writes until there is none.
+async fn write_answers(mut output: impl AsyncWrite + Unpin, mut answers: mpsc::UnboundedReceiver<Option<Vec<u8>>>) {
+    while let Some(Some(answer)) = answers.recv().await {
         if output.write_all(&answer).await.is_err() || output.flush().await.is_err() {
             return;
         }
@@ -266,5 +267,24 @@ fn credentials(given: AdapterCredentials) -> Result<Credentials, Refused> {
             Ok(Credentials::PasswordAndToken { user, password, token })
         }
         _ => Err(Refused::BadRequest("credentials are a token, or a user and a password".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::reference::{ReferenceDevices, description};
+    use tokio::io::AsyncReadExt;
+
+    #[tokio::test]
+    async fn what_was_asked_before_the_input_ended_is_answered() {
+        let asked = b"{\"verb\":\"juggle\",\"id\":1}\n".repeat(100);
+        let (output, mut answers) = tokio::io::duplex(64);
+        let devices = Arc::new(ReferenceDevices::with(Arc::new(|parts| parts)));
+        let served = tokio::spawn(async move { serve(description(), devices, &asked[..], output).await });
+        let mut told = String::new();
+        answers.read_to_string(&mut told).await.unwrap();
+        served.await.unwrap().unwrap();
+        assert_eq!(told.matches("there is no verb").count(), 100, "{told}");
     }
 }

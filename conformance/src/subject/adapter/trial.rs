@@ -89,7 +89,11 @@ impl Walk {
             true => Missing(format!("`profiles` is empty; the suite has scenarios for {}", names(&judged))),
             false => Missing(format!("it claims {}; the suite has scenarios for {}", names(&claimed), names(&judged))),
         });
-        let profile = self.note("hello", "it claims a profile that can be judged", profile)?;
+        let expected = match &profile {
+            Ok(profile) => format!("it claims a profile that can be judged, {profile}"),
+            Err(_) => "it claims a profile that can be judged".to_owned(),
+        };
+        let profile = self.note("hello", &expected, profile)?;
         let stage = server.stage(profile).await.map_err(|error| Missing(format!("no fault of the adapter: {error}")));
         let stage = match stage {
             Ok(stage) => stage,
