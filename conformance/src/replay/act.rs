@@ -148,7 +148,7 @@ pub async fn act(
     follower: Option<Arc<dyn Device>>,
 ) -> Result<Acted, ActError> {
     let failed = |error: &dyn std::fmt::Display| ActError::Suite(error.to_string());
-    let keeping = if is_restarted(case) { Keeping::Durable } else { Keeping::Memory };
+    let keeping = if case.restarts_a_device() { Keeping::Durable } else { Keeping::Memory };
     let names = Names::new(format!("{}/{}/{}", actors.run, actors.seed, case.id));
     let raw = actors.tap.raw_port("request", &stage.base).map_err(|error| failed(&error))?;
     let mut slots = BTreeMap::new();
@@ -223,19 +223,6 @@ pub async fn act(
         stage: play.stage,
         deeds: play.deeds.into_inner().unwrap_or_default(),
     })
-}
-
-/// Whether a device of the scenario ends and goes on. Then all of them must be able to: they may share a process.
-fn is_restarted(case: &Case) -> bool {
-    let mut restarted = false;
-    crate::scenario::each_step(&case.scenario.steps, &mut |step| {
-        restarted |= match &step.action {
-            Action::Device(_, what) => what.restart.is_some() || what.clone_of.is_some(),
-            Action::Network(what) => what.kill.is_some(),
-            _ => false,
-        };
-    });
-    restarted
 }
 
 /// How somebody with this account gets in.

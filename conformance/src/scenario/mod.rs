@@ -50,6 +50,19 @@ impl Case {
         self.id.split_once('[').map_or(self.id.as_str(), |(id, _)| id)
     }
 
+    /// Whether a device of the scenario ends and goes on. Then all of them must be able to: they may share a process.
+    pub fn restarts_a_device(&self) -> bool {
+        let mut restarts = false;
+        each_step(&self.scenario.steps, &mut |step| {
+            restarts |= match &step.action {
+                Action::Device(_, what) => what.restart.is_some() || what.clone_of.is_some(),
+                Action::Network(what) => what.kill.is_some(),
+                _ => false,
+            };
+        });
+        restarts
+    }
+
     /// The control verbs that the scenario needs: those it names, and those its steps imply.
     pub fn needed_verbs(&self) -> BTreeSet<Verb> {
         let mut verbs: BTreeSet<Verb> = self.scenario.needs.control.iter().cloned().collect();

@@ -12,7 +12,7 @@ use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::device::attachments::PIECE;
 use fieldsync_core::device::memory::MemoryStore;
 use fieldsync_core::device::outbox::Progress;
-use fieldsync_core::device::store::{OwnCopy, StoreError};
+use fieldsync_core::device::store::{ShownCopy, StoreError};
 use fieldsync_core::device::{
     Context, Credentials, DeviceError, DeviceStore, Event, Failure, LocalChange, Machine, Next, Rules, Settings,
     StandardRules, SyncOutcome, SyncReport,
@@ -340,15 +340,15 @@ impl Device {
         let shown = stored.shown();
         let server = stored.server.map(|copy| copy.record);
         Ok(shown.map(|copy| match copy {
-            OwnCopy::Data(data) => Shown { data, deleted: false, server },
-            OwnCopy::Deleted => Shown { data: Data::new(), deleted: true, server },
+            ShownCopy::Data(data) => Shown { data, deleted: false, server },
+            ShownCopy::Deleted => Shown { data: Data::new(), deleted: true, server },
         }))
     }
 
     /// The ids of a type's records that the device shows.
     pub fn list(&self, type_name: &TypeName) -> Result<Vec<RecordId>, StoreError> {
         let records = self.0.options.store.records(type_name)?;
-        let live = records.into_iter().filter(|(_, stored)| matches!(stored.shown(), Some(OwnCopy::Data(_))));
+        let live = records.into_iter().filter(|(_, stored)| matches!(stored.shown(), Some(ShownCopy::Data(_))));
         Ok(live.map(|(id, _)| id).collect())
     }
 

@@ -4,7 +4,7 @@ use crate::Mutant;
 use crate::seam::device_wire;
 use crate::seam::effects::{around_events, reactions};
 use fieldsync_conformance::subject::reference::DeviceParts;
-use fieldsync_core::device::store::OwnCopy;
+use fieldsync_core::device::store::ShownCopy;
 use fieldsync_core::device::{Event, LocalChange, Next};
 use fieldsync_schemas::scenario::CallKind;
 use serde_json::Value;
@@ -44,7 +44,7 @@ fn every_save_is_a_change(parts: DeviceParts) -> DeviceParts {
     });
     around_events(parts, |machine, mut event, context, rules| {
         if let Event::Local(LocalChange::Edit { record, changes }) = &mut event
-            && let Some(OwnCopy::Data(data)) = context.store.record(record)?.and_then(|stored| stored.shown())
+            && let Some(ShownCopy::Data(data)) = context.store.record(record)?.and_then(|stored| stored.shown())
             && changes.iter().all(|(name, value)| data.get(name).unwrap_or(&Value::Null) == value)
         {
             changes.insert(SAVED.to_owned(), true.into());
@@ -70,7 +70,7 @@ fn edits_before_the_first_push_are_not_counted(parts: DeviceParts) -> DevicePart
 fn an_edit_writes_only_what_the_app_knows(parts: DeviceParts) -> DeviceParts {
     around_events(parts, |machine, mut event, context, rules| {
         if let Event::Local(LocalChange::Edit { record, changes }) = &mut event
-            && let Some(OwnCopy::Data(data)) = context.store.record(record)?.and_then(|stored| stored.shown())
+            && let Some(ShownCopy::Data(data)) = context.store.record(record)?.and_then(|stored| stored.shown())
         {
             for name in data.keys() {
                 changes.entry(name.clone()).or_insert(Value::Null);

@@ -5,7 +5,7 @@ use fieldsync_core::device::store::{FrozenBatch, LastFailure, Marks, Quarantined
 use fieldsync_schemas::id::{MutationId, ReplicaId, Seq};
 use fieldsync_schemas::push::Mutation;
 use fieldsync_schemas::scenario::FailureCause;
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn named(id: &str) -> RecordRef {
     RecordRef { type_name: TypeName::new("observation").unwrap(), id: RecordId::new(id).unwrap() }
@@ -19,8 +19,7 @@ fn server(id: &str, feed: &str, mark: u64) -> Write {
 }
 
 fn own(id: &str) -> Write {
-    let Value::Object(data) = json!({"a": 2}) else { unreachable!("an object") };
-    Write::Own(named(id), OwnCopy::Data(data))
+    Write::Own(named(id), OwnCopy::Data(serde_json::value::to_raw_value(&json!({"a": 2})).unwrap()))
 }
 
 fn mutation(id: &str) -> Mutation {

@@ -6,7 +6,7 @@
 use super::call::{Answer, Transfer};
 use super::cycle::{ATTEMPTS, Failure, Flow};
 use super::local::LocalError;
-use super::store::{FileTrouble, OwnCopy, Progress, StoredRecord, Upload};
+use super::store::{FileTrouble, Progress, ShownCopy, StoredRecord, Upload};
 use super::{DeviceError, Machine, Next, Step, Write};
 use crate::attachment;
 use crate::device::store::StoreError;
@@ -81,7 +81,7 @@ impl Step<'_> {
     /// A file that the user adds to a record. Its bytes are kept already.
     pub(super) fn attach(&mut self, record: RecordRef, attachment: Attachment) -> Result<(), DeviceError> {
         let stored = self.context.store.record(&record)?.unwrap_or_default();
-        let Some(OwnCopy::Data(data)) = stored.shown() else {
+        let Some(ShownCopy::Data(data)) = stored.shown() else {
             return Err(LocalError::NotThere { record }.into());
         };
         self.machine.admits(&record, &attachment)?;
@@ -162,7 +162,7 @@ impl Step<'_> {
             let stored = self.context.store.record(&upload.record)?.unwrap_or_default();
             let is_refused = matches!(upload.trouble, Some(FileTrouble::Refused(_)));
             let is_wanted = upload.is_left
-                || matches!(stored.shown(), Some(OwnCopy::Data(_)))
+                || matches!(stored.shown(), Some(ShownCopy::Data(_)))
                     && self.machine.state.files_of(&upload.record, &stored).iter().any(|file| file.id == key.1);
             if before_its_record {
                 if is_wanted && !is_refused && !self.machine.state.quarantine.contains_key(&upload.record) {
@@ -177,7 +177,7 @@ impl Step<'_> {
             if !is_wanted && record_went {
                 // Its record was deleted, or has lost it.
                 self.write(Write::UploadGone(key));
-                if !matches!(stored.shown(), Some(OwnCopy::Data(_))) {
+                if !matches!(stored.shown(), Some(ShownCopy::Data(_))) {
                     self.write(Write::Loose(upload.attachment.id));
                 }
                 continue;

@@ -3,7 +3,7 @@
 //! Chapter: attachments. Whatever the server says of a record passes here, so that a file is wanted, offered once more or
 //! given up together with the state that is the reason.
 
-use super::store::{OwnCopy, Progress, ServerCopy, StoreError, StoredRecord, Upload};
+use super::store::{Progress, ServerCopy, ShownCopy, StoreError, StoredRecord, Upload};
 use super::{Next, Step, Write};
 use fieldsync_schemas::id::{AttachmentId, FeedName, TypeName};
 use fieldsync_schemas::pull::RecordRef;
@@ -160,7 +160,7 @@ impl Step<'_> {
     fn carried(&self, record: &RecordRef, stored: &StoredRecord) -> Vec<Attachment> {
         let Some(server) = &stored.server else { return Vec::new() };
         let mut carried = server.record.attachments.clone();
-        if matches!(stored.shown(), Some(OwnCopy::Data(_))) {
+        if matches!(stored.shown(), Some(ShownCopy::Data(_))) {
             carried.extend(self.machine.state.files_of(record, stored));
         }
         carried

@@ -5,7 +5,7 @@
 
 use super::outbox::{Entry, Progress, joined};
 use super::settle::own_copy;
-use super::store::{OwnCopy, StoredRecord};
+use super::store::{ShownCopy, StoredRecord};
 use super::{DeviceError, Step, Write};
 use crate::data::{content_hash, drop_null_members};
 use fieldsync_schemas::id::{GroupId, Version};
@@ -82,14 +82,14 @@ impl Step<'_> {
         match change {
             LocalChange::Create { record, data, group } => {
                 let stored = self.stored(&record)?;
-                if matches!(stored.shown(), Some(OwnCopy::Data(_))) {
+                if matches!(stored.shown(), Some(ShownCopy::Data(_))) {
                     return Err(LocalError::Exists { record }.into());
                 }
                 self.modify(record, MutationOp::Create, Some(without_nulls(data)), Vec::new(), group, stored);
             }
             LocalChange::Edit { record, changes } => {
                 let stored = self.stored(&record)?;
-                let Some(OwnCopy::Data(mut data)) = stored.shown() else {
+                let Some(ShownCopy::Data(mut data)) = stored.shown() else {
                     return Err(LocalError::NotThere { record }.into());
                 };
                 let before = data.clone();
@@ -104,7 +104,7 @@ impl Step<'_> {
             }
             LocalChange::Delete { record } => {
                 let stored = self.stored(&record)?;
-                let Some(OwnCopy::Data(_)) = stored.shown() else {
+                let Some(ShownCopy::Data(_)) = stored.shown() else {
                     return Err(LocalError::NotThere { record }.into());
                 };
                 self.modify(record, MutationOp::Delete, None, Vec::new(), None, stored);

@@ -322,7 +322,7 @@ impl Step<'_> {
 /// What a device shows after a mutation.
 pub(super) fn own_copy(mutation: &Mutation) -> OwnCopy {
     match &mutation.data {
-        Some(data) if mutation.op != MutationOp::Delete => OwnCopy::Data(data::tree(data)),
+        Some(data) if mutation.op != MutationOp::Delete => OwnCopy::Data(data.clone()),
         _ => OwnCopy::Deleted,
     }
 }

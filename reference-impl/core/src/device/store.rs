@@ -6,6 +6,7 @@
 use super::attachments::Key;
 use super::outbox::Entry;
 use super::telemetry::Diary;
+use crate::data;
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{
     AttachmentId, BatchToken, Cursor, Epoch, FeedName, MutationId, RecordId, RefetchId, ReplicaId, Seq, TypeName,
@@ -254,13 +255,25 @@ pub struct StoredRecord {
 }
 
 impl StoredRecord {
-    /// What the device shows: the data, or that the record is deleted. Nothing, where it knows neither copy.
-    pub fn shown(&self) -> Option<OwnCopy> {
-        self.own.clone().or_else(|| {
-            let record = &self.server.as_ref()?.record;
-            Some(if record.deleted { OwnCopy::Deleted } else { OwnCopy::Data(record.data_tree()) })
+    /// What the device shows: its own copy, or else the server's. Nothing, where it knows neither.
+    pub fn shown(&self) -> Option<ShownCopy> {
+        Some(match (&self.own, &self.server) {
+            (Some(OwnCopy::Data(data)), _) => ShownCopy::Data(data::tree(data)),
+            (Some(OwnCopy::Deleted), _) => ShownCopy::Deleted,
+            (None, Some(server)) if server.record.deleted => ShownCopy::Deleted,
+            (None, Some(server)) => ShownCopy::Data(server.record.data_tree()),
+            (None, None) => return None,
         })
     }
+}
+
+/// What the device shows of a record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ShownCopy {
+    /// Its data.
+    Data(Data),
+    /// It is deleted.
+    Deleted,
 }
 
 /// The server's state of a record.
@@ -275,11 +288,11 @@ pub struct ServerCopy {
 }
 
 /// The device's own copy of a record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OwnCopy {
-    /// Its data.
-    Data(Data),
+    /// Its data, as the mutation has it.
+    Data(Box<RawValue>),
     /// It was deleted here.
     Deleted,
 }

@@ -7,7 +7,7 @@ mod telling;
 mod trouble;
 
 use super::memory::MemoryStore;
-use super::store::OwnCopy;
+use super::store::ShownCopy;
 use super::{
     Answer, Call, Context, Credentials, DeviceError, DeviceStore, Event, LocalChange, Machine, Next, Settings,
     SyncOutcome, SyncReport,
@@ -138,8 +138,8 @@ impl Desk {
     /// What is shown of a record: its data, `"deleted"`, or null.
     fn shown(&self, id: &str) -> Value {
         match self.store.record(&named(id)).unwrap().and_then(|stored| stored.shown()) {
-            Some(OwnCopy::Data(data)) => Value::Object(data),
-            Some(OwnCopy::Deleted) => json!("deleted"),
+            Some(ShownCopy::Data(data)) => Value::Object(data),
+            Some(ShownCopy::Deleted) => json!("deleted"),
             None => Value::Null,
         }
     }

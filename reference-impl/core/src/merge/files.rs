@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// Merges what became of a record's files here and on the server. A file that one side added is there, one that a side
 /// took off is gone; nothing is overridden.
 pub fn merge_files(base: &[Attachment], local: &[Attachment], server: &[Attachment]) -> Vec<Attachment> {
+    if same_files(base, local) {
+        return server.to_vec();
+    }
     let merged =
         merge(Some(&listed(base)), Some(listed(local)), Some(listed(server)), &rules()).data.unwrap_or_default();
     let items = merged.get("files").and_then(Value::as_array).into_iter().flatten();

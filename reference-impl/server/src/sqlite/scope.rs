@@ -247,3 +247,6 @@ pub(super) fn put_refetch(
 fn is_covered(earlier: &RefetchOrder, later: &RefetchOrder) -> bool {
     later.types.is_empty() || !earlier.types.is_empty() && earlier.types.iter().all(|name| later.types.contains(name))
 }
+
+#[cfg(test)]
+mod tests;
