@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn bash_offers_the_values_of_an_option() {
         let line = "fieldsync adapter new --language ".to_owned();
-        assert_eq!(offered(&[line.clone()])[&line], ["python", "typescript"].map(str::to_owned).into());
+        assert_eq!(offered(std::slice::from_ref(&line))[&line], ["python", "typescript"].map(str::to_owned).into());
     }
 
     #[test]
