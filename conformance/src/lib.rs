@@ -21,4 +21,6 @@ pub mod site;
 pub mod spec;
 pub mod subject;
 pub mod tap;
+#[cfg(test)]
+mod tls_server;
 pub mod trace;

@@ -197,6 +197,10 @@ fn check_files<'a>(files: impl Iterator<Item = (&'static str, &'a Path)>) -> Res
             }
             continue;
         }
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+            let words = format!("--{name}: there is no folder {}: make it, or name another", folder.display());
+            return Err(CommandError::usage(words));
+        }
         let was_there = path.exists();
         std::fs::File::options()
             .create(true)

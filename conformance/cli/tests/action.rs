@@ -1,4 +1,4 @@
-//! The Action, as GitHub would run it, on a release made of the program under test.
+//! The Action, as GitHub would run it, and the template, as GitLab would, on a release made of the program under test.
 #![cfg(unix)]
 
 use std::path::{Path, PathBuf};
@@ -86,6 +86,46 @@ fn a_job_is_green_where_the_server_conforms_and_leaves_its_reports() {
     for file in ["report.html", "run.jsonl", "junit.xml", "badge.svg"] {
         assert!(job.path("out").join(file).metadata().is_ok_and(|file| file.len() > 0), "{file}");
     }
+}
+
+#[test]
+fn two_jobs_of_the_gitlab_template_judge_a_part_each_and_a_third_puts_them_together() {
+    let job = Job::new();
+    let template = std::fs::read_to_string(repository().join("ci/gitlab.yml")).unwrap();
+    let template: serde_json::Value = serde_saphyr::from_str(&template).unwrap();
+    let before = template[".fieldsync-program"]["before_script"][0].as_str().unwrap();
+    let domain = repository().join("fixtures/domain/version-wins.yaml");
+    let serve =
+        format!("'fieldsync serve --data {{dir}} --listen 127.0.0.1:{{port}} --domain {} --control'", domain.display());
+    let run = |script: &str, index: &str| {
+        let script = template[script]["script"][0].as_str().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", &format!("{before}\nset -e\n{script}")])
+            .current_dir(job.folder.path())
+            .env("FIELDSYNC_VERSION", VERSION)
+            .env("FIELDSYNC_RELEASES", format!("file://{}", job.path("releases").display()))
+            .env(
+                "FIELDSYNC_CHECK",
+                format!("server --serve {serve} --control /control --chapter discovery --timeout 60"),
+            )
+            .envs([("CI_NODE_TOTAL", "2"), ("CI_NODE_INDEX", index)])
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{printed}");
+        printed
+    };
+    for index in ["1", "2"] {
+        let printed = run(".fieldsync", index);
+        assert!(printed.contains(&format!("shard {index} of 2")), "{printed}");
+        for file in ["report-N.html", "run-N.jsonl", "junit-N.xml"] {
+            let file = job.path("fieldsync-report").join(file.replace('N', index));
+            assert!(file.metadata().is_ok_and(|file| file.len() > 0), "{}", file.display());
+        }
+    }
+    let printed = run(".fieldsync-merge", "1");
+    assert!(printed.contains("no rule broken") && !printed.contains("shard"), "{printed}");
+    assert!(job.path("fieldsync-report/report.html").exists() && job.path("fieldsync-report/junit.xml").exists());
 }
 
 #[test]

@@ -3,15 +3,10 @@
 use super::{Credentials, Finding, Part, State, Visit, examine};
 use crate::subject::reference::EmbeddedServer;
 use crate::subject::server::Server;
+use crate::tls_server;
 use fieldsync_schemas::registry::Profile;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{self, ServerConfig};
 use url::Url;
 
 fn visit(url: &str) -> Visit {
@@ -134,47 +129,18 @@ async fn versions_and_clocks_that_differ_are_named() {
     assert!(clock.state == State::Careful && clock.words.contains("behind"), "{clock:?}");
 }
 
-/// A server whose certificate is for `localhost`, by an authority of the tests.
-async fn with_tls(listen: &str) -> u16 {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("../tap/tests/tls/server.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../tap/tests/tls/server.key")).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(rustls::DEFAULT_VERSIONS)
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind(listen).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                let mut request = [0; 4096];
-                if stream.read(&mut request).await.is_ok_and(|count| count > 0) {
-                    let answer = message("404 Not Found", "content-type: application/problem+json\r\n", "{}");
-                    _ = stream.write_all(answer.as_bytes()).await;
-                    _ = stream.shutdown().await;
-                }
-            });
-        }
-    });
-    port
-}
-
 #[tokio::test]
 async fn a_certificate_is_told_from_a_server() {
-    let port = with_tls("127.0.0.1:0").await;
+    let other = |_: &str| message("404 Not Found", "content-type: application/problem+json\r\n", "{}");
+    let port = tls_server::start("127.0.0.1:0", other).await;
     let untrusted = visit(&format!("https://localhost:{port}/visits"));
     let (part_of, words) = problem_of(&untrusted).await;
     assert!(part_of == Part::Tls && words.contains("nobody whom this machine trusts"), "{words}");
-    let trusting = Visit { ca_cert: Some(include_bytes!("../tap/tests/tls/ca.pem").to_vec()), ..untrusted };
+    let trusting = Visit { ca_cert: Some(tls_server::CA.to_vec()), ..untrusted };
     let found = examine(&trusting).await;
     assert_eq!((part(&found, Part::Tls).state, problem(&found).part), (State::Good, Part::Server), "{found:#?}");
     // All of 127.0.0.0/8 is this machine, and the certificate names the first alone.
-    let port = with_tls("127.0.0.2:0").await;
+    let port = tls_server::start("127.0.0.2:0", other).await;
     let other_name = Visit { url: Url::parse(&format!("https://127.0.0.2:{port}/visits")).unwrap(), ..trusting };
     let (part_of, words) = problem_of(&other_name).await;
     assert!(part_of == Part::Tls && words.contains("is not for 127.0.0.2"), "{words}");
