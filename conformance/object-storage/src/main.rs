@@ -26,9 +26,14 @@ async fn serve() -> Result<(), String> {
 
 /// Returns at Ctrl-C, or when the system asks the process to end: its folder goes with it.
 async fn told_to_stop() -> std::io::Result<()> {
-    let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        stopped = tokio::signal::ctrl_c() => stopped,
-        _ = end.recv() => Ok(()),
+    #[cfg(unix)]
+    {
+        let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            stopped = tokio::signal::ctrl_c() => stopped,
+            _ = end.recv() => Ok(()),
+        }
     }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }

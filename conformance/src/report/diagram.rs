@@ -4,6 +4,7 @@
 //! A request that nothing struck is one arrow from its device to the server. What the tap did is drawn where the tap
 //! stands: an arrow that ends there, or begins there.
 
+use super::moments::{Moment, On, answer, devices, moments, taken};
 use super::text::visible;
 use fieldsync_schemas::event::{Course, Exchange, ScenarioEnded, StepTaken};
 use std::fmt::Write;
@@ -123,33 +124,18 @@ pub fn draw(scenario: &ScenarioEnded) -> Option<Diagram> {
         return None;
     }
     let mut drawing = Drawing::begin(scenario);
-    let mut moments: Vec<(u64, usize, Moment<'_>)> = Vec::new();
-    moments.extend(scenario.steps.iter().map(|step| (step.place, 0, Moment::Step(step))));
-    for (index, one) in scenario.exchanges.iter().enumerate() {
-        moments.push((one.began, 2 * index + 1, Moment::Asked(index, one)));
-        if one.ended.is_some() || one.status.is_some() {
-            moments.push((one.ended.unwrap_or(one.began), 2 * index + 2, Moment::Answered(index, one)));
-        }
-    }
-    moments.sort_by_key(|(place, order, _)| (*place, *order));
     let failed_at = failed_step(scenario);
-    for (_, _, moment) in &moments {
+    for moment in moments(scenario) {
         match moment {
-            Moment::Step(step) => drawing.step(step, failed_at.is_some_and(|failed| std::ptr::eq(failed, *step))),
-            Moment::Asked(index, one) => drawing.asked(*index, one),
-            Moment::Answered(index, one) => drawing.answered(*index, one),
+            Moment::Step(step) => drawing.step(step, failed_at.is_some_and(|failed| std::ptr::eq(failed, step))),
+            Moment::Asked(index, one) => drawing.asked(index, one),
+            Moment::Answered(index, one) => drawing.answered(index, one),
         }
     }
     if let Some(failure) = scenario.failures.first().filter(|_| failed_at.is_none()) {
         drawing.note(format!("✘ seen afterwards: {}", failure.what), true);
     }
     Some(drawing.end(scenario))
-}
-
-enum Moment<'a> {
-    Step(&'a StepTaken),
-    Asked(usize, &'a Exchange),
-    Answered(usize, &'a Exchange),
 }
 
 /// The step at which the scenario failed.
@@ -169,14 +155,7 @@ struct Drawing {
 
 impl Drawing {
     fn begin(scenario: &ScenarioEnded) -> Self {
-        let mut devices: Vec<String> = Vec::new();
-        let of_steps = scenario.steps.iter().map(|step| step.actor.as_str());
-        let acting = of_steps.filter(|actor| !["network", "server", "release"].contains(actor));
-        for name in acting.chain(scenario.exchanges.iter().map(|one| one.by.as_str())) {
-            if !devices.iter().any(|known| known == name) && devices.len() < LANES {
-                devices.push(name.to_owned());
-            }
-        }
+        let devices: Vec<String> = devices(scenario).into_iter().take(LANES).map(str::to_owned).collect();
         let last = MARGIN + APART * devices.len().saturating_sub(1);
         let width = (last + 2 * REACH + MARGIN).max(WIDTH);
         let server = width - MARGIN;
@@ -194,11 +173,11 @@ impl Drawing {
     }
 
     fn step(&mut self, step: &StepTaken, failed: bool) {
-        let (x, what) = match step.actor.as_str() {
-            "network" => (self.tap, step.what.clone()),
-            "release" => (self.tap, format!("lets go what is held of {}", step.what)),
-            "server" => (self.server, step.what.clone()),
-            name => (self.lane(name), step.what.clone()),
+        let (on, what) = taken(step);
+        let x = match on {
+            On::Device(name) => self.lane(name),
+            On::Tap => self.tap,
+            On::Server => self.server,
         };
         let y = self.row();
         let what = if failed { format!("✘ {what}") } else { what };
@@ -229,7 +208,7 @@ impl Drawing {
     fn answered(&mut self, index: usize, one: &Exchange) {
         let to = self.lane(&one.by);
         let number = index + 1;
-        let status = one.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        let status = answer(one);
         let (start, end, reaches, words) = match one.course {
             Course::Whole | Course::UnderWay => (self.server, to, true, status),
             Course::MadeUp => (self.tap, to, true, format!("{status} from the tap")),

@@ -1,6 +1,7 @@
 //! A scenario's diagram by itself, for those who write about the protocol: as Mermaid, and as SVG with its style in it.
 
 use super::diagram::{Diagram, Mark, draw};
+use super::moments::{Moment, On, answer, devices, moments, taken};
 use super::text::visible;
 use askama::Template;
 use fieldsync_schemas::event::{Course, Exchange, ScenarioEnded, StepTaken};
@@ -30,35 +31,16 @@ pub(super) fn markup(diagram: Diagram) -> Result<String, askama::Error> {
     Ok(Picture { diagram: Some(diagram) }.render()?.trim().to_owned())
 }
 
-enum Moment<'a> {
-    Step(&'a StepTaken),
-    Asked(usize, &'a Exchange),
-    Answered(usize, &'a Exchange),
-}
-
 /// The scenario as a sequence diagram of Mermaid.
 pub fn mermaid(ended: &ScenarioEnded) -> String {
-    let mut lanes = Lanes::default();
-    let mut moments: Vec<(u64, usize, Moment<'_>)> = Vec::new();
-    for step in &ended.steps {
-        moments.push((step.place, 0, Moment::Step(step)));
-        if !["network", "server", "release"].contains(&step.actor.as_str()) {
-            lanes.add(&step.actor);
-        }
-    }
-    for (index, one) in ended.exchanges.iter().enumerate() {
-        lanes.add(&one.by);
-        moments.push((one.began, 2 * index + 1, Moment::Asked(index, one)));
-        moments.push((one.ended.unwrap_or(one.began), 2 * index + 2, Moment::Answered(index, one)));
-    }
-    moments.sort_by_key(|(place, order, _)| (*place, *order));
+    let lanes = Lanes { names: devices(ended) };
     let mut out = format!("sequenceDiagram\n    accTitle: {}\n", words(&ended.title, usize::MAX));
     for (index, name) in lanes.names.iter().enumerate() {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "    participant d{index} as {}", words(name, WORDS));
     }
     out += "    participant tap\n    participant server\n";
-    for (_, _, moment) in moments {
+    for moment in moments(ended) {
         match moment {
             Moment::Step(step) => lanes.step(&mut out, step),
             Moment::Asked(index, one) => lanes.asked(&mut out, index + 1, one),
@@ -69,29 +51,22 @@ pub fn mermaid(ended: &ScenarioEnded) -> String {
 }
 
 /// The devices, each of which is named by its place: a name of a scenario might be a word of Mermaid.
-#[derive(Default)]
-struct Lanes {
-    names: Vec<String>,
+struct Lanes<'a> {
+    names: Vec<&'a str>,
 }
 
-impl Lanes {
-    fn add(&mut self, name: &str) {
-        if !self.names.iter().any(|known| known == name) {
-            self.names.push(name.to_owned());
-        }
-    }
-
+impl Lanes<'_> {
     fn of(&self, name: &str) -> String {
-        let place = self.names.iter().position(|known| known == name).unwrap_or_default();
+        let place = self.names.iter().position(|known| *known == name).unwrap_or_default();
         format!("d{place}")
     }
 
     fn step(&self, out: &mut String, step: &StepTaken) {
-        let (lane, what) = match step.actor.as_str() {
-            "network" => ("tap".to_owned(), step.what.clone()),
-            "release" => ("tap".to_owned(), format!("lets go what is held of {}", step.what)),
-            "server" => ("server".to_owned(), step.what.clone()),
-            name => (self.of(name), step.what.clone()),
+        let (on, what) = taken(step);
+        let lane = match on {
+            On::Device(name) => self.of(name),
+            On::Tap => "tap".to_owned(),
+            On::Server => "server".to_owned(),
         };
         let _ = writeln!(out, "    Note over {lane}: {}", words(&what, WORDS));
     }
@@ -112,7 +87,7 @@ impl Lanes {
 
     fn answered(&self, out: &mut String, number: usize, one: &Exchange) {
         let to = self.of(&one.by);
-        let status = one.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        let status = answer(one);
         let _ = match one.course {
             Course::UnderWay if one.status.is_none() => Ok(()),
             Course::Unsent => Ok(()),

@@ -1,6 +1,7 @@
 //! The words of one finding: the same on a terminal and in JUnit.
 
 use super::findings::{Finding, findings};
+use super::moments::answer;
 use super::text::{Text, Tone};
 use super::{Background, IncompleteStream, Run, diff, unexpanded};
 use crate::tap::redact::cut;
@@ -73,7 +74,7 @@ fn write_faults(out: &mut Text, finding: &Finding<'_>, width: usize) {
     let shown = finding.failure.exchange.and_then(|index| usize::try_from(index).ok());
     for (index, exchange) in finding.shown.exchanges.iter().enumerate() {
         if let Some(fault) = exchange.fault.as_ref().filter(|_| shown != Some(index)) {
-            let status = exchange.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let status = answer(exchange);
             let told = format!("{}: {} -> {status}; the suite put in: {fault}", exchange.by, exchange.request);
             out.wrapped(Tone::Plain, "  before    ", &told, width);
         }
@@ -86,7 +87,7 @@ fn exchange_of<'a>(finding: &Finding<'a>) -> Option<&'a Exchange> {
 }
 
 fn write_exchange(out: &mut Text, exchange: &Exchange, width: usize) {
-    let status = exchange.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let status = answer(exchange);
     let fault = exchange.fault.as_ref().map_or_else(String::new, |fault| format!(" (the suite put in: {fault})"));
     out.wrapped(
         Tone::Plain,

@@ -16,6 +16,7 @@ pub mod html;
 pub mod jsonl;
 pub mod junit;
 pub mod markdown;
+mod moments;
 pub mod progress;
 mod run;
 mod summary;

@@ -2,6 +2,7 @@
 
 use crate::report::diagram::{self, Diagram, failed_step};
 use crate::report::findings::{Finding, new_and_known};
+use crate::report::moments::answer;
 use crate::report::summary::{RuleState, rule_states};
 use crate::report::{Background, Run, diff, drawn, finding_text, unexpanded};
 use crate::spec::{Rule, Spec};
@@ -114,7 +115,7 @@ pub(super) struct ExchangeView<'a> {
 impl ExchangeView<'_> {
     /// The status in words.
     pub fn status(&self) -> String {
-        self.exchange.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string())
+        answer(self.exchange)
     }
 }
 
