@@ -8,12 +8,44 @@ use fieldsync_schemas::record::Record;
 use fieldsync_schemas::registry::{MergePolicy, TypeClass, TypeEntry};
 use fieldsync_schemas::session::Session;
 use fieldsync_schemas::telemetry::TELEMETRY_TYPE;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// What is worked out once for a session.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The types that this device does not know enough to sync.
+    left_out: Vec<TypeName>,
+    /// The rules of those types whose records it merges.
+    rules: HashMap<TypeName, Arc<Rules>>,
+}
+
+impl Known {
+    /// What a device with these capabilities makes of a session.
+    pub(super) fn of(session: Option<&Session>, capabilities: &BTreeSet<Capability>) -> Self {
+        let types = || session.iter().flat_map(|session| &session.registry.types);
+        let merged = types().filter(|entry| entry.merge.policy == MergePolicy::FieldMerge);
+        Self {
+            left_out: types()
+                .filter(|entry| is_left_out(entry, capabilities))
+                .map(|entry| entry.name.clone())
+                .collect(),
+            rules: merged
+                .filter_map(|entry| Some((entry.name.clone(), Arc::new(Rules::compile(&entry.merge).ok()?))))
+                .collect(),
+        }
+    }
+}
 
 impl Step<'_> {
     /// The types that this device does not know enough to sync.
     pub(super) fn left_out(&self) -> &[TypeName] {
-        &self.machine.left_out
+        &self.machine.known.left_out
+    }
+
+    /// The rules by which the device merges records of this type; none where it does not.
+    pub(super) fn merge_rules(&self, type_name: &TypeName) -> Option<Arc<Rules>> {
+        self.machine.known.rules.get(type_name).cloned()
     }
 
     /// The feed of a record that did not come by one.
@@ -32,28 +64,24 @@ impl Step<'_> {
     }
 }
 
-/// The types of a session that a device with these capabilities does not know enough to sync.
-pub(super) fn left_out(session: Option<&Session>, known: &BTreeSet<Capability>) -> Vec<TypeName> {
-    let is_left_out = |entry: &&TypeEntry| {
-        // It tells by itself, and nobody else's telemetry is any of its business.
-        if entry.name.as_str() == TELEMETRY_TYPE {
-            return false;
+/// Whether a device with these capabilities does not know a type enough to sync it.
+fn is_left_out(entry: &TypeEntry, known: &BTreeSet<Capability>) -> bool {
+    // It tells by itself, and nobody else's telemetry is any of its business.
+    if entry.name.as_str() == TELEMETRY_TYPE {
+        return false;
+    }
+    let policy = &entry.merge.policy;
+    let is_known = match entry.class {
+        TypeClass::Reference => *policy == MergePolicy::ServerOnly,
+        TypeClass::Transactional => {
+            matches!(policy, MergePolicy::VersionWins | MergePolicy::FieldMerge | MergePolicy::ArrivalWins)
         }
-        let policy = &entry.merge.policy;
-        let is_known = match entry.class {
-            TypeClass::Reference => *policy == MergePolicy::ServerOnly,
-            TypeClass::Transactional => {
-                matches!(policy, MergePolicy::VersionWins | MergePolicy::FieldMerge | MergePolicy::ArrivalWins)
-            }
-            TypeClass::Append => *policy == MergePolicy::AppendOnly,
-            TypeClass::Other(_) => false,
-        };
-        let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
-        // The capability of a type with a partition counts whether the server names it or not.
-        let parts_are_known = entry.partition.is_none() || known.iter().any(|one| one.as_str() == "partitions");
-        let is_offered = entry.requires.iter().all(|capability| known.contains(capability));
-        !(is_known && rules_are_known && parts_are_known && is_offered)
+        TypeClass::Append => *policy == MergePolicy::AppendOnly,
+        TypeClass::Other(_) => false,
     };
-    let types = session.iter().flat_map(|session| &session.registry.types);
-    types.filter(is_left_out).map(|entry| entry.name.clone()).collect()
+    let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
+    // The capability of a type with a partition counts whether the server names it or not.
+    let parts_are_known = entry.partition.is_none() || known.iter().any(|one| one.as_str() == "partitions");
+    let is_offered = entry.requires.iter().all(|capability| known.contains(capability));
+    !(is_known && rules_are_known && parts_are_known && is_offered)
 }

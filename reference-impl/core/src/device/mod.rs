@@ -37,11 +37,12 @@ pub use store::{DeviceStore, Write};
 use crate::clock::Ids;
 use crate::merge::{self, Merged};
 use cycle::Run;
-use fieldsync_schemas::id::{AttachmentId, Capability, MutationId, ReplicaId, Seq, TypeName};
+use fieldsync_schemas::id::{AttachmentId, Capability, MutationId, ReplicaId, Seq};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Data;
 use fieldsync_schemas::scenario::{ErrorCause, FailureCause, Status};
 use fieldsync_schemas::time::Timestamp;
+use known::Known;
 use sha2::{Digest, Sha256};
 pub use state::State;
 use std::collections::BTreeSet;
@@ -216,8 +217,7 @@ pub struct Machine {
     refresh_token: Option<String>,
     run: Option<Run>,
     compares_next: bool,
-    /// The types of the session that this device does not know enough to sync.
-    left_out: Vec<TypeName>,
+    known: Known,
 }
 
 impl Machine {
@@ -226,7 +226,7 @@ impl Machine {
         let login = credentials.print();
         let state = State::restore(saved);
         Self {
-            left_out: known::left_out(state.session.as_ref(), &settings.capabilities),
+            known: Known::of(state.session.as_ref(), &settings.capabilities),
             state,
             settings,
             credentials,
@@ -324,7 +324,7 @@ impl Step<'_> {
     fn write(&mut self, write: Write) {
         self.machine.state.apply(&write);
         if let Write::Session(session) = &write {
-            self.machine.left_out = known::left_out(Some(session), &self.machine.settings.capabilities);
+            self.machine.known = Known::of(Some(session), &self.machine.settings.capabilities);
         }
         self.writes.push(write);
     }

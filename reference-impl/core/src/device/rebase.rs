@@ -13,22 +13,15 @@ use super::store::StoreError;
 use super::{Step, Write};
 use crate::conflict;
 use crate::data;
-use crate::merge::{self, Merged, Overridden, Rules, Side};
+use crate::merge::{self, Merged, Overridden, Side};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry, Writer};
 use fieldsync_schemas::id::{MutationId, TypeName, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::{Attachment, Data, Record};
-use fieldsync_schemas::registry::MergePolicy;
 use serde_json::value::{RawValue, to_raw_value};
 
 impl Step<'_> {
-    /// The rules by which the device merges records of this type; none where it does not.
-    pub(super) fn merge_rules(&self, type_name: &TypeName) -> Option<Rules> {
-        let entry = self.machine.state.session.as_ref()?.registry.entry(type_name)?;
-        (entry.merge.policy == MergePolicy::FieldMerge).then(|| Rules::compile(&entry.merge).ok())?
-    }
-
     /// The state that an edit is made on, where the device will need it.
     pub(super) fn snapshot(&self, server: &Record) -> Option<Box<Record>> {
         self.merge_rules(&server.type_name).map(|_| Box::new(server.clone()))
