@@ -177,7 +177,7 @@ fn two_where_the_command_line_or_a_file_is_wrong() {
         ("check pair --command adapter", "which server?"),
         ("check --markdown - --junit -", "both want the standard output"),
         ("check --jsonl - --html -", "both want the standard output"),
-        ("check --html no/such/folder/page.html", "--html: cannot write no/such/folder/page.html"),
+        ("check --html no/such/folder/page.html", "--html: there is no folder no/such/folder"),
         ("check --baseline no-such-file.toml", "cannot read the baseline no-such-file.toml"),
         ("check --baseline known.toml", "known.toml:1: missing field `reason`"),
         ("check --config ci.toml", "ci.toml:3: unknown field `timeuot`"),
