@@ -1,4 +1,5 @@
-//! What a device makes of the types that a session lists: which it leaves out, and what their feeds are called.
+//! What a device makes of the types that a session lists: which it leaves out, by which rules it merges, and what their
+//! feeds are called.
 
 use super::Step;
 use crate::merge::Rules;
@@ -23,17 +24,18 @@ pub(super) struct Known {
 impl Known {
     /// What a device with these capabilities makes of a session.
     pub(super) fn of(session: Option<&Session>, capabilities: &BTreeSet<Capability>) -> Self {
-        let types = || session.iter().flat_map(|session| &session.registry.types);
-        let merged = types().filter(|entry| entry.merge.policy == MergePolicy::FieldMerge);
-        Self {
-            left_out: types()
-                .filter(|entry| is_left_out(entry, capabilities))
-                .map(|entry| entry.name.clone())
-                .collect(),
-            rules: merged
-                .filter_map(|entry| Some((entry.name.clone(), Arc::new(Rules::compile(&entry.merge).ok()?))))
-                .collect(),
+        let mut known = Self::default();
+        for entry in session.iter().flat_map(|session| &session.registry.types) {
+            let is_merged = entry.merge.policy == MergePolicy::FieldMerge;
+            let rules = is_merged.then(|| Rules::compile(&entry.merge));
+            if is_left_out(entry, capabilities, !matches!(rules, Some(Err(_)))) {
+                known.left_out.push(entry.name.clone());
+            }
+            if let Some(Ok(rules)) = rules {
+                known.rules.insert(entry.name.clone(), Arc::new(rules));
+            }
         }
+        known
     }
 }
 
@@ -65,7 +67,7 @@ impl Step<'_> {
 }
 
 /// Whether a device with these capabilities does not know a type enough to sync it.
-fn is_left_out(entry: &TypeEntry, known: &BTreeSet<Capability>) -> bool {
+fn is_left_out(entry: &TypeEntry, known: &BTreeSet<Capability>, rules_are_known: bool) -> bool {
     // It tells by itself, and nobody else's telemetry is any of its business.
     if entry.name.as_str() == TELEMETRY_TYPE {
         return false;
@@ -79,7 +81,6 @@ fn is_left_out(entry: &TypeEntry, known: &BTreeSet<Capability>) -> bool {
         TypeClass::Append => *policy == MergePolicy::AppendOnly,
         TypeClass::Other(_) => false,
     };
-    let rules_are_known = *policy != MergePolicy::FieldMerge || Rules::compile(&entry.merge).is_ok();
     // The capability of a type with a partition counts whether the server names it or not.
     let parts_are_known = entry.partition.is_none() || known.iter().any(|one| one.as_str() == "partitions");
     let is_offered = entry.requires.iter().all(|capability| known.contains(capability));

@@ -141,7 +141,11 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), Failure> {
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         other => {
-            return Err(format!("its schema is version {other}; this program knows {SCHEMA_VERSION}").into());
+            return Err(format!(
+                "its schema is version {other}, and this program knows {SCHEMA_VERSION}: use the program that made it, or \
+                 begin with an empty folder"
+            )
+            .into());
         }
     }
     transaction.execute_batch(attachments::TABLES)?;
