@@ -5,7 +5,7 @@
 //! refuses everything once it is over.
 
 use fieldsync_core::device::DeviceStore;
-use fieldsync_core::device::store::{Saved, StoreError, StoredRecord, Write};
+use fieldsync_core::device::store::{Saved, ServerCopy, StoreError, Write};
 use fieldsync_schemas::conflict::ConflictEntry;
 use fieldsync_schemas::id::{RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
@@ -91,11 +91,11 @@ impl DeviceStore for MortalStore {
         }
     }
 
-    fn record(&self, record: &RecordRef) -> Result<Option<StoredRecord>, StoreError> {
+    fn record(&self, record: &RecordRef) -> Result<Option<ServerCopy>, StoreError> {
         self.living("reading a record")?.record(record)
     }
 
-    fn records(&self, type_name: &TypeName) -> Result<Vec<(RecordId, StoredRecord)>, StoreError> {
+    fn records(&self, type_name: &TypeName) -> Result<Vec<ServerCopy>, StoreError> {
         self.living("reading records")?.records(type_name)
     }
 

@@ -6,6 +6,7 @@ use fieldsync_conformance::run::{self, Options};
 use fieldsync_conformance::scenario::{Case, parse, storm};
 use fieldsync_conformance::spec::Spec;
 use fieldsync_conformance::subject::reference::{DeviceParts, EmbeddedServer};
+use fieldsync_core::device::store::{ServerCopy, ShownCopy};
 use fieldsync_core::device::{Context, DeviceError, Event, Machine, Reaction, Rules};
 use fieldsync_core::merge::{self, Merged, merge};
 use fieldsync_schemas::event::{Event as Told, ScenarioEnded, Verdict};
@@ -118,6 +119,10 @@ impl Rules for Forgetful {
 
     fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
         self.0.status(machine, record)
+    }
+
+    fn shown(&self, machine: &Machine, record: &RecordRef, server: Option<&ServerCopy>) -> Option<ShownCopy> {
+        self.0.shown(machine, record, server)
     }
 }
 

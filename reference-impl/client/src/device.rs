@@ -12,7 +12,7 @@ use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::device::attachments::PIECE;
 use fieldsync_core::device::memory::MemoryStore;
 use fieldsync_core::device::outbox::Progress;
-use fieldsync_core::device::store::{ShownCopy, StoreError};
+use fieldsync_core::device::store::{ServerCopy, ShownCopy, StoreError};
 use fieldsync_core::device::{
     Context, Credentials, DeviceError, DeviceStore, Event, Failure, LocalChange, Machine, Next, Rules, Settings,
     StandardRules, SyncOutcome, SyncReport,
@@ -242,9 +242,10 @@ impl Device {
 
     /// The files of a record.
     pub fn files(&self, record: &RecordRef) -> Result<Vec<ShownFile>, StoreError> {
-        let stored = self.0.options.store.record(record)?.unwrap_or_default();
         let is_here = |id: &AttachmentId| self.0.options.files.has(id).unwrap_or(false);
-        let files = self.0.machine().files(record, &stored, is_here).into_iter();
+        let machine = self.0.machine();
+        let server = self.0.options.store.record(record)?;
+        let files = machine.files(record, server.as_ref(), is_here).into_iter();
         Ok(files
             .map(|(attachment, status)| ShownFile { is_here: is_here(&attachment.id), attachment, status })
             .collect())
@@ -336,9 +337,11 @@ impl Device {
 
     /// What the device shows of a record; nothing, where it has never heard of it.
     pub fn read(&self, record: &RecordRef) -> Result<Option<Shown>, StoreError> {
-        let Some(stored) = self.0.options.store.record(record)? else { return Ok(None) };
-        let shown = stored.shown();
-        let server = stored.server.map(|copy| copy.record);
+        // The lock is held over both: what is unsettled and what is stored are of one moment.
+        let machine = self.0.machine();
+        let server = self.0.options.store.record(record)?;
+        let shown = self.0.options.rules.shown(&machine, record, server.as_ref());
+        let server = server.map(|copy| copy.record);
         Ok(shown.map(|copy| match copy {
             ShownCopy::Data(data) => Shown { data, deleted: false, server },
             ShownCopy::Deleted => Shown { data: Data::new(), deleted: true, server },
@@ -347,9 +350,14 @@ impl Device {
 
     /// The ids of a type's records that the device shows.
     pub fn list(&self, type_name: &TypeName) -> Result<Vec<RecordId>, StoreError> {
-        let records = self.0.options.store.records(type_name)?;
-        let live = records.into_iter().filter(|(_, stored)| matches!(stored.shown(), Some(ShownCopy::Data(_))));
-        Ok(live.map(|(id, _)| id).collect())
+        let machine = self.0.machine();
+        let known = machine.state().known(type_name, self.0.options.store.records(type_name)?);
+        let is_live = |(id, server): &(RecordId, Option<ServerCopy>)| {
+            let record = RecordRef { type_name: type_name.clone(), id: id.clone() };
+            let shown = self.0.options.rules.shown(&machine, &record, server.as_ref());
+            matches!(shown, Some(ShownCopy::Data(_)))
+        };
+        Ok(known.into_iter().filter(is_live).map(|(id, _)| id).collect())
     }
 
     /// The sync status of a record.

@@ -2,12 +2,11 @@
 //! on its own.
 
 use fieldsync_core::device::DeviceStore;
-use fieldsync_core::device::store::{OwnCopy, Progress, Saved, ServerCopy, StoreError, StoredRecord, Upload, Write};
+use fieldsync_core::device::store::{Progress, Saved, ServerCopy, StoreError, Upload, Write};
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
-use fieldsync_schemas::record::Record;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -31,8 +30,17 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS kept (number INTEGER PRIMARY KEY, one TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS conflicts (id TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS records (
-        type TEXT NOT NULL, id TEXT NOT NULL, feed TEXT, mark INTEGER, server TEXT, own TEXT,
+        type TEXT NOT NULL, id TEXT NOT NULL, feed TEXT NOT NULL, mark INTEGER NOT NULL, server TEXT NOT NULL,
         PRIMARY KEY (type, id)) WITHOUT ROWID;";
+
+/// What makes a store of the version before, which has no number, one of this version: what a record was shown as stood
+/// beside the server's state, in a row that was there without one, too.
+const FROM_BEFORE: &str = "
+    DELETE FROM records WHERE server IS NULL;
+    ALTER TABLE records DROP COLUMN own;";
+
+/// The version of the tables and of what is in them.
+const VERSION: i64 = 1;
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -41,11 +49,8 @@ pub struct SqliteStore(Mutex<Connection>);
 impl SqliteStore {
     /// Opens the file, and makes it where it is missing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = Connection::open(path).map_err(failed("opening the file"))?;
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-            .and_then(|()| connection.execute_batch(TABLES))
-            .map_err(failed("making the tables"))?;
+        let mut connection = Connection::open(path).map_err(failed("opening the file"))?;
+        prepare(&mut connection).map_err(failed("making the tables"))?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(Self(Mutex::new(connection)))
     }
@@ -54,6 +59,27 @@ impl SqliteStore {
         // A transaction that a panic broke off was rolled back.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes the tables where they are missing, and what an earlier version made of them what they are now.
+fn prepare(connection: &mut Connection) -> RowResult<()> {
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if !(0..=VERSION).contains(&version) {
+        let path = transaction.path().unwrap_or_default();
+        return Err(format!(
+            "{path} is of version {version}, and this program knows {VERSION}: open it with the program that made it, \
+             which can also push what waits in it, or begin with an empty folder"
+        )
+        .into());
+    }
+    if version == 0 && transaction.table_exists(None, "records")? {
+        transaction.execute_batch(FROM_BEFORE)?;
+    }
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
 }
 
 /// Whether a loss of power may take it, though not the end of the process: how far a file came is asked for again, and
@@ -123,27 +149,25 @@ impl DeviceStore for SqliteStore {
         commit().map_err(failed("committing a reaction"))
     }
 
-    fn record(&self, record: &RecordRef) -> Result<Option<StoredRecord>, StoreError> {
+    fn record(&self, record: &RecordRef) -> Result<Option<ServerCopy>, StoreError> {
         let connection = self.connection();
-        let read = || -> RowResult<Option<StoredRecord>> {
+        let read = || -> RowResult<Option<ServerCopy>> {
             let mut statement =
-                connection.prepare_cached("SELECT feed, mark, server, own FROM records WHERE type = ?1 AND id = ?2")?;
+                connection.prepare_cached("SELECT feed, mark, server FROM records WHERE type = ?1 AND id = ?2")?;
             let row =
                 statement.query_row(params![record.type_name.as_str(), record.id.as_str()], columns).optional()?;
-            row.map(stored).transpose()
+            row.map(server_copy).transpose()
         };
         read().map_err(failed("reading a record"))
     }
 
-    fn records(&self, type_name: &TypeName) -> Result<Vec<(RecordId, StoredRecord)>, StoreError> {
+    fn records(&self, type_name: &TypeName) -> Result<Vec<ServerCopy>, StoreError> {
         let connection = self.connection();
-        let read = || -> RowResult<Vec<(RecordId, StoredRecord)>> {
-            let mut statement = connection
-                .prepare_cached("SELECT feed, mark, server, own, id FROM records WHERE type = ?1 ORDER BY id")?;
-            let rows = statement
-                .query_map([type_name.as_str()], |row| Ok((row.get::<_, String>(4)?, columns(row)?)))?
-                .collect::<Result<Vec<_>, _>>()?;
-            rows.into_iter().map(|(id, row)| Ok((RecordId::new(id)?, stored(row)?))).collect()
+        let read = || -> RowResult<Vec<ServerCopy>> {
+            let mut statement =
+                connection.prepare_cached("SELECT feed, mark, server FROM records WHERE type = ?1 ORDER BY id")?;
+            let rows = statement.query_map([type_name.as_str()], columns)?.collect::<Result<Vec<_>, _>>()?;
+            rows.into_iter().map(server_copy).collect()
         };
         read().map_err(failed("reading the records of a type"))
     }
@@ -172,19 +196,6 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
     let put_single = |name: &str, value: String| {
         run("INSERT OR REPLACE INTO single (name, value) VALUES (?1, ?2)", &[&name, &value])
     };
-    let put_record = |record: &RecordRef, columns: &str, values: [&dyn rusqlite::ToSql; 4]| {
-        let [feed, mark, server, own] = values;
-        let sql = format!(
-            "INSERT INTO records (type, id, feed, mark, server, own) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (type, id) DO UPDATE SET {columns}"
-        );
-        run(&sql, &[&record.type_name.as_str(), &record.id.as_str(), feed, mark, server, own])
-    };
-    let clear = |record: &RecordRef, columns: &str| -> RowResult<()> {
-        let name: [&dyn rusqlite::ToSql; 2] = [&record.type_name.as_str(), &record.id.as_str()];
-        run(&format!("UPDATE records SET {columns} WHERE type = ?1 AND id = ?2"), &name)?;
-        run("DELETE FROM records WHERE type = ?1 AND id = ?2 AND server IS NULL AND own IS NULL", &name)
-    };
     match write {
         Write::Replica(replica) => put_single("replica", json(replica)?),
         Write::Entry(entry) => {
@@ -206,18 +217,14 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
         Write::Marks(marks) => put_single("marks", json(marks)?),
         Write::Server(copy) => {
             let ServerCopy { record, feed, mark } = &**copy;
-            let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
-            put_record(
-                &name,
-                "feed = ?3, mark = ?4, server = ?5",
-                [&feed.as_str(), &(*mark as i64), &json(record)?, &None::<String>],
+            run(
+                "INSERT OR REPLACE INTO records (type, id, feed, mark, server) VALUES (?1, ?2, ?3, ?4, ?5)",
+                &[&record.type_name.as_str(), &record.id.as_str(), &feed.as_str(), &(*mark as i64), &json(record)?],
             )
         }
-        Write::ServerGone(record) => clear(record, "feed = NULL, mark = NULL, server = NULL"),
-        Write::Own(record, copy) => {
-            put_record(record, "own = ?6", [&None::<String>, &None::<i64>, &None::<String>, &json(copy)?])
+        Write::ServerGone(record) => {
+            run("DELETE FROM records WHERE type = ?1 AND id = ?2", &[&record.type_name.as_str(), &record.id.as_str()])
         }
-        Write::OwnGone(record) => clear(record, "own = NULL"),
         Write::Quarantine(one) => {
             let record = one.record();
             run(
@@ -267,31 +274,21 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
             run("DELETE FROM conflicts WHERE id NOT IN (SELECT id FROM records WHERE type = ?1)", &[&CONFLICT_TYPE])
         }
         Write::Sweep { feed, below } => {
-            let values: [&dyn rusqlite::ToSql; 2] = [&feed.as_str(), &(*below as i64)];
-            run("DELETE FROM records WHERE feed = ?1 AND mark < ?2 AND own IS NULL", &values)?;
-            run("UPDATE records SET feed = NULL, mark = NULL, server = NULL WHERE feed = ?1 AND mark < ?2", &values)
+            run("DELETE FROM records WHERE feed = ?1 AND mark < ?2", &[&feed.as_str(), &(*below as i64)])
         }
     }
 }
 
-/// A record's row: feed, mark, server's state, own copy.
-type Columns = (Option<String>, Option<i64>, Option<String>, Option<String>);
+/// A record's row: feed, mark, server's state.
+type Columns = (String, i64, String);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-fn stored((feed, mark, server, own): Columns) -> RowResult<StoredRecord> {
-    let server = match (feed, mark, server) {
-        (Some(feed), Some(mark), Some(server)) => Some(ServerCopy {
-            record: serde_json::from_str::<Record>(&server)?,
-            feed: FeedName::new(feed)?,
-            mark: mark.unsigned_abs(),
-        }),
-        _ => None,
-    };
-    let own = own.map(|own| serde_json::from_str::<OwnCopy>(&own)).transpose()?;
-    Ok(StoredRecord { server, own })
+fn server_copy((feed, mark, server): Columns) -> RowResult<ServerCopy> {
+    let record = serde_json::from_str(&server)?;
+    Ok(ServerCopy { record, feed: FeedName::new(feed)?, mark: mark.unsigned_abs() })
 }
 
 fn single<T: DeserializeOwned>(connection: &Connection, name: &str) -> RowResult<Option<T>> {

@@ -3,6 +3,7 @@
 use super::cycles_order;
 use crate::Mutant;
 use crate::seam::{device_wire, effects};
+use fieldsync_core::device::store::ServerCopy;
 use fieldsync_core::device::{
     Answer, Call, Context, DeviceError, Event, LocalChange, Machine, Next, Reaction, Rules, Write,
 };
@@ -300,12 +301,7 @@ pub const MUTANTS: &[Mutant] = &[
         "a-pull-replaces-unsent-work",
         "cycles.pull.keeps-unsent",
         "A device shows what it pulled in the place of work that it has not pushed yet.",
-        |parts| {
-            effects::reactions(parts, |reaction| {
-                let pulled: Vec<Write> = reaction.writes.iter().filter_map(shown_again).collect();
-                reaction.writes.extend(pulled);
-            })
-        },
+        |parts| effects::shows(parts, |_, _, server, shown| server.map(ServerCopy::shown).or(shown)),
     ),
     Mutant::device(
         "a-login-begins-from-the-start",
@@ -371,11 +367,4 @@ fn each(body: &mut Value, list: &str, change: impl FnMut(&mut Value)) {
 
 fn says_more(answer: &Answer) -> bool {
     serde_json::from_slice::<PullAnswer>(&answer.body).is_ok_and(|answer| answer.feeds.iter().any(|page| page.more))
-}
-
-/// The server's state is shown, whatever else there was.
-fn shown_again(write: &Write) -> Option<Write> {
-    let Write::Server(copy) = write else { return None };
-    let record = RecordRef { type_name: copy.record.type_name.clone(), id: copy.record.id.clone() };
-    Some(Write::OwnGone(record))
 }

@@ -56,9 +56,9 @@ pub const MUTANTS: &[Mutant] = &[
         |parts| {
             reactions(parts, |reaction| {
                 if reaction.writes.iter().any(|write| matches!(write, Write::Cursor(..))) {
-                    reaction.writes.retain(|write| {
-                        !matches!(write, Write::Entry(_) | Write::EntryGone(_) | Write::Own(..) | Write::Conflict(..))
-                    });
+                    reaction
+                        .writes
+                        .retain(|write| !matches!(write, Write::Entry(_) | Write::EntryGone(_) | Write::Conflict(..)));
                 }
             })
         },

@@ -44,7 +44,7 @@ fn every_save_is_a_change(parts: DeviceParts) -> DeviceParts {
     });
     around_events(parts, |machine, mut event, context, rules| {
         if let Event::Local(LocalChange::Edit { record, changes }) = &mut event
-            && let Some(ShownCopy::Data(data)) = context.store.record(record)?.and_then(|stored| stored.shown())
+            && let Some(ShownCopy::Data(data)) = machine.state().shown(record, context.store.record(record)?.as_ref())
             && changes.iter().all(|(name, value)| data.get(name).unwrap_or(&Value::Null) == value)
         {
             changes.insert(SAVED.to_owned(), true.into());
@@ -70,7 +70,7 @@ fn edits_before_the_first_push_are_not_counted(parts: DeviceParts) -> DevicePart
 fn an_edit_writes_only_what_the_app_knows(parts: DeviceParts) -> DeviceParts {
     around_events(parts, |machine, mut event, context, rules| {
         if let Event::Local(LocalChange::Edit { record, changes }) = &mut event
-            && let Some(ShownCopy::Data(data)) = context.store.record(record)?.and_then(|stored| stored.shown())
+            && let Some(ShownCopy::Data(data)) = machine.state().shown(record, context.store.record(record)?.as_ref())
         {
             for name in data.keys() {
                 changes.entry(name.clone()).or_insert(Value::Null);

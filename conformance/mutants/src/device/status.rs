@@ -4,12 +4,14 @@ use crate::Mutant;
 use crate::seam::{device_wire, effects};
 use fieldsync_conformance::subject::reference::DeviceParts;
 use fieldsync_core::device::outbox::Progress;
-use fieldsync_core::device::store::Reason;
-use fieldsync_core::device::{Event, LocalChange, Next, Reaction, Write};
+use fieldsync_core::device::store::{Reason, ServerCopy, ShownCopy};
+use fieldsync_core::device::{Event, LocalChange, Next, Reaction};
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::scenario::{CallKind, ErrorCause, Status};
 use serde_json::json;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
@@ -112,10 +114,9 @@ pub const MUTANTS: &[Mutant] = &[
         "status.rejected.update-shows-the-servers",
         "A device goes on showing an update or a delete that was rejected.",
         |parts| {
-            effects::reactions(parts, |reaction| {
-                if refused(reaction, |op| *op != MutationOp::Create) {
-                    reaction.writes.retain(|write| !matches!(write, Write::OwnGone(_)));
-                }
+            effects::shows(parts, |machine, record, _, shown| {
+                let refused = machine.state().quarantine.get(record).map(|one| &one.mutation);
+                refused.filter(|refused| refused.op != MutationOp::Create).map(ShownCopy::after).or(shown)
             })
         },
     ),
@@ -124,9 +125,9 @@ pub const MUTANTS: &[Mutant] = &[
         "status.rejected.create-shows-its-own",
         "A device stops showing a record whose create was rejected.",
         |parts| {
-            effects::reactions(parts, |reaction| {
-                let gone: Vec<Write> = reaction.writes.iter().filter_map(refused_create).collect();
-                reaction.writes.extend(gone);
+            effects::shows(parts, |machine, record, server, shown| {
+                let refused = machine.state().quarantine.get(record).map(|one| &one.mutation.op);
+                if refused == Some(&MutationOp::Create) { server.map(ServerCopy::shown) } else { shown }
             })
         },
     ),
@@ -135,9 +136,16 @@ pub const MUTANTS: &[Mutant] = &[
         "status.discard.gives-up",
         "A device hides discarded work and pushes it all the same.",
         |parts| {
-            effects::around_events(parts, |machine, event, context, rules| match event {
+            let discarded = Arc::new(Mutex::new(HashSet::new()));
+            let hidden = discarded.clone();
+            let parts = effects::shows(parts, move |_, record, server, shown| {
+                let is_hidden = hidden.lock().unwrap_or_else(PoisonError::into_inner).contains(record);
+                if is_hidden { server.map(ServerCopy::shown) } else { shown }
+            });
+            effects::around_events(parts, move |machine, event, context, rules| match event {
                 Event::Local(LocalChange::Discard { record }) => {
-                    Ok(Reaction { writes: vec![Write::OwnGone(record)], next: Next::Idle })
+                    discarded.lock().unwrap_or_else(PoisonError::into_inner).insert(record);
+                    Ok(Reaction { writes: Vec::new(), next: Next::Idle })
                 }
                 event => rules.handle(machine, event, context),
             })
@@ -174,16 +182,4 @@ pub const MUTANTS: &[Mutant] = &[
 /// Shows one status in the place of another.
 fn instead(parts: DeviceParts, of: Status, shown: Status) -> DeviceParts {
     effects::statuses(parts, move |_, _, status| if status == of { shown } else { status })
-}
-
-/// Whether something that this operation did was refused.
-fn refused(reaction: &Reaction, fits: impl Fn(&MutationOp) -> bool) -> bool {
-    reaction.writes.iter().any(|write| matches!(write, Write::Quarantine(one) if fits(&one.mutation.op)))
-}
-
-fn refused_create(write: &Write) -> Option<Write> {
-    match write {
-        Write::Quarantine(one) if one.mutation.op == MutationOp::Create => Some(Write::OwnGone(one.record())),
-        _ => None,
-    }
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use fieldsync_conformance::subject::reference::DeviceParts;
+use fieldsync_core::device::store::{ServerCopy, ShownCopy};
 use fieldsync_core::device::{Context, DeviceError, Event, Machine, Merge, Reaction, Rules};
 use fieldsync_core::problem::Trouble;
 use fieldsync_core::pull::{self, PullError};
@@ -124,6 +125,18 @@ pub fn statuses(
     parts
 }
 
+/// Changes what a device shows of a record of which this is the server's state.
+pub fn shows(
+    mut parts: DeviceParts,
+    change: impl Fn(&Machine, &RecordRef, Option<&ServerCopy>, Option<ShownCopy>) -> Option<ShownCopy>
+    + Send
+    + Sync
+    + 'static,
+) -> DeviceParts {
+    parts.rules = Arc::new(Shows { inner: parts.rules.clone(), change });
+    parts
+}
+
 struct Statuses<C> {
     inner: Arc<dyn Rules>,
     change: C,
@@ -140,6 +153,32 @@ where
     fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
         (self.change)(machine, record, self.inner.status(machine, record))
     }
+
+    fn shown(&self, machine: &Machine, record: &RecordRef, server: Option<&ServerCopy>) -> Option<ShownCopy> {
+        self.inner.shown(machine, record, server)
+    }
+}
+
+struct Shows<C> {
+    inner: Arc<dyn Rules>,
+    change: C,
+}
+
+impl<C> Rules for Shows<C>
+where
+    C: Fn(&Machine, &RecordRef, Option<&ServerCopy>, Option<ShownCopy>) -> Option<ShownCopy> + Send + Sync,
+{
+    fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
+        self.inner.handle(machine, event, context)
+    }
+
+    fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
+        self.inner.status(machine, record)
+    }
+
+    fn shown(&self, machine: &Machine, record: &RecordRef, server: Option<&ServerCopy>) -> Option<ShownCopy> {
+        (self.change)(machine, record, server, self.inner.shown(machine, record, server))
+    }
 }
 
 struct AroundEvents<W> {
@@ -153,5 +192,13 @@ where
 {
     fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
         (self.wrap)(machine, event, context, &*self.inner)
+    }
+
+    fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
+        self.inner.status(machine, record)
+    }
+
+    fn shown(&self, machine: &Machine, record: &RecordRef, server: Option<&ServerCopy>) -> Option<ShownCopy> {
+        self.inner.shown(machine, record, server)
     }
 }

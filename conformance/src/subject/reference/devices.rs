@@ -425,7 +425,7 @@ impl Device for ReferenceDevice {
         let store = self.store().open()?;
         let mut writes: Vec<Write> = damage.loses.into_iter().map(Write::ServerGone).collect();
         for Altered { record, data } in damage.alters {
-            let held = store.record(&record).map_err(told)?.and_then(|stored| stored.server);
+            let held = store.record(&record).map_err(told)?;
             let mut copy = held.ok_or_else(|| told(format!("the device holds no {record}")))?;
             copy.record.data = Some(serde_json::value::to_raw_value(&data).map_err(told)?);
             writes.push(Write::Server(Box::new(copy)));

@@ -1,7 +1,7 @@
 use super::*;
 use crate::transport::NetworkFailure;
 use async_trait::async_trait;
-use fieldsync_core::device::store::{Saved, StoredRecord};
+use fieldsync_core::device::store::{Saved, ServerCopy};
 use fieldsync_core::device::{Answer, Call, Write};
 use fieldsync_schemas::scenario::{CallKind, ErrorCause};
 use serde_json::{Value, json};
@@ -181,11 +181,11 @@ impl DeviceStore for FullDisk {
         self.content.commit(writes)
     }
 
-    fn record(&self, record: &RecordRef) -> Result<Option<StoredRecord>, StoreError> {
+    fn record(&self, record: &RecordRef) -> Result<Option<ServerCopy>, StoreError> {
         self.content.record(record)
     }
 
-    fn records(&self, type_name: &TypeName) -> Result<Vec<(RecordId, StoredRecord)>, StoreError> {
+    fn records(&self, type_name: &TypeName) -> Result<Vec<ServerCopy>, StoreError> {
         self.content.records(type_name)
     }
 

@@ -18,10 +18,6 @@ fn server(id: &str, feed: &str, mark: u64) -> Write {
     Write::Server(Box::new(ServerCopy { record, feed: FeedName::new(feed).unwrap(), mark }))
 }
 
-fn own(id: &str) -> Write {
-    Write::Own(named(id), OwnCopy::Data(serde_json::value::to_raw_value(&json!({"a": 2})).unwrap()))
-}
-
 fn mutation(id: &str) -> Mutation {
     let text = json!({"mutation_id": id, "op": "create", "type": "observation", "id": id, "base": null, "data": {}});
     serde_json::from_str(&text.to_string()).unwrap()
@@ -43,9 +39,9 @@ fn is_on_the_disk(writes: &[Write]) -> bool {
 #[test]
 fn only_what_is_found_out_again_may_be_lost_with_the_power() {
     let came = || Write::WantedGone(AttachmentId::new(format!("sha256:{}", "0".repeat(64))).unwrap());
-    assert!(is_on_the_disk(&[own("a")]));
+    assert!(is_on_the_disk(&[entry(1, "a")]));
     assert!(!is_on_the_disk(&[came()]));
-    assert!(is_on_the_disk(&[came(), own("a")]), "with something else, all of it is");
+    assert!(is_on_the_disk(&[came(), entry(1, "a")]), "with something else, all of it is");
 }
 
 /// Every kind of write, each with one that undoes it where there is one.
@@ -86,12 +82,11 @@ fn writes() -> Vec<Vec<Write>> {
             given_up("q"),
             conflict(1),
         ],
-        vec![server("x", "observation", 3), own("x"), server("y", "observation", 4), server("z", "place", 1), own("w")],
+        vec![server("x", "observation", 3), server("y", "observation", 4), server("z", "place", 1)],
         vec![conflict(2), resync(true), Write::CursorGone(feed("gone")), entry(1, "z"), Write::EntryGone(2)],
         vec![server("v", "observation", 3), Write::Sweep { feed: feed("observation"), below: 4 }],
         vec![Write::Batch(None), Write::Resync(feed("observation"), None)],
-        vec![Write::OwnGone(named("x")), Write::OwnGone(named("w")), Write::QuarantineGone(named("q"))],
-        vec![Write::ServerGone(named("z")), Write::OwnGone(named("y")), own("y"), Write::ServerGone(named("y"))],
+        vec![Write::QuarantineGone(named("q")), Write::ServerGone(named("z")), Write::ServerGone(named("nothing"))],
         vec![Write::Batch(Some(batch)), given_up("q"), given_up("q")],
     ]
 }
@@ -126,4 +121,52 @@ fn a_commit_that_fails_leaves_nothing() {
     let cursor = Write::Cursor(FeedName::new("observation").unwrap(), None);
     assert!(store.commit(&[server("x", "observation", 0), cursor]).is_err());
     assert!(store.record(&named("x")).unwrap().is_none());
+}
+
+/// A store of the version before: what was shown of a record was stored beside the server's state.
+fn older(path: &Path) {
+    let store = Connection::open(path).unwrap();
+    store
+        .execute_batch(
+            "CREATE TABLE outbox (place INTEGER PRIMARY KEY, entry TEXT NOT NULL);
+             CREATE TABLE records (
+                 type TEXT NOT NULL, id TEXT NOT NULL, feed TEXT, mark INTEGER, server TEXT, own TEXT,
+                 PRIMARY KEY (type, id)) WITHOUT ROWID;",
+        )
+        .unwrap();
+    let Write::Server(copy) = server("x", "observation", 3) else { unreachable!("it is one") };
+    let values = params!["x", "observation", 3, json(&copy.record).unwrap(), r#"{"data":{"a":2}}"#];
+    store.execute("INSERT INTO records VALUES ('observation', ?1, ?2, ?3, ?4, ?5)", values).unwrap();
+    store.execute("INSERT INTO records VALUES ('observation', 'w', NULL, NULL, NULL, '\"deleted\"')", []).unwrap();
+    let Write::Entry(entry) = entry(1, "w") else { unreachable!("it is one") };
+    store.execute("INSERT INTO outbox VALUES (1, ?1)", [json(&entry).unwrap()]).unwrap();
+}
+
+#[test]
+fn a_store_of_the_version_before_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("device.sqlite");
+    older(&path);
+    let before = MemoryStore::default();
+    before.commit(&[server("x", "observation", 3), entry(1, "w")]).unwrap();
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(told(&store), told(&before), "what waits and what was pulled is there");
+    }
+}
+
+#[test]
+fn a_store_of_a_later_version_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("device.sqlite");
+    drop(SqliteStore::open(&path).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let error = SqliteStore::open(&path).unwrap_err().to_string();
+    for part in
+        [format!("of version {}", VERSION + 1), path.display().to_string(), "the program that made it".to_owned()]
+    {
+        assert!(error.contains(&part), "{error}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
 }

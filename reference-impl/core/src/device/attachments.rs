@@ -6,7 +6,7 @@
 use super::call::{Answer, Transfer};
 use super::cycle::{ATTEMPTS, Failure, Flow};
 use super::local::LocalError;
-use super::store::{FileTrouble, Progress, ShownCopy, StoredRecord, Upload};
+use super::store::{FileTrouble, Progress, ServerCopy, ShownCopy, Upload};
 use super::{DeviceError, Machine, Next, Step, Write};
 use crate::attachment;
 use crate::device::store::StoreError;
@@ -46,10 +46,10 @@ impl Machine {
     pub fn files(
         &self,
         record: &RecordRef,
-        stored: &StoredRecord,
+        server: Option<&ServerCopy>,
         is_here: impl Fn(&AttachmentId) -> bool,
     ) -> Vec<(Attachment, FileStatus)> {
-        let files = self.state.files_of(record, stored).into_iter();
+        let files = self.state.files_of(record, server).into_iter();
         files
             .map(|file| (self.status_of(record, &file, is_here(&file.id)), file))
             .map(|(how, file)| (file, how))
@@ -80,15 +80,15 @@ impl Machine {
 impl Step<'_> {
     /// A file that the user adds to a record. Its bytes are kept already.
     pub(super) fn attach(&mut self, record: RecordRef, attachment: Attachment) -> Result<(), DeviceError> {
-        let stored = self.context.store.record(&record)?.unwrap_or_default();
-        let Some(ShownCopy::Data(data)) = stored.shown() else {
+        let (server, shown) = self.looked_up(&record)?;
+        let Some(ShownCopy::Data(data)) = shown else {
             return Err(LocalError::NotThere { record }.into());
         };
         self.machine.admits(&record, &attachment)?;
-        let mut files = self.machine.state.files_of(&record, &stored);
+        let mut files = self.machine.state.files_of(&record, server.as_ref());
         if !files.iter().any(|file| file.id == attachment.id) {
             files.push(attachment.clone());
-            self.modify(record.clone(), MutationOp::Update, Some(data), files, None, stored);
+            self.modify(record.clone(), MutationOp::Update, Some(data), files, None, server);
         }
         let upload = Upload { record, attachment, progress: Progress::Waiting, trouble: None, is_left: false };
         self.write(Write::Upload(Box::new(upload)));
@@ -159,11 +159,11 @@ impl Step<'_> {
             (self.run().files.done_uploads, self.run().files.passed) = (done, passed);
             let Some(upload) = waiting else { return Ok(None) };
             let key = upload.key();
-            let stored = self.context.store.record(&upload.record)?.unwrap_or_default();
+            let (server, shown) = self.looked_up(&upload.record)?;
+            let is_there = matches!(shown, Some(ShownCopy::Data(_)));
+            let files = self.machine.state.files_of(&upload.record, server.as_ref());
             let is_refused = matches!(upload.trouble, Some(FileTrouble::Refused(_)));
-            let is_wanted = upload.is_left
-                || matches!(stored.shown(), Some(ShownCopy::Data(_)))
-                    && self.machine.state.files_of(&upload.record, &stored).iter().any(|file| file.id == key.1);
+            let is_wanted = upload.is_left || is_there && files.iter().any(|file| file.id == key.1);
             if before_its_record {
                 if is_wanted && !is_refused && !self.machine.state.quarantine.contains_key(&upload.record) {
                     return Ok(Some(self.go_on_with(&upload)));
@@ -177,7 +177,7 @@ impl Step<'_> {
             if !is_wanted && record_went {
                 // Its record was deleted, or has lost it.
                 self.write(Write::UploadGone(key));
-                if !matches!(stored.shown(), Some(ShownCopy::Data(_))) {
+                if !is_there {
                     self.write(Write::Loose(upload.attachment.id));
                 }
                 continue;

@@ -171,8 +171,7 @@ impl Step<'_> {
         let base = feed.as_str().split('/').next().unwrap_or_default();
         let mut held = Vec::new();
         for entry in types.filter(|entry| entry.feed_name().as_str() == base) {
-            let records = self.context.store.records(&entry.name)?.into_iter();
-            let copies = records.filter_map(|(_, stored)| stored.server).filter(|copy| copy.feed == *feed);
+            let copies = self.context.store.records(&entry.name)?.into_iter().filter(|copy| copy.feed == *feed);
             held.extend(copies.map(|copy| copy.record).filter(|record| !record.deleted));
         }
         Ok(held)

@@ -5,7 +5,7 @@
 //! keeps goes back into the outbox first, in front of what was never acknowledged; nothing is pulled until that is sent.
 
 use super::outbox::{Entry, Progress};
-use super::store::{Kept, OwnCopy, StoreError};
+use super::store::{Kept, StoreError};
 use super::{DeviceError, Next, Step, Write};
 use fieldsync_schemas::id::Epoch;
 use fieldsync_schemas::problem::{EpochCause, Problem, ProblemCode};
@@ -13,7 +13,6 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::session::Session;
-use std::collections::BTreeSet;
 
 impl Step<'_> {
     pub(super) fn is_epoch_mismatch(problem: &Problem) -> bool {
@@ -79,9 +78,7 @@ impl Step<'_> {
         }
         let waiting: Vec<Entry> = self.machine.state.outbox.iter().cloned().collect();
         waiting.iter().for_each(|entry| self.write(Write::EntryGone(entry.place)));
-        let mut records = BTreeSet::new();
         for Kept { entry, .. } in kept {
-            records.insert(entry.record());
             let place = self.machine.state.outbox.next_place();
             self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unknown, ..entry })));
         }
@@ -89,7 +86,6 @@ impl Step<'_> {
             let place = self.machine.state.outbox.next_place();
             self.write(Write::Entry(Box::new(Entry { place, ..entry })));
         }
-        records.iter().for_each(|record| self.show_own(record));
     }
 
     /// Sends what was kept, batch by batch; nothing, once all of it went or the sync cannot go on.
@@ -147,17 +143,15 @@ impl Step<'_> {
         if !self.machine.state.marks.recovering || entry.progress == Progress::Discarded {
             return Ok(false);
         }
-        let record = entry.record();
         if entry.mutation.op == MutationOp::Delete {
             self.run().counts.settled += 1;
             self.write(Write::EntryGone(entry.place));
             self.put_kept(Kept { number: 0, accepted_seq: None, awaits_record: true, entry: entry.clone() });
-            self.show_own(&record);
             return Ok(true);
         }
         let data = match entry.mutation.data.clone() {
             Some(data) => Some(data),
-            None => self.context.store.record(&record)?.and_then(|stored| stored.server?.record.data),
+            None => self.context.store.record(&entry.record())?.and_then(|server| server.record.data),
         };
         let Some(data) = data else { return Ok(false) };
         let mutation = Mutation {
@@ -190,7 +184,6 @@ impl Step<'_> {
         };
         let place = self.machine.state.outbox.next_place();
         let snapshot = self.snapshot(record);
-        self.write(Write::Own(name, OwnCopy::Deleted));
         self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation, snapshot })));
     }
 }

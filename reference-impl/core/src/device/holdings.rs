@@ -3,7 +3,7 @@
 //! Chapter: attachments. Whatever the server says of a record passes here, so that a file is wanted, offered once more or
 //! given up together with the state that is the reason.
 
-use super::store::{Progress, ServerCopy, ShownCopy, StoreError, StoredRecord, Upload};
+use super::store::{Progress, ServerCopy, ShownCopy, StoreError, Upload};
 use super::{Next, Step, Write};
 use fieldsync_schemas::id::{AttachmentId, FeedName, TypeName};
 use fieldsync_schemas::pull::RecordRef;
@@ -47,7 +47,7 @@ impl Step<'_> {
 
     /// Files that the server's state had and no longer has may have to go.
     pub(super) fn loosen(&mut self, record: &RecordRef, now: &[Attachment]) -> Result<(), StoreError> {
-        let before = self.context.store.record(record)?.and_then(|stored| stored.server);
+        let before = self.context.store.record(record)?;
         let before = before.map(|copy| copy.record.attachments).unwrap_or_default();
         let gone = before.into_iter().map(|file| file.id).filter(|id| !now.iter().any(|file| file.id == *id));
         let gone: Vec<AttachmentId> = gone.filter(|id| !self.machine.state.loose.contains(id)).collect();
@@ -62,9 +62,9 @@ impl Step<'_> {
         let types = self.machine.state.session.iter().flat_map(|session| &session.registry.types);
         let types = types.filter(|entry| entry.attachments.is_some()).map(|entry| entry.name.clone());
         for type_name in types.collect::<Vec<_>>() {
-            for (id, stored) in self.context.store.records(&type_name)? {
-                if stored.server.is_some_and(|server| server.feed == *feed && server.mark < below) {
-                    let record = RecordRef { type_name: type_name.clone(), id };
+            for server in self.context.store.records(&type_name)? {
+                if server.feed == *feed && server.mark < below {
+                    let record = RecordRef { type_name: type_name.clone(), id: server.record.id };
                     self.loosen(&record, &[])?;
                     self.forget_sent(&record, &[]);
                 }
@@ -147,9 +147,8 @@ impl Step<'_> {
         let mut held: BTreeSet<AttachmentId> = state.uploads.keys().map(|(_, id)| id.clone()).collect();
         let types = state.session.iter().flat_map(|session| &session.registry.types);
         for entry in types.filter(|entry| entry.attachments.is_some()) {
-            for (id, stored) in self.context.store.records(&entry.name)? {
-                let record = RecordRef { type_name: entry.name.clone(), id };
-                held.extend(self.carried(&record, &stored).into_iter().map(|file| file.id));
+            for server in self.context.store.records(&entry.name)? {
+                held.extend(self.carried(&server).into_iter().map(|file| file.id));
             }
         }
         Ok(held)
@@ -157,11 +156,11 @@ impl Step<'_> {
 
     /// The files of a record that is here: by the server's state, and by what was made here of it. Work on what the server
     /// no longer shows keeps what was added here, which is among the uploads.
-    fn carried(&self, record: &RecordRef, stored: &StoredRecord) -> Vec<Attachment> {
-        let Some(server) = &stored.server else { return Vec::new() };
+    fn carried(&self, server: &ServerCopy) -> Vec<Attachment> {
+        let record = RecordRef { type_name: server.record.type_name.clone(), id: server.record.id.clone() };
         let mut carried = server.record.attachments.clone();
-        if matches!(stored.shown(), Some(ShownCopy::Data(_))) {
-            carried.extend(self.machine.state.files_of(record, stored));
+        if matches!(self.machine.state.shown(&record, Some(server)), Some(ShownCopy::Data(_))) {
+            carried.extend(self.machine.state.files_of(&record, Some(server)));
         }
         carried
     }

@@ -110,9 +110,7 @@ impl Step<'_> {
         if self.machine.state.uploads.contains_key(&link.key()) {
             return Ok(Due::Later);
         }
-        let Some(server) = self.context.store.record(&link.record)?.and_then(|stored| stored.server) else {
-            return Ok(Due::Later);
-        };
+        let Some(server) = self.context.store.record(&link.record)? else { return Ok(Due::Later) };
         let entry = self.session().registry.entry(&link.record.type_name);
         let is_carried = server.record.attachments.iter().any(|file| file.id == link.attachment);
         let is_named = entry.is_some_and(|entry| links::names(entry, &server.record.data_tree(), &link.attachment));

@@ -4,8 +4,8 @@
 //! mutation.
 
 use super::outbox::{Entry, Progress, joined};
-use super::settle::own_copy;
-use super::store::{ShownCopy, StoredRecord};
+use super::store::StoreError;
+use super::store::{ServerCopy, ShownCopy};
 use super::{DeviceError, Step, Write};
 use crate::data::{content_hash, drop_null_members};
 use fieldsync_schemas::id::{GroupId, Version};
@@ -81,15 +81,15 @@ impl Step<'_> {
     pub(super) fn change(&mut self, change: LocalChange) -> Result<(), DeviceError> {
         match change {
             LocalChange::Create { record, data, group } => {
-                let stored = self.stored(&record)?;
-                if matches!(stored.shown(), Some(ShownCopy::Data(_))) {
+                let (server, shown) = self.looked_up(&record)?;
+                if matches!(shown, Some(ShownCopy::Data(_))) {
                     return Err(LocalError::Exists { record }.into());
                 }
-                self.modify(record, MutationOp::Create, Some(without_nulls(data)), Vec::new(), group, stored);
+                self.modify(record, MutationOp::Create, Some(without_nulls(data)), Vec::new(), group, server);
             }
             LocalChange::Edit { record, changes } => {
-                let stored = self.stored(&record)?;
-                let Some(ShownCopy::Data(mut data)) = stored.shown() else {
+                let (server, shown) = self.looked_up(&record)?;
+                let Some(ShownCopy::Data(mut data)) = shown else {
                     return Err(LocalError::NotThere { record }.into());
                 };
                 let before = data.clone();
@@ -98,16 +98,16 @@ impl Step<'_> {
                 // To save again what was refused is to try it again; to save anything else as it was changes nothing.
                 let is_refused = self.machine.state.quarantine.contains_key(&record);
                 if is_refused || !is_same(&before, &data) {
-                    let files = self.machine.state.files_of(&record, &stored);
-                    self.modify(record, MutationOp::Update, Some(data), files, None, stored);
+                    let files = self.machine.state.files_of(&record, server.as_ref());
+                    self.modify(record, MutationOp::Update, Some(data), files, None, server);
                 }
             }
             LocalChange::Delete { record } => {
-                let stored = self.stored(&record)?;
-                let Some(ShownCopy::Data(_)) = stored.shown() else {
+                let (server, shown) = self.looked_up(&record)?;
+                let Some(ShownCopy::Data(_)) = shown else {
                     return Err(LocalError::NotThere { record }.into());
                 };
-                self.modify(record, MutationOp::Delete, None, Vec::new(), None, stored);
+                self.modify(record, MutationOp::Delete, None, Vec::new(), None, server);
             }
             LocalChange::Attach { record, attachment } => self.attach(record, attachment)?,
             LocalChange::Discard { record } => self.discard(&record),
@@ -115,8 +115,11 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn stored(&self, record: &RecordRef) -> Result<StoredRecord, DeviceError> {
-        Ok(self.context.store.record(record)?.unwrap_or_default())
+    /// The server's state of a record, and what is shown of it.
+    pub(super) fn looked_up(&self, record: &RecordRef) -> Result<(Option<ServerCopy>, Option<ShownCopy>), StoreError> {
+        let server = self.context.store.record(record)?;
+        let shown = self.machine.state.shown(record, server.as_ref());
+        Ok((server, shown))
     }
 
     /// Takes a modification into the outbox: into the mutation that has not left yet, or behind the one that has.
@@ -127,7 +130,7 @@ impl Step<'_> {
         data: Option<Data>,
         attachments: Vec<Attachment>,
         group: Option<GroupId>,
-        stored: StoredRecord,
+        server: Option<ServerCopy>,
     ) {
         let data = data.map(|data| serde_json::value::to_raw_value(&data).expect("a tree is plain JSON"));
         let mut new = Mutation {
@@ -155,7 +158,6 @@ impl Step<'_> {
             if !last.has_left() {
                 let Some(mut both) = joined(&last.mutation, &new) else {
                     self.write(Write::EntryGone(last.place));
-                    self.show_own(&record);
                     return;
                 };
                 if last.progress == Progress::Deferred {
@@ -165,19 +167,17 @@ impl Step<'_> {
                 new = both;
                 place = last.place;
             }
-        } else if !self.begin_anew(&record, &mut new, &stored) {
-            self.show_own(&record);
+        } else if !self.begin_anew(&record, &mut new, server.as_ref()) {
             return;
         } else {
-            let base = stored.server.map(|copy| copy.record).filter(|server| new.base.as_ref() == Some(&server.rev));
+            let base = server.map(|copy| copy.record).filter(|server| new.base.as_ref() == Some(&server.rev));
             snapshot = base.and_then(|server| self.snapshot(&server));
         }
-        self.write(Write::Own(record, own_copy(&new)));
         self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: new, snapshot })));
     }
 
     /// The first modification of a record since it was settled or refused. Whether there is anything to push.
-    fn begin_anew(&mut self, record: &RecordRef, new: &mut Mutation, stored: &StoredRecord) -> bool {
+    fn begin_anew(&mut self, record: &RecordRef, new: &mut Mutation, server: Option<&ServerCopy>) -> bool {
         let refused = self.machine.state.quarantine.get(record).map(|one| one.mutation.clone());
         if let Some(refused) = &refused {
             self.write(Write::QuarantineGone(record.clone()));
@@ -185,7 +185,7 @@ impl Step<'_> {
             // What it was to go with still waits for it.
             new.group = new.group.take().or_else(|| refused.group.clone());
         }
-        match (refused, &stored.server) {
+        match (refused, server) {
             // The server never accepted it, or no longer has it: it is made once more.
             (Some(refused), server) if refused.op == MutationOp::Create || server.is_none() => {
                 if new.op == MutationOp::Delete {
@@ -217,7 +217,6 @@ impl Step<'_> {
         if self.machine.state.quarantine.contains_key(record) {
             self.write(Write::QuarantineGone(record.clone()));
         }
-        self.show_own(record);
     }
 }
 

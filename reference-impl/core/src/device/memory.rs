@@ -3,7 +3,7 @@
 use super::attachments::Key;
 use super::outbox::Entry;
 use super::store::{
-    DeviceStore, FrozenBatch, Kept, Link, Marks, Quarantined, Replica, Resync, Saved, StoreError, StoredRecord, Upload,
+    DeviceStore, FrozenBatch, Kept, Link, Marks, Quarantined, Replica, Resync, Saved, ServerCopy, StoreError, Upload,
     Write,
 };
 use super::telemetry::Diary;
@@ -35,7 +35,7 @@ struct Content {
     wanted: BTreeMap<AttachmentId, Attachment>,
     loose: BTreeSet<AttachmentId>,
     kept: BTreeMap<u64, Kept>,
-    records: BTreeMap<RecordRef, StoredRecord>,
+    records: BTreeMap<RecordRef, ServerCopy>,
     conflicts: BTreeMap<RecordId, Box<RawValue>>,
     diary: Diary,
 }
@@ -67,11 +67,9 @@ impl Content {
             Write::Marks(marks) => self.marks = marks,
             Write::Server(copy) => {
                 let name = RecordRef { type_name: copy.record.type_name.clone(), id: copy.record.id.clone() };
-                self.records.entry(name).or_default().server = Some(*copy);
+                self.records.insert(name, *copy);
             }
-            Write::ServerGone(record) => self.change(record, |stored| stored.server = None),
-            Write::Own(record, copy) => self.records.entry(record).or_default().own = Some(copy),
-            Write::OwnGone(record) => self.change(record, |stored| stored.own = None),
+            Write::ServerGone(record) => drop(self.records.remove(&record)),
             Write::Quarantine(one) => drop(self.quarantine.insert(one.record(), *one)),
             Write::QuarantineGone(record) => drop(self.quarantine.remove(&record)),
             Write::ConflictGone(id) => drop(self.conflicts.remove(&id)),
@@ -93,18 +91,7 @@ impl Content {
                 let of = |id: &RecordId| RecordRef { type_name: type_name.clone(), id: id.clone() };
                 self.conflicts.retain(|id, _| records.contains_key(&of(id)));
             }
-            Write::Sweep { feed, below } => self.records.retain(|_, stored| {
-                stored.server.take_if(|server| server.feed == feed && server.mark < below);
-                stored.server.is_some() || stored.own.is_some()
-            }),
-        }
-    }
-
-    fn change(&mut self, record: RecordRef, change: impl FnOnce(&mut StoredRecord)) {
-        let Some(stored) = self.records.get_mut(&record) else { return };
-        change(stored);
-        if stored.server.is_none() && stored.own.is_none() {
-            self.records.remove(&record);
+            Write::Sweep { feed, below } => self.records.retain(|_, copy| copy.feed != feed || copy.mark >= below),
         }
     }
 }
@@ -136,14 +123,14 @@ impl DeviceStore for MemoryStore {
         Ok(())
     }
 
-    fn record(&self, record: &RecordRef) -> Result<Option<StoredRecord>, StoreError> {
+    fn record(&self, record: &RecordRef) -> Result<Option<ServerCopy>, StoreError> {
         Ok(self.content().records.get(record).cloned())
     }
 
-    fn records(&self, type_name: &TypeName) -> Result<Vec<(RecordId, StoredRecord)>, StoreError> {
+    fn records(&self, type_name: &TypeName) -> Result<Vec<ServerCopy>, StoreError> {
         let content = self.content();
         let of_type = content.records.iter().filter(|(record, _)| record.type_name == *type_name);
-        Ok(of_type.map(|(record, stored)| (record.id.clone(), stored.clone())).collect())
+        Ok(of_type.map(|(_, copy)| copy.clone()).collect())
     }
 
     fn conflicts(&self) -> Result<Vec<(RecordId, ConflictEntry)>, StoreError> {

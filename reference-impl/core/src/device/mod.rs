@@ -47,7 +47,7 @@ use sha2::{Digest, Sha256};
 pub use state::State;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use store::{Replica, Saved, StoreError};
+use store::{Replica, Saved, ServerCopy, ShownCopy, StoreError};
 
 /// What a device is told when it is set up.
 #[derive(Debug, Clone, Default)]
@@ -188,24 +188,35 @@ pub enum DeviceError {
     Store(#[from] StoreError),
 }
 
-/// Handles events and says how records stand; a wrapper can change what goes in and what comes out.
+/// Handles events and says how records stand and what is shown of them; a wrapper can change what goes in and what comes out.
 pub trait Rules: Send + Sync {
     /// What comes of an event.
-    fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
-        machine.handle(event, context)
-    }
+    fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError>;
 
     /// The sync status of a record.
-    fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
-        machine.status(record)
-    }
+    fn status(&self, machine: &Machine, record: &RecordRef) -> Status;
+
+    /// What the device shows of a record of which this is the server's state.
+    fn shown(&self, machine: &Machine, record: &RecordRef, server: Option<&ServerCopy>) -> Option<ShownCopy>;
 }
 
 /// The rules as the specification has them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StandardRules;
 
-impl Rules for StandardRules {}
+impl Rules for StandardRules {
+    fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
+        machine.handle(event, context)
+    }
+
+    fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
+        machine.status(record)
+    }
+
+    fn shown(&self, machine: &Machine, record: &RecordRef, server: Option<&ServerCopy>) -> Option<ShownCopy> {
+        machine.state.shown(record, server)
+    }
+}
 
 /// The state machine of one device.
 pub struct Machine {

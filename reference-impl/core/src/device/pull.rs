@@ -226,7 +226,7 @@ impl Step<'_> {
         });
         let server = match brought {
             Some(copy) => Some(copy),
-            None => self.context.store.record(record)?.and_then(|stored| stored.server),
+            None => self.context.store.record(record)?,
         };
         if let Some(copy) = server.filter(|copy| copy.feed == *from) {
             self.write(Write::Server(Box::new(ServerCopy { feed: to, ..copy })));
@@ -306,7 +306,7 @@ impl Step<'_> {
                 if self.machine.state.marks.forgotten.contains(&first.mutation.mutation_id) {
                     continue;
                 }
-                let server = self.context.store.record(&record)?.and_then(|stored| stored.server);
+                let server = self.context.store.record(&record)?;
                 if server.is_some_and(|server| server.feed == feed && server.mark < resync.mark) {
                     self.gone(&record);
                 }

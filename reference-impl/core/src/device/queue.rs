@@ -51,8 +51,7 @@ impl Step<'_> {
             let parents = if !is_delete {
                 parents_of(registry, &entry.mutation.type_name, written(&entry.mutation))
             } else if is_in_a_circle(registry, &entry.mutation.type_name) {
-                let stored = self.context.store.record(&entry.record())?;
-                let server = stored.and_then(|stored| stored.server).map(|copy| copy.record);
+                let server = self.context.store.record(&entry.record())?.map(|copy| copy.record);
                 parents_of(
                     registry,
                     &entry.mutation.type_name,

@@ -8,7 +8,6 @@
 
 use super::cycle::ATTEMPTS;
 use super::outbox::{Entry, Progress, joined};
-use super::settle::own_copy;
 use super::store::StoreError;
 use super::{Step, Write};
 use crate::conflict;
@@ -38,7 +37,6 @@ impl Step<'_> {
         let files_before = entry.snapshot.as_deref().map_or(&[][..], |snapshot| &snapshot.attachments);
         if patch.is_empty() && merge::same_files(files_before, &entry.mutation.attachments) {
             self.write(Write::EntryGone(entry.place));
-            self.show_own(&entry.record());
             return None;
         }
         Some(Mutation { data: None, patch: Some(raw(&patch)), ..entry.mutation.clone() })
@@ -70,7 +68,6 @@ impl Step<'_> {
                 Some(both) => entry.mutation = both,
                 None => {
                     self.write(Write::EntryGone(entry.place));
-                    self.write(Write::OwnGone(record));
                     return Ok(());
                 }
             }
@@ -88,17 +85,12 @@ impl Step<'_> {
 
     /// The server merged a mutation itself. The edit that waits was made on what was pushed, not on what came of it.
     pub(super) fn merged(&mut self, entry: Entry, merged: Record) -> Result<(), StoreError> {
-        let record = entry.record();
         self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
         self.keep(entry.clone());
-        match self.first(&record) {
-            Some(waiting) => {
-                let seen = self.as_accepted(&entry.mutation, merged.rev.clone(), entry.version());
-                let waiting = Entry { snapshot: Some(Box::new(seen)), ..waiting };
-                self.rebase(waiting, &merged);
-            }
-            None => self.write(Write::OwnGone(record)),
+        if let Some(waiting) = self.first(&entry.record()) {
+            let seen = self.as_accepted(&entry.mutation, merged.rev.clone(), entry.version());
+            self.rebase(Entry { snapshot: Some(Box::new(seen)), ..waiting }, &merged);
         }
         self.take_server_copy(merged)
     }
@@ -141,11 +133,9 @@ impl Step<'_> {
         }
         if is_done {
             self.write(Write::EntryGone(entry.place));
-            self.show_own(&record);
             return None;
         }
         let id = mutation.mutation_id.clone();
-        self.write(Write::Own(record, own_copy(&mutation)));
         let progress = if is_late { entry.progress } else { Progress::Unsent };
         let snapshot = Some(Box::new(current.clone()));
         self.write(Write::Entry(Box::new(Entry { place: entry.place, progress, mutation, snapshot })));

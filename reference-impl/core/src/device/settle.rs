@@ -3,7 +3,7 @@
 //! Chapter: push.
 
 use super::outbox::{Entry, Progress, joined};
-use super::store::{FrozenBatch, OwnCopy, Quarantined, Reason, ServerCopy, StoreError, StoredRecord};
+use super::store::{FrozenBatch, Quarantined, Reason, ServerCopy, StoreError};
 use super::{Step, Write, cycle};
 use crate::data;
 use fieldsync_schemas::id::{MutationId, Rev, Version};
@@ -84,10 +84,7 @@ impl Step<'_> {
         self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
         self.keep(entry.clone());
-        let Some(waiting) = self.first(&record) else {
-            self.write(Write::OwnGone(record));
-            return self.take_server_copy(accepted);
-        };
+        let Some(waiting) = self.first(&record) else { return self.take_server_copy(accepted) };
         // What the user saved since counts on from the outcome, which may be further than what was pushed.
         let saved_since = waiting.version().get().saturating_sub(entry.version().get()).max(1);
         let version = Version::new(accepted.version.get() + saved_since).unwrap_or_else(|_| accepted.version.next());
@@ -111,14 +108,13 @@ impl Step<'_> {
         self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
         self.keep(entry.clone());
-        match self.first(&record) {
-            // It changes what the server never took: it is a create still.
-            Some(waiting) if entry.mutation.op == MutationOp::Create && waiting.mutation.op == MutationOp::Update => {
-                let mutation = Mutation { op: MutationOp::Create, ..waiting.mutation.clone() };
-                self.write(Write::Entry(Box::new(Entry { mutation, ..waiting })));
-            }
-            Some(_) => {}
-            None => self.write(Write::OwnGone(record)),
+        // What changes that which the server never took is a create still.
+        if let Some(waiting) = self.first(&record)
+            && entry.mutation.op == MutationOp::Create
+            && waiting.mutation.op == MutationOp::Update
+        {
+            let mutation = Mutation { op: MutationOp::Create, ..waiting.mutation.clone() };
+            self.write(Write::Entry(Box::new(Entry { mutation, ..waiting })));
         }
         self.take_server_copy(winner)
     }
@@ -163,12 +159,10 @@ impl Step<'_> {
 
     /// Makes one mutation of a refused one and the edit behind it, on the old base, under a new id.
     fn join_waiting(&mut self, entry: &Entry) -> Option<MutationId> {
-        let record = entry.record();
-        let waiting = self.second(&record)?;
+        let waiting = self.second(&entry.record())?;
         self.write(Write::EntryGone(waiting.place));
         let Some(both) = joined(&entry.mutation, &waiting.mutation) else {
             self.write(Write::EntryGone(entry.place));
-            self.write(Write::OwnGone(record));
             return None;
         };
         let replaces = Some(entry.mutation.mutation_id.clone());
@@ -189,16 +183,11 @@ impl Step<'_> {
         self.write(Write::Entry(Box::new(entry)));
     }
 
-    /// Keeps the mutation with its reason. A record that only this device has stays as it is shown; of any other the
-    /// server's state is shown again.
+    /// Keeps the mutation with its reason.
     pub(super) fn quarantine(&mut self, entry: Entry, reason: Reason) {
         self.run().counts.given_up += 1;
         self.run().tally.given_up += 1;
-        let keeps_copy = entry.mutation.op == MutationOp::Create || reason == Reason::Gone;
         self.write(Write::EntryGone(entry.place));
-        if !keeps_copy {
-            self.write(Write::OwnGone(entry.record()));
-        }
         self.write(Write::Quarantine(Box::new(Quarantined { mutation: entry.mutation, reason })));
     }
 
@@ -225,8 +214,7 @@ impl Step<'_> {
         self.mark(|marks| marks.forgotten.clear());
         for id in forgotten {
             let Some(entry) = self.machine.state.outbox.get(&id).cloned() else { continue };
-            let stored = self.context.store.record(&entry.record())?.unwrap_or_default();
-            match stored.server {
+            match self.context.store.record(&entry.record())? {
                 Some(server)
                     if self
                         .has_taken(&server.record, &entry)
@@ -237,7 +225,6 @@ impl Step<'_> {
                 None if entry.mutation.op == MutationOp::Delete => {
                     self.count_settled(&entry);
                     self.write(Write::EntryGone(entry.place));
-                    self.show_own(&entry.record());
                 }
                 _ => self.refused(entry, Reason::OutcomeUnknown),
             }
@@ -254,7 +241,7 @@ impl Step<'_> {
     /// The server's state of a record that this device holds, where that is not older than this one.
     pub(super) fn known_since(&self, record: &Record) -> Result<Option<ServerCopy>, StoreError> {
         let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
-        let known = self.context.store.record(&name)?.and_then(|stored| stored.server);
+        let known = self.context.store.record(&name)?;
         let epoch_mark = self.machine.state.marks.epoch_mark;
         Ok(known.filter(|known| known.mark >= epoch_mark && known.record.version >= record.version))
     }
@@ -265,8 +252,8 @@ impl Step<'_> {
             return Ok(());
         }
         let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
-        let StoredRecord { server, .. } = self.context.store.record(&name)?.unwrap_or_default();
-        let feed = server.map_or_else(|| self.feed_of_record(&record), |known| known.feed);
+        let known = self.context.store.record(&name)?;
+        let feed = known.map_or_else(|| self.feed_of_record(&record), |known| known.feed);
         let mark = self.machine.state.marks.mark;
         self.put_server(ServerCopy { record, feed, mark })
     }
@@ -304,26 +291,6 @@ impl Step<'_> {
     /// The edit that waits behind it.
     pub(super) fn second(&self, record: &RecordRef) -> Option<Entry> {
         self.machine.state.outbox.of(record).nth(1).cloned()
-    }
-
-    /// Shows what the last unsettled or refused work on a record says; without any, the server's state.
-    pub(super) fn show_own(&mut self, record: &RecordRef) {
-        let wanted = self.machine.state.outbox.of(record).filter(|entry| entry.progress != Progress::Discarded);
-        let last = wanted.last().map(|entry| &entry.mutation);
-        let refused = self.machine.state.quarantine.get(record).map(|one| &one.mutation);
-        let refused = refused.filter(|mutation| mutation.op == MutationOp::Create);
-        match last.or(refused).map(own_copy) {
-            Some(copy) => self.write(Write::Own(record.clone(), copy)),
-            None => self.write(Write::OwnGone(record.clone())),
-        }
-    }
-}
-
-/// What a device shows after a mutation.
-pub(super) fn own_copy(mutation: &Mutation) -> OwnCopy {
-    match &mutation.data {
-        Some(data) if mutation.op != MutationOp::Delete => OwnCopy::Data(data.clone()),
-        _ => OwnCopy::Deleted,
     }
 }
 

@@ -1,13 +1,15 @@
 //! The small state of a device, as it lives in the machine: what was stored, and every write since.
 
 use super::attachments::Key;
-use super::outbox::Outbox;
+use super::outbox::{self, Entry, Outbox};
 use super::store::{
-    FrozenBatch, Kept, Link, Marks, Progress, Quarantined, Replica, Resync, Saved, StoredRecord, Upload, Write,
+    FrozenBatch, Kept, Link, Marks, Progress, Quarantined, Reason, Replica, Resync, Saved, ServerCopy, ShownCopy,
+    Upload, Write,
 };
 use super::telemetry::Diary;
-use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName};
+use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
+use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::Attachment;
 use fieldsync_schemas::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,18 +99,35 @@ impl State {
         self.uploads.values().filter(move |upload| upload.record == *record)
     }
 
-    /// The files of a record as the device shows it: by its last unsettled work, or as the server has it. What the
-    /// server says of each is known only where it came from there.
-    pub fn files_of(&self, record: &RecordRef, stored: &StoredRecord) -> Vec<Attachment> {
-        let plain =
-            |files: &[Attachment]| files.iter().map(|file| Attachment { state: None, ..file.clone() }).collect();
-        if let Some(last) = self.outbox.of(record).last() {
-            return plain(&last.mutation.attachments);
+    /// The device's own work on a record, which is shown in place of the server's state: the last that is not settled,
+    /// or what was given up, where there is nothing of the server's to go back to.
+    fn own(&self, record: &RecordRef) -> Option<&Mutation> {
+        let unsettled = self.outbox.of(record).filter(|entry| entry.progress != outbox::Progress::Discarded).last();
+        let has_no_other = |one: &&Quarantined| one.mutation.op == MutationOp::Create || one.reason == Reason::Gone;
+        let given_up = || self.quarantine.get(record).filter(has_no_other).map(|one| &one.mutation);
+        unsettled.map(|entry| &entry.mutation).or_else(given_up)
+    }
+
+    /// What the device shows of a record of which this is the server's state: its own work, or else that. Nothing, where
+    /// it knows neither.
+    pub fn shown(&self, record: &RecordRef, server: Option<&ServerCopy>) -> Option<ShownCopy> {
+        self.own(record).map(ShownCopy::after).or_else(|| server.map(ServerCopy::shown))
+    }
+
+    /// The files of a record, as [`State::shown`]. What the server says of each is known only where it came from there.
+    pub fn files_of(&self, record: &RecordRef, server: Option<&ServerCopy>) -> Vec<Attachment> {
+        match self.own(record) {
+            Some(own) => own.attachments.iter().map(|file| Attachment { state: None, ..file.clone() }).collect(),
+            None => server.map(|server| server.record.attachments.clone()).unwrap_or_default(),
         }
-        if let Some(refused) = self.quarantine.get(record).filter(|_| stored.own.is_some()) {
-            return plain(&refused.mutation.attachments);
-        }
-        stored.server.as_ref().map(|server| server.record.attachments.clone()).unwrap_or_default()
+    }
+
+    /// The records of a type that the device knows: those of which these are the server's states, and those that only its
+    /// own work tells of.
+    pub fn known(&self, type_name: &TypeName, servers: Vec<ServerCopy>) -> BTreeMap<RecordId, Option<ServerCopy>> {
+        let worked_on = self.outbox.iter().map(Entry::record).chain(self.quarantine.keys().cloned());
+        let worked_on = worked_on.filter(|record| record.type_name == *type_name).map(|record| (record.id, None));
+        worked_on.chain(servers.into_iter().map(|server| (server.record.id.clone(), Some(server)))).collect()
     }
 
     /// Follows a write.
@@ -170,8 +189,6 @@ impl State {
             Write::Server(_)
             | Write::ConflictGone(_)
             | Write::ServerGone(_)
-            | Write::Own(..)
-            | Write::OwnGone(_)
             | Write::Conflict(..)
             | Write::Sweep { .. }
             | Write::SweepConflicts => {}

@@ -14,7 +14,7 @@ use fieldsync_schemas::id::{
 };
 use fieldsync_schemas::problem::ProblemCode;
 use fieldsync_schemas::pull::RecordRef;
-use fieldsync_schemas::push::{Mutation, Refusal};
+use fieldsync_schemas::push::{Mutation, MutationOp, Refusal};
 use fieldsync_schemas::record::{Attachment, Data, Record};
 use fieldsync_schemas::scenario::FailureCause;
 use fieldsync_schemas::session::Session;
@@ -245,28 +245,6 @@ pub enum FileTrouble {
     Server,
 }
 
-/// A record as a device stores it.
-#[derive(Debug, Clone, Default)]
-pub struct StoredRecord {
-    /// The server's state, as it was pulled or pushed; none for a record that only this device knows.
-    pub server: Option<ServerCopy>,
-    /// What the device shows in place of the server's state: its own unsettled work.
-    pub own: Option<OwnCopy>,
-}
-
-impl StoredRecord {
-    /// What the device shows: its own copy, or else the server's. Nothing, where it knows neither.
-    pub fn shown(&self) -> Option<ShownCopy> {
-        Some(match (&self.own, &self.server) {
-            (Some(OwnCopy::Data(data)), _) => ShownCopy::Data(data::tree(data)),
-            (Some(OwnCopy::Deleted), _) => ShownCopy::Deleted,
-            (None, Some(server)) if server.record.deleted => ShownCopy::Deleted,
-            (None, Some(server)) => ShownCopy::Data(server.record.data_tree()),
-            (None, None) => return None,
-        })
-    }
-}
-
 /// What the device shows of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ShownCopy {
@@ -276,7 +254,17 @@ pub enum ShownCopy {
     Deleted,
 }
 
-/// The server's state of a record.
+impl ShownCopy {
+    /// What a record is after a mutation.
+    pub fn after(mutation: &Mutation) -> Self {
+        match &mutation.data {
+            Some(data) if mutation.op != MutationOp::Delete => ShownCopy::Data(data::tree(data)),
+            _ => ShownCopy::Deleted,
+        }
+    }
+}
+
+/// The server's state of a record, as it was pulled or pushed.
 #[derive(Debug, Clone)]
 pub struct ServerCopy {
     /// The record.
@@ -287,14 +275,11 @@ pub struct ServerCopy {
     pub mark: u64,
 }
 
-/// The device's own copy of a record.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OwnCopy {
-    /// Its data, as the mutation has it.
-    Data(Box<RawValue>),
-    /// It was deleted here.
-    Deleted,
+impl ServerCopy {
+    /// What the device shows of it.
+    pub fn shown(&self) -> ShownCopy {
+        if self.record.deleted { ShownCopy::Deleted } else { ShownCopy::Data(self.record.data_tree()) }
+    }
 }
 
 /// One change of the store.
@@ -322,10 +307,6 @@ pub enum Write {
     Server(Box<ServerCopy>),
     /// The server no longer has the record.
     ServerGone(RecordRef),
-    /// The device's own copy of a record.
-    Own(RecordRef, OwnCopy),
-    /// The server's state is shown again.
-    OwnGone(RecordRef),
     /// A mutation is given up. A record has at most one.
     Quarantine(Box<Quarantined>),
     /// Nothing of this record is given up any longer.
@@ -419,11 +400,11 @@ pub trait DeviceStore: Send + Sync {
     /// Makes these changes, all or none, in order.
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;
 
-    /// A record.
-    fn record(&self, record: &RecordRef) -> Result<Option<StoredRecord>, StoreError>;
+    /// The server's state of a record.
+    fn record(&self, record: &RecordRef) -> Result<Option<ServerCopy>, StoreError>;
 
-    /// The records of a type that the store knows, tombstones among them, in the order of their ids.
-    fn records(&self, type_name: &TypeName) -> Result<Vec<(RecordId, StoredRecord)>, StoreError>;
+    /// The server's states of the records of a type, tombstones among them, in the order of their ids.
+    fn records(&self, type_name: &TypeName) -> Result<Vec<ServerCopy>, StoreError>;
 
     /// The conflict log.
     fn conflicts(&self) -> Result<Vec<(RecordId, ConflictEntry)>, StoreError>;

@@ -137,7 +137,8 @@ impl Desk {
 
     /// What is shown of a record: its data, `"deleted"`, or null.
     fn shown(&self, id: &str) -> Value {
-        match self.store.record(&named(id)).unwrap().and_then(|stored| stored.shown()) {
+        let server = self.store.record(&named(id)).unwrap();
+        match self.machine.state().shown(&named(id), server.as_ref()) {
             Some(ShownCopy::Data(data)) => Value::Object(data),
             Some(ShownCopy::Deleted) => json!("deleted"),
             None => Value::Null,
