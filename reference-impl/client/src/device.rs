@@ -341,7 +341,7 @@ impl Device {
         let machine = self.0.machine();
         let server = self.0.options.store.record(record)?;
         let shown = self.0.options.rules.shown(&machine, record, server.as_ref());
-        let server = server.map(|copy| copy.record);
+        let server = server.map(|copy| Arc::unwrap_or_clone(copy.record));
         Ok(shown.map(|copy| match copy {
             ShownCopy::Data(data) => Shown { data, deleted: false, server },
             ShownCopy::Deleted => Shown { data: Data::new(), deleted: true, server },

@@ -60,7 +60,11 @@ fn records(answer: &Answer) -> Vec<Write> {
     for page in answer.feeds {
         let records = page.changes.iter().filter_map(|change| change.record.as_ref());
         for record in records.filter_map(|raw| serde_json::from_str::<Record>(raw.get()).ok()) {
-            writes.push(Write::Server(Box::new(ServerCopy { record, feed: page.feed.clone(), mark: 0 })));
+            writes.push(Write::Server(Box::new(ServerCopy {
+                record: record.into(),
+                feed: page.feed.clone(),
+                mark: 0,
+            })));
         }
     }
     writes

@@ -94,7 +94,7 @@ fn refusal_of_a_link(pushed: &str, answer: &Answer) -> Option<Quarantined> {
     let links = request.mutations.into_iter().filter(|mutation| mutation.attachment.is_some());
     links.into_iter().find_map(|mutation| {
         let outcome = answer.outcomes.iter().find(|outcome| outcome.mutation_id == mutation.mutation_id)?;
-        Some(Quarantined { reason: Reason::Refused(outcome.problem.clone()?), mutation })
+        Some(Quarantined { reason: Reason::Refused(outcome.problem.clone()?), mutation: mutation.into() })
     })
 }
 

@@ -115,7 +115,7 @@ pub const MUTANTS: &[Mutant] = &[
         "A device goes on showing an update or a delete that was rejected.",
         |parts| {
             effects::shows(parts, |machine, record, _, shown| {
-                let refused = machine.state().quarantine.get(record).map(|one| &one.mutation);
+                let refused = machine.state().quarantine.get(record).map(|one| &*one.mutation);
                 refused.filter(|refused| refused.op != MutationOp::Create).map(ShownCopy::after).or(shown)
             })
         },

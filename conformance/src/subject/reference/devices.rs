@@ -427,7 +427,7 @@ impl Device for ReferenceDevice {
         for Altered { record, data } in damage.alters {
             let held = store.record(&record).map_err(told)?;
             let mut copy = held.ok_or_else(|| told(format!("the device holds no {record}")))?;
-            copy.record.data = Some(serde_json::value::to_raw_value(&data).map_err(told)?);
+            Arc::make_mut(&mut copy.record).data = Some(serde_json::value::to_raw_value(&data).map_err(told)?);
             writes.push(Write::Server(Box::new(copy)));
         }
         store.commit(&writes).map_err(told)?;

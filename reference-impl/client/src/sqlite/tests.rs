@@ -6,6 +6,7 @@ use fieldsync_schemas::id::{MutationId, ReplicaId, Seq};
 use fieldsync_schemas::push::Mutation;
 use fieldsync_schemas::scenario::FailureCause;
 use serde_json::json;
+use std::sync::Arc;
 
 fn named(id: &str) -> RecordRef {
     RecordRef { type_name: TypeName::new("observation").unwrap(), id: RecordId::new(id).unwrap() }
@@ -18,9 +19,9 @@ fn server(id: &str, feed: &str, mark: u64) -> Write {
     Write::Server(Box::new(ServerCopy { record, feed: FeedName::new(feed).unwrap(), mark }))
 }
 
-fn mutation(id: &str) -> Mutation {
+fn mutation(id: &str) -> Arc<Mutation> {
     let text = json!({"mutation_id": id, "op": "create", "type": "observation", "id": id, "base": null, "data": {}});
-    serde_json::from_str(&text.to_string()).unwrap()
+    Arc::new(serde_json::from_str(&text.to_string()).unwrap())
 }
 
 fn entry(place: u64, id: &str) -> Write {

@@ -17,6 +17,7 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// Where more buckets of a feed differ, the feed is walked from null: that is less to send.
 const MANY: usize = 64;
@@ -139,7 +140,7 @@ impl Step<'_> {
             let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
             self.comparison().after = Some(name.id.clone());
             self.comparison().seen.insert(name);
-            self.put_server(ServerCopy { record, feed: feed.clone(), mark })?;
+            self.put_server(ServerCopy { record: Arc::new(record), feed: feed.clone(), mark })?;
         }
         if answer.more && !answer.records.is_empty() {
             return self.go_on();
@@ -147,7 +148,7 @@ impl Step<'_> {
         let number = u8::from_str_radix(bucket.as_str(), 16).expect("a bucket's name is two digits");
         let seen = std::mem::take(&mut self.comparison().seen);
         for record in self.held(&feed)? {
-            let name = RecordRef { type_name: record.type_name, id: record.id };
+            let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
             if bucket_of(name.id.as_str()) == number && !seen.contains(&name) {
                 self.drop_server(name)?;
             }
@@ -166,7 +167,7 @@ impl Step<'_> {
     }
 
     /// The server's live records of a feed, as this device holds them.
-    fn held(&self, feed: &FeedName) -> Result<Vec<Record>, StoreError> {
+    fn held(&self, feed: &FeedName) -> Result<Vec<Arc<Record>>, StoreError> {
         let types = self.machine.state.session.iter().flat_map(|session| &session.registry.types);
         let base = feed.as_str().split('/').next().unwrap_or_default();
         let mut held = Vec::new();

@@ -13,6 +13,7 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::Record;
 use fieldsync_schemas::session::Session;
+use std::sync::Arc;
 
 impl Step<'_> {
     pub(super) fn is_epoch_mismatch(problem: &Problem) -> bool {
@@ -151,7 +152,7 @@ impl Step<'_> {
         }
         let data = match entry.mutation.data.clone() {
             Some(data) => Some(data),
-            None => self.context.store.record(&entry.record())?.and_then(|server| server.record.data),
+            None => self.context.store.record(&entry.record())?.and_then(|server| server.record.data.clone()),
         };
         let Some(data) = data else { return Ok(false) };
         let mutation = Mutation {
@@ -161,14 +162,14 @@ impl Step<'_> {
             base: None,
             data: Some(data),
             patch: None,
-            ..entry.mutation.clone()
+            ..Mutation::clone(&entry.mutation)
         };
-        self.renew(Entry { progress: Progress::Unsent, mutation, snapshot: None, ..entry.clone() });
+        self.renew(Entry { progress: Progress::Unsent, mutation: mutation.into(), snapshot: None, ..entry.clone() });
         Ok(true)
     }
 
     /// A record came whose delete a backup lacked: it is deleted once more, unless somebody went on from there.
-    pub(super) fn delete_again(&mut self, record: &Record) {
+    pub(super) fn delete_again(&mut self, record: &Arc<Record>) {
         let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
         let is_of_it = |kept: &&Kept| kept.awaits_record && kept.entry.record() == name;
         let Some(kept) = self.machine.state.kept.values().find(is_of_it).cloned() else { return };
@@ -176,12 +177,12 @@ impl Step<'_> {
         if record.deleted || record.version >= kept.entry.version() || self.first(&name).is_some() {
             return;
         }
-        let mutation = Mutation {
+        let mutation = Arc::new(Mutation {
             mutation_id: self.new_mutation_id(),
             replaces: Some(kept.entry.mutation.mutation_id.clone()),
             base: Some(record.rev.clone()),
-            ..kept.entry.mutation
-        };
+            ..Mutation::clone(&kept.entry.mutation)
+        });
         let place = self.machine.state.outbox.next_place();
         let snapshot = self.snapshot(record);
         self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation, snapshot })));

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 impl Step<'_> {
     /// Puts the server's state of a record. Its files are looked after, where its type has any.
     pub(super) fn put_server(&mut self, copy: ServerCopy) -> Result<(), StoreError> {
-        let Record { type_name, id, .. } = &copy.record;
+        let Record { type_name, id, .. } = &*copy.record;
         if self.carries_files(type_name) {
             let record = RecordRef { type_name: type_name.clone(), id: id.clone() };
             self.loosen(&record, &copy.record.attachments)?;
@@ -48,7 +48,7 @@ impl Step<'_> {
     /// Files that the server's state had and no longer has may have to go.
     pub(super) fn loosen(&mut self, record: &RecordRef, now: &[Attachment]) -> Result<(), StoreError> {
         let before = self.context.store.record(record)?;
-        let before = before.map(|copy| copy.record.attachments).unwrap_or_default();
+        let before = before.map(|copy| copy.record.attachments.clone()).unwrap_or_default();
         let gone = before.into_iter().map(|file| file.id).filter(|id| !now.iter().any(|file| file.id == *id));
         let gone: Vec<AttachmentId> = gone.filter(|id| !self.machine.state.loose.contains(id)).collect();
         for id in gone {
@@ -64,7 +64,7 @@ impl Step<'_> {
         for type_name in types.collect::<Vec<_>>() {
             for server in self.context.store.records(&type_name)? {
                 if server.feed == *feed && server.mark < below {
-                    let record = RecordRef { type_name: type_name.clone(), id: server.record.id };
+                    let record = RecordRef { type_name: type_name.clone(), id: server.record.id.clone() };
                     self.loosen(&record, &[])?;
                     self.forget_sent(&record, &[]);
                 }

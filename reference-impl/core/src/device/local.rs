@@ -161,7 +161,7 @@ impl Step<'_> {
                     return;
                 };
                 if last.progress == Progress::Deferred {
-                    both.replaces = Some(last.mutation.mutation_id);
+                    both.replaces = Some(last.mutation.mutation_id.clone());
                     both.mutation_id = new.mutation_id;
                 }
                 new = both;
@@ -173,7 +173,7 @@ impl Step<'_> {
             let base = server.map(|copy| copy.record).filter(|server| new.base.as_ref() == Some(&server.rev));
             snapshot = base.and_then(|server| self.snapshot(&server));
         }
-        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: new, snapshot })));
+        self.write(Write::Entry(Box::new(Entry { place, progress: Progress::Unsent, mutation: new.into(), snapshot })));
     }
 
     /// The first modification of a record since it was settled or refused. Whether there is anything to push.
@@ -192,7 +192,7 @@ impl Step<'_> {
                     return false;
                 }
                 new.op = MutationOp::Create;
-                new.base = refused.base.filter(|_| refused.op == MutationOp::Create);
+                new.base = refused.base.clone().filter(|_| refused.op == MutationOp::Create);
                 new.version = Some(refused.version.unwrap_or(Version::FIRST).next());
             }
             (_, Some(server)) => {

@@ -8,6 +8,7 @@ use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// One mutation in the outbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,10 +18,10 @@ pub struct Entry {
     /// How far it got.
     pub progress: Progress,
     /// What is pushed; of an update the whole record, too, where a patch of it goes over the wire.
-    pub mutation: Mutation,
+    pub mutation: Arc<Mutation>,
     /// The state that it was made on, where the device merges; none for a record that it made itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snapshot: Option<Box<Record>>,
+    pub snapshot: Option<Arc<Record>>,
 }
 
 /// How far a mutation got.

@@ -19,10 +19,11 @@ use fieldsync_schemas::registry::TypeClass;
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::telemetry::{TELEMETRY_FEED, TELEMETRY_TYPE};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A change, read.
 enum Seen {
-    State(Box<Record>),
+    State(Arc<Record>),
     Left(RecordRef),
     /// It is in another feed of its type now.
     Moved(RecordRef, FeedName),
@@ -195,7 +196,7 @@ impl Step<'_> {
                     }
                     self.meet(&record);
                     self.delete_again(&record);
-                    self.put_server(ServerCopy { record: *record, feed: page.feed.clone(), mark })?;
+                    self.put_server(ServerCopy { record, feed: page.feed.clone(), mark })?;
                 }
                 Seen::Moved(record, to) => self.left_feed(&record, &page.feed, to)?,
                 Seen::Left(record) => {
@@ -342,7 +343,7 @@ fn read(page: &Page) -> Option<Vec<Seen>> {
             ChangeOp::Put | ChangeOp::Tombstone => {
                 let mut record = record_of(change.record.as_deref()?)?;
                 record.deleted |= change.op == ChangeOp::Tombstone;
-                seen.push(Seen::State(Box::new(record)));
+                seen.push(Seen::State(Arc::new(record)));
             }
             ChangeOp::Remove => {
                 let record = change.removed.clone()?;

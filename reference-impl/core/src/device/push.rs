@@ -9,7 +9,7 @@ use super::store::{FrozenBatch, Reason, StoreError};
 use super::{DeviceError, Next, Step, Write};
 use fieldsync_schemas::id::{FeedName, MutationId};
 use fieldsync_schemas::problem::{Problem, ProblemCode, Retry};
-use fieldsync_schemas::push::{Mutation, PushAnswer, PushRequest};
+use fieldsync_schemas::push::{PushAnswer, PushRequest};
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -81,11 +81,9 @@ impl Step<'_> {
         let mut room = self.room();
         let (mut mutations, mut entries) = (Vec::new(), Vec::new());
         for piece in chosen {
-            let pushed: Vec<(Entry, Mutation)> =
-                piece.into_iter().filter_map(|entry| Some((entry.clone(), self.as_pushed(&entry)?))).collect();
-            let (piece, pushed): (Vec<_>, Vec<_>) = pushed.into_iter().unzip();
-            let text = |mutation| serde_json::value::to_raw_value(mutation).expect("a mutation is plain JSON");
-            let texts: Vec<_> = pushed.iter().map(text).collect();
+            let text = |mutation| serde_json::value::to_raw_value(&mutation).expect("a mutation is plain JSON");
+            let pushed = piece.into_iter().filter_map(|entry| Some((text(self.as_pushed(&entry)?), entry)));
+            let (texts, piece): (Vec<_>, Vec<_>) = pushed.unzip();
             if !room.takes(&texts) {
                 break;
             }

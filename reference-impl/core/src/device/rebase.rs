@@ -19,16 +19,17 @@ use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::{Attachment, Data, Record};
 use serde_json::value::{RawValue, to_raw_value};
+use std::sync::Arc;
 
 impl Step<'_> {
     /// The state that an edit is made on, where the device will need it.
-    pub(super) fn snapshot(&self, server: &Record) -> Option<Box<Record>> {
-        self.merge_rules(&server.type_name).map(|_| Box::new(server.clone()))
+    pub(super) fn snapshot(&self, server: &Arc<Record>) -> Option<Arc<Record>> {
+        self.merge_rules(&server.type_name).map(|_| server.clone())
     }
 
     /// What goes over the wire for an entry: an update as the patch of its snapshot, with all its files. Nothing, where nothing was changed
     /// in the end; then it is settled.
-    pub(super) fn as_pushed(&mut self, entry: &Entry) -> Option<Mutation> {
+    pub(super) fn as_pushed(&mut self, entry: &Entry) -> Option<Arc<Mutation>> {
         let is_merged =
             entry.mutation.op == MutationOp::Update && self.merge_rules(&entry.mutation.type_name).is_some();
         let base = entry.snapshot.as_deref().and_then(live).filter(|_| is_merged);
@@ -39,11 +40,12 @@ impl Step<'_> {
             self.write(Write::EntryGone(entry.place));
             return None;
         }
-        Some(Mutation { data: None, patch: Some(raw(&patch)), ..entry.mutation.clone() })
+        let patched = Mutation { data: None, patch: Some(raw(&patch)), ..Mutation::clone(&entry.mutation) };
+        Some(patched.into())
     }
 
     /// A state of the server's has come: unsent work on the record is brought onto it.
-    pub(super) fn meet(&mut self, current: &Record) {
+    pub(super) fn meet(&mut self, current: &Arc<Record>) {
         let record = RecordRef { type_name: current.type_name.clone(), id: current.id.clone() };
         if let Some(entry) = self.first(&record).filter(|entry| !entry.has_left()) {
             self.rebase(entry, current);
@@ -52,7 +54,7 @@ impl Step<'_> {
 
     /// The server kept nothing of a mutation, because its record had moved on: it is joined with the edit that waits,
     /// merged, and goes again in this sync, but not for ever.
-    pub(super) fn stale(&mut self, mut entry: Entry, told: Record) -> Result<(), StoreError> {
+    pub(super) fn stale(&mut self, mut entry: Entry, told: Arc<Record>) -> Result<(), StoreError> {
         let record = entry.record();
         // A stored answer may be older than what was pulled since.
         let current = self.known_since(&told)?.map_or(told, |known| known.record);
@@ -65,7 +67,7 @@ impl Step<'_> {
         while let Some(waiting) = self.second(&record) {
             self.write(Write::EntryGone(waiting.place));
             match joined(&entry.mutation, &waiting.mutation) {
-                Some(both) => entry.mutation = both,
+                Some(both) => entry.mutation = both.into(),
                 None => {
                     self.write(Write::EntryGone(entry.place));
                     return Ok(());
@@ -84,13 +86,13 @@ impl Step<'_> {
     }
 
     /// The server merged a mutation itself. The edit that waits was made on what was pushed, not on what came of it.
-    pub(super) fn merged(&mut self, entry: Entry, merged: Record) -> Result<(), StoreError> {
+    pub(super) fn merged(&mut self, entry: Entry, merged: Arc<Record>) -> Result<(), StoreError> {
         self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
         self.keep(entry.clone());
         if let Some(waiting) = self.first(&entry.record()) {
             let seen = self.as_accepted(&entry.mutation, merged.rev.clone(), entry.version());
-            self.rebase(Entry { snapshot: Some(Box::new(seen)), ..waiting }, &merged);
+            self.rebase(Entry { snapshot: Some(seen.into()), ..waiting }, &merged);
         }
         self.take_server_copy(merged)
     }
@@ -107,7 +109,7 @@ impl Step<'_> {
     }
 
     /// Brings an entry onto a state of the server's. What is to be pushed after that, if anything is.
-    fn rebase(&mut self, entry: Entry, current: &Record) -> Option<MutationId> {
+    fn rebase(&mut self, entry: Entry, current: &Arc<Record>) -> Option<MutationId> {
         let rules = self.merge_rules(&current.type_name)?;
         let record = entry.record();
         let (base, server) = (entry.snapshot.as_deref().and_then(live), live(current));
@@ -124,7 +126,7 @@ impl Step<'_> {
             if is_late { entry.mutation.attachments.clone() } else { merged_files(&entry, current, data.as_ref()) };
         let is_done = is_same(data.as_ref(), server.as_ref()) && merge::same_files(&files, &current.attachments);
         let mutation = if is_late {
-            Mutation { data: data.as_ref().map(raw), ..entry.mutation.clone() }
+            Mutation { data: data.as_ref().map(raw), ..Mutation::clone(&entry.mutation) }
         } else {
             Mutation { attachments: files, ..self.moved(&entry, current, data.as_ref()) }
         };
@@ -137,7 +139,7 @@ impl Step<'_> {
         }
         let id = mutation.mutation_id.clone();
         let progress = if is_late { entry.progress } else { Progress::Unsent };
-        let snapshot = Some(Box::new(current.clone()));
+        let (mutation, snapshot) = (mutation.into(), Some(current.clone()));
         self.write(Write::Entry(Box::new(Entry { place: entry.place, progress, mutation, snapshot })));
         Some(id)
     }
@@ -157,7 +159,7 @@ impl Step<'_> {
             base: Some(current.rev.clone()),
             version: Some(Version::new(current.version.get() + saved_since).unwrap_or(current.version.next())),
             data: data.map(raw),
-            ..entry.mutation.clone()
+            ..Mutation::clone(&entry.mutation)
         }
     }
 
@@ -201,7 +203,7 @@ impl Step<'_> {
             url: None,
         };
         let place = self.machine.state.outbox.next_place();
-        let entry = Entry { place, progress: Progress::Unsent, mutation, snapshot: None };
+        let entry = Entry { place, progress: Progress::Unsent, mutation: mutation.into(), snapshot: None };
         self.write(Write::Entry(Box::new(entry)));
     }
 }

@@ -13,6 +13,7 @@ use fieldsync_schemas::push::{Mutation, MutationOp, Outcome, OutcomeKind, PushAn
 use fieldsync_schemas::record::Record;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 impl Step<'_> {
     /// Settles a batch. Outcomes are matched by mutation id; what has none stays as it is.
@@ -45,18 +46,18 @@ impl Step<'_> {
             self.log(conflict);
         }
         match (&outcome.outcome, told) {
-            (OutcomeKind::Merged, Some(merged)) => self.merged(entry, merged)?,
+            (OutcomeKind::Merged, Some(merged)) => self.merged(entry, merged.into())?,
             (OutcomeKind::Applied | OutcomeKind::Merged | OutcomeKind::Duplicate, told) => {
                 let (Some(rev), Some(version)) = (outcome.rev.clone(), outcome.version) else { return Ok(false) };
                 let told = told.unwrap_or_else(|| self.as_accepted(&entry.mutation, rev, version));
-                self.accepted(entry, told)?;
+                self.accepted(entry, told.into())?;
             }
-            (OutcomeKind::Superseded, Some(winner)) => self.superseded(entry, winner)?,
+            (OutcomeKind::Superseded, Some(winner)) => self.superseded(entry, winner.into())?,
             (OutcomeKind::Stale, Some(current)) if self.merge_rules(&record.type_name).is_some() => {
-                self.stale(entry, current)?;
+                self.stale(entry, current.into())?;
             }
             (OutcomeKind::Stale, Some(current)) => {
-                self.take_server_copy(current)?;
+                self.take_server_copy(current.into())?;
                 self.deferred(entry);
             }
             (OutcomeKind::Held | OutcomeKind::Skipped, _) => self.deferred(entry),
@@ -67,8 +68,8 @@ impl Step<'_> {
                 }
                 let is_wanted = entry.progress != Progress::Discarded && self.second(&record).is_none();
                 if Self::asks_for_new_id(&refusal.code) && is_wanted {
-                    let mutation = Mutation { mutation_id: self.new_mutation_id(), ..entry.mutation.clone() };
-                    self.renew(Entry { progress: Progress::Unsent, mutation, ..entry });
+                    let mutation = Mutation { mutation_id: self.new_mutation_id(), ..Mutation::clone(&entry.mutation) };
+                    self.renew(Entry { progress: Progress::Unsent, mutation: mutation.into(), ..entry });
                 } else {
                     self.refused(entry, Reason::Refused(refusal));
                 }
@@ -79,7 +80,7 @@ impl Step<'_> {
     }
 
     /// The mutation is the record's state now; the edit that waits was made on it.
-    pub(super) fn accepted(&mut self, entry: Entry, accepted: Record) -> Result<(), StoreError> {
+    pub(super) fn accepted(&mut self, entry: Entry, accepted: Arc<Record>) -> Result<(), StoreError> {
         let record = entry.record();
         self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
@@ -92,9 +93,9 @@ impl Step<'_> {
         let is_again = waiting.progress == Progress::Unknown && waiting.version() > accepted.version;
         let version = if is_again { waiting.version() } else { version };
         let base = Some(accepted.rev.clone());
-        let mutation = Mutation { base, version: Some(version), ..waiting.mutation.clone() };
+        let mutation = Mutation { base, version: Some(version), ..Mutation::clone(&waiting.mutation) };
         let snapshot = self.snapshot(&accepted);
-        self.write(Write::Entry(Box::new(Entry { mutation, snapshot, ..waiting })));
+        self.write(Write::Entry(Box::new(Entry { mutation: mutation.into(), snapshot, ..waiting })));
         match self.known_since(&accepted)? {
             Some(newer) => self.meet(&newer.record),
             None => self.take_server_copy(accepted)?,
@@ -103,7 +104,7 @@ impl Step<'_> {
     }
 
     /// Another state won. The edit that waits keeps its base, so that the policy ranks it, too.
-    fn superseded(&mut self, entry: Entry, winner: Record) -> Result<(), StoreError> {
+    fn superseded(&mut self, entry: Entry, winner: Arc<Record>) -> Result<(), StoreError> {
         let record = entry.record();
         self.count_settled(&entry);
         self.write(Write::EntryGone(entry.place));
@@ -113,8 +114,8 @@ impl Step<'_> {
             && entry.mutation.op == MutationOp::Create
             && waiting.mutation.op == MutationOp::Update
         {
-            let mutation = Mutation { op: MutationOp::Create, ..waiting.mutation.clone() };
-            self.write(Write::Entry(Box::new(Entry { mutation, ..waiting })));
+            let mutation = Mutation { op: MutationOp::Create, ..Mutation::clone(&waiting.mutation) };
+            self.write(Write::Entry(Box::new(Entry { mutation: mutation.into(), ..waiting })));
         }
         self.take_server_copy(winner)
     }
@@ -166,7 +167,7 @@ impl Step<'_> {
             return None;
         };
         let replaces = Some(entry.mutation.mutation_id.clone());
-        let mutation = Mutation { mutation_id: self.new_mutation_id(), replaces, ..both };
+        let mutation = Arc::new(Mutation { mutation_id: self.new_mutation_id(), replaces, ..both });
         let id = mutation.mutation_id.clone();
         let snapshot = entry.snapshot.clone();
         self.renew(Entry { place: entry.place, progress: Progress::Unsent, mutation, snapshot });
@@ -201,7 +202,7 @@ impl Step<'_> {
         if let Some(second) = self.second(record) {
             self.write(Write::EntryGone(second.place));
             match joined(&first.mutation, &second.mutation) {
-                Some(both) => first.mutation = both,
+                Some(both) => first.mutation = both.into(),
                 None => first.mutation = second.mutation,
             }
         }
@@ -247,7 +248,7 @@ impl Step<'_> {
     }
 
     /// Puts the server's state of a record, unless a later one was pulled already: a stored answer may be old.
-    pub(super) fn take_server_copy(&mut self, record: Record) -> Result<(), StoreError> {
+    pub(super) fn take_server_copy(&mut self, record: Arc<Record>) -> Result<(), StoreError> {
         if self.known_since(&record)?.is_some() {
             return Ok(());
         }

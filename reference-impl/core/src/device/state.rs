@@ -104,8 +104,8 @@ impl State {
     fn own(&self, record: &RecordRef) -> Option<&Mutation> {
         let unsettled = self.outbox.of(record).filter(|entry| entry.progress != outbox::Progress::Discarded).last();
         let has_no_other = |one: &&Quarantined| one.mutation.op == MutationOp::Create || one.reason == Reason::Gone;
-        let given_up = || self.quarantine.get(record).filter(has_no_other).map(|one| &one.mutation);
-        unsettled.map(|entry| &entry.mutation).or_else(given_up)
+        let given_up = || self.quarantine.get(record).filter(has_no_other).map(|one| &*one.mutation);
+        unsettled.map(|entry| &*entry.mutation).or_else(given_up)
     }
 
     /// What the device shows of a record of which this is the server's state: its own work, or else that. Nothing, where

@@ -21,6 +21,7 @@ use fieldsync_schemas::session::Session;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Who the device is to the server, and where its row of batches stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ pub struct Marks {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Quarantined {
     /// The mutation.
-    pub mutation: Mutation,
+    pub mutation: Arc<Mutation>,
     /// Why it was given up.
     pub reason: Reason,
 }
@@ -268,7 +269,7 @@ impl ShownCopy {
 #[derive(Debug, Clone)]
 pub struct ServerCopy {
     /// The record.
-    pub record: Record,
+    pub record: Arc<Record>,
     /// The feed that it came by.
     pub feed: FeedName,
     /// When it was last seen, in resyncs.
