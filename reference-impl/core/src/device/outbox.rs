@@ -98,18 +98,17 @@ impl Outbox {
         self.last_place + 1
     }
 
-    /// Puts an entry in its place, over the one that is there.
+    /// Puts an entry in its place, over the one of the same record that is there.
     pub fn put(&mut self, entry: Entry) {
         self.last_place = self.last_place.max(entry.place);
         if let Some(before) = self.entries.get(&entry.place) {
             self.places.remove(&before.mutation.mutation_id);
-        }
-        self.places.insert(entry.mutation.mutation_id.clone(), entry.place);
-        let of_record = self.records.entry(entry.record()).or_default();
-        if !of_record.contains(&entry.place) {
+        } else {
+            let of_record = self.records.entry(entry.record()).or_default();
             of_record.push(entry.place);
             of_record.sort_unstable();
         }
+        self.places.insert(entry.mutation.mutation_id.clone(), entry.place);
         self.entries.insert(entry.place, entry);
     }
 
