@@ -210,3 +210,16 @@ async fn nothing_is_sent_that_is_not_stored() {
     assert_eq!(device.sync().await.outcome, SyncOutcome::Ok);
     assert_eq!(device.outbox().len(), 0);
 }
+
+#[tokio::test]
+async fn what_only_the_device_knows_is_listed_and_read_once_it_is_opened_again() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let script = Script::new(Vec::new(), 0);
+    let before = device(&script, store.clone());
+    let (kept, gone) = (create(&before, json!({"a": 1})), create(&before, json!({"a": 2})));
+    before.delete(&gone).unwrap();
+    let after = device(&script, store);
+    assert_eq!(after.list(&observation()).unwrap(), std::slice::from_ref(&kept.id));
+    assert_eq!(after.read(&kept).unwrap().unwrap().data, data(json!({"a": 1})));
+    assert!(after.read(&gone).unwrap().is_none());
+}
