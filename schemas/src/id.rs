@@ -1,7 +1,9 @@
 //! Identifiers and tokens: every one a type of its own, so that a cursor can never be passed where a revision is meant.
 //!
-//! Each type checks its form when it is read, and says in its JSON Schema what it checks.
+//! Each type checks its form when it is read, and says in its JSON Schema what it checks. A short one needs no memory of
+//! its own, and a copy of a long one shares it: they are copied more than anything else.
 
+use smol_str::SmolStr;
 use std::fmt;
 
 /// Why a text is not a valid identifier.
@@ -22,8 +24,8 @@ macro_rules! text_id {
     ($(#[doc = $doc:literal])* $name:ident, $what:literal, $pattern:literal, $max:literal, $accepts:expr) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
-        #[serde(try_from = "String")]
-        pub struct $name(String);
+        #[serde(try_from = "SmolStr")]
+        pub struct $name(SmolStr);
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -49,7 +51,7 @@ macro_rules! text_id {
 
         impl $name {
             /// Checks the text and wraps it.
-            pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
+            pub fn new(text: impl Into<SmolStr>) -> Result<Self, InvalidId> {
                 let text = text.into();
                 let accepts: fn(&str) -> bool = $accepts;
                 if text.is_empty() || text.len() > $max || !accepts(&text) {
@@ -69,6 +71,13 @@ macro_rules! text_id {
             }
         }
 
+        impl TryFrom<SmolStr> for $name {
+            type Error = InvalidId;
+            fn try_from(text: SmolStr) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = InvalidId;
             fn try_from(text: String) -> Result<Self, InvalidId> {
@@ -85,7 +94,7 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.0.into()
             }
         }
 

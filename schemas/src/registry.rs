@@ -100,6 +100,11 @@ impl TypeEntry {
     pub fn feed_name(&self) -> FeedName {
         self.feed.clone().unwrap_or_else(|| FeedName::new(self.name.as_str()).expect("every type name is a feed name"))
     }
+
+    /// Whether a feed is the one of this type, without its partition.
+    pub fn is_whole_feed(&self, feed: &str) -> bool {
+        self.feed.as_ref().map_or(self.name.as_str(), FeedName::as_str) == feed
+    }
 }
 
 open_enum! {

@@ -5,7 +5,7 @@
 
 use super::matching::same;
 use super::traffic::Traffic;
-use crate::tap::{Caller, Delivered, SeenExchange};
+use crate::tap::{Body, Caller, Delivered, SeenExchange};
 use fieldsync_core::conflict::entry_id;
 use fieldsync_schemas::conflict::{CONFLICT_TYPE, ConflictEntry};
 use fieldsync_schemas::id::{MutationId, ReplicaId};
@@ -62,7 +62,7 @@ pub(super) struct Sent<'a> {
     pub(super) kind: CallKind,
     pub(super) body: &'a [u8],
     /// The status and the body of the answer, where it came whole.
-    pub(super) answer: Option<(u16, &'a [u8])>,
+    pub(super) answer: Option<(u16, &'a Body)>,
     /// How long the two bodies are, however much of them was kept.
     pub(super) lengths: (u64, u64),
     /// What is asked for, where it is a file.
@@ -93,7 +93,7 @@ impl<'a> Download<'a> {
 impl<'a> Sent<'a> {
     fn of(seen: &'a SeenExchange) -> Self {
         let answer = match &seen.delivered {
-            Delivered::Whole(answer) => Some((answer.status.as_u16(), &answer.body.bytes[..])),
+            Delivered::Whole(answer) => Some((answer.status.as_u16(), &answer.body)),
             _ => None,
         };
         let answered = match &seen.delivered {
@@ -108,10 +108,10 @@ impl<'a> Sent<'a> {
     fn is_answered(&self, ids: &BTreeSet<MutationId>) -> bool {
         let Some((status, body)) = self.answer else { return false };
         if (200..300).contains(&status) {
-            return serde_json::from_slice::<PushAnswer>(body)
+            return serde_json::from_slice::<PushAnswer>(&body.bytes)
                 .is_ok_and(|answer| answer.outcomes.iter().any(|outcome| ids.contains(&outcome.mutation_id)));
         }
-        serde_json::from_slice::<Problem>(body)
+        serde_json::from_slice::<Problem>(&body.bytes)
             .is_ok_and(|problem| !matches!(problem.retry, Retry::Same | Retry::After | Retry::Login))
     }
 }
@@ -157,7 +157,7 @@ impl Conduct {
             CallKind::Push => self.push(index, sent, body),
             CallKind::Pull => self.pull(index, sent),
             CallKind::Session => {
-                let session = sent.answer.and_then(|(_, body)| serde_json::from_slice::<Value>(body).ok());
+                let session = sent.answer.and_then(|(_, body)| body.json().ok());
                 self.pull_feeds = session.and_then(|session| session["limits"]["pull_feeds"].as_u64());
             }
             _ => {}
@@ -191,14 +191,16 @@ impl Conduct {
             self.add(IN_PARTS, index, what, json!(format!("at most {most}")), json!(request.feeds.len()));
         }
         if let Some((200, body)) = sent.answer {
-            self.saw(&serde_json::from_slice(body).unwrap_or_default());
+            self.saw(body.json().unwrap_or(&Value::Null));
         }
     }
 
     /// Takes in the records of an answer.
     fn saw(&mut self, answer: &Value) {
-        let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
-        let changes = items(&answer["feeds"]).into_iter().flat_map(|page| items(&page["changes"]));
+        fn items(list: &Value) -> &[Value] {
+            list.as_array().map(Vec::as_slice).unwrap_or_default()
+        }
+        let changes = items(&answer["feeds"]).iter().flat_map(|page| items(&page["changes"]));
         for told in changes.chain(items(&answer["outcomes"])) {
             let record = &told["record"];
             if let (Some(rev), true) = (record["rev"].as_str(), record["data"].is_object()) {
@@ -305,8 +307,9 @@ mod tests {
     fn breaches(requests: &[Request<'_>]) -> Vec<&'static str> {
         let mut conduct = Conduct::default();
         for (index, (kind, body, answer)) in requests.iter().enumerate() {
-            let answer = answer.map(|(status, body)| (status, body.as_bytes()));
+            let answer = answer.map(|(status, body)| (status, Body::plain(body.to_owned().into())));
             let (body, lengths) = (body.as_bytes(), (0, 0));
+            let answer = answer.as_ref().map(|(status, body)| (*status, body));
             conduct.request(index as u64, &Sent { kind: *kind, body, answer, lengths, download: None });
         }
         conduct.found.into_iter().map(|found| found.rule).collect()

@@ -16,10 +16,9 @@ pub fn examine(exchanges: &[SeenExchange]) -> Vec<Misconduct> {
     for (index, seen) in exchanges.iter().enumerate() {
         let Some(answer) = seen.upstream.as_ref().filter(|answer| answer.status.is_success()) else { continue };
         match seen.kind {
-            CallKind::Session => numbers.learn(&serde_json::from_slice(&answer.body.bytes).unwrap_or_default()),
+            CallKind::Session => numbers.learn(answer.body.json().unwrap_or(&Value::Null)),
             CallKind::Pull if !numbers.drawn.is_empty() => {
-                let answer = serde_json::from_slice(&answer.body.bytes).unwrap_or_default();
-                numbers.pulled(index as u64, &seen.by, &answer);
+                numbers.pulled(index as u64, &seen.by, answer.body.json().unwrap_or(&Value::Null));
             }
             _ => {}
         }

@@ -77,6 +77,7 @@ fn telling(body: &[u8]) -> Option<PushRequest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tap::Body;
 
     fn tells(id: &str, requests: u64, sent: u64, received: u64) -> String {
         json!({"replica": "t", "seq": 1, "previous": null, "mutations": [{"mutation_id": id, "op": "create",
@@ -88,7 +89,7 @@ mod tests {
 
     fn pass(traffic: &mut Traffic, kind: CallKind, body: &str, status: u16, received: u64) -> bool {
         let lengths = (body.len() as u64, received);
-        let (body, answer) = (body.as_bytes(), Some((status, &b"{}"[..])));
+        let (body, answer) = (body.as_bytes(), Some((status, &Body::plain(b"{}"[..].into()))));
         traffic.pass(&Sent { kind, body, answer, lengths, download: None }).is_some()
     }
 

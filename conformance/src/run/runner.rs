@@ -11,7 +11,7 @@ use crate::spec::Spec;
 use crate::subject::cast::{Cast, Roles};
 use crate::subject::client::Client;
 use crate::subject::device::{Credentials, Device, DeviceError, DeviceSetup, Devices, Keeping};
-use crate::subject::reference::ReferenceDevices;
+use crate::subject::reference::{DeviceParts, ReferenceDevices};
 use crate::subject::server::Server;
 use crate::tap::wire::{self, Forms};
 use crate::tap::{Made, Settings as TapSettings, Tap, TapPort};
@@ -59,7 +59,9 @@ impl Runner {
         let forms = Forms { device: closed(Actor::Device), server: closed(Actor::Server) };
         let made = options.cleanup.then(Made::default);
         let (pace, storage) = (options.pace.clone(), server.storage());
-        let mut settings = TapSettings { forms, pace, made: made.clone(), storage, ..TapSettings::default() };
+        let in_process = server.in_process().filter(|_| options.judged == [Actor::Device]);
+        let mut settings =
+            TapSettings { forms, pace, made: made.clone(), storage, in_process, ..TapSettings::default() };
         settings.headers = options
             .headers
             .iter()
@@ -368,7 +370,9 @@ impl Runner {
             triggers: None,
             telemetry: false,
         };
-        let device = self.readers.open(setup).await.map_err(|error| error.to_string())?;
+        let way = port.direct(&self.http);
+        let readers = self.readers.changed(Arc::new(move |parts| DeviceParts { transport: way.clone(), ..parts }));
+        let device = readers.open(setup).await.map_err(|error| error.to_string())?;
         ports.push(port);
         Ok(device)
     }

@@ -5,7 +5,7 @@ use crate::replay::{AccountAccess, Restart, Stage};
 use crate::subject::command::line;
 use crate::subject::control::Control;
 use crate::subject::reach::why;
-use crate::tap::StorageTap;
+use crate::tap::{InProcess, StorageTap};
 use async_trait::async_trait;
 use fieldsync_schemas::control::{Account, Grant, Reach, Verb};
 use fieldsync_schemas::discovery::Discovery;
@@ -50,6 +50,10 @@ pub trait Server: Send + Sync {
     fn storage(&self) -> Option<StorageTap> {
         None
     }
+    /// The server itself, where it is in this process and can be asked without a connection.
+    fn in_process(&self) -> Option<Arc<dyn InProcess>> {
+        None
+    }
     /// What one scenario gets: a data set of its own where one can be made.
     async fn stage(&self, profile: &Profile) -> Result<Stage, String>;
 }
@@ -90,6 +94,8 @@ pub struct ServerAddress {
     pub pace: Option<Pace>,
     /// The tap before its object storage, for whose address it signs.
     pub storage: Option<StorageTap>,
+    /// The server itself, where it is in this process.
+    pub in_process: Option<Arc<dyn InProcess>>,
     /// How long an answer to the suite itself may take, as that of a control verb.
     pub patience: Duration,
 }
@@ -108,6 +114,7 @@ impl ServerAddress {
             ca_cert: None,
             pace: None,
             storage: None,
+            in_process: None,
             patience: Duration::from_secs(10),
         }
     }
@@ -124,6 +131,7 @@ pub struct HttpServer {
     ask: Asker,
     restart: Option<Arc<dyn Restart>>,
     storage: Option<StorageTap>,
+    in_process: Option<Arc<dyn InProcess>>,
 }
 
 /// The accounts, and when they last logged in.
@@ -205,10 +213,10 @@ impl HttpServer {
             // A server that was ended and that nobody starts again is of no use to the next scenario.
             verbs.remove(&Verb::Kill);
         }
-        let (name, restart, storage) = (address.name, address.restart, address.storage);
+        let ServerAddress { name, restart, storage, in_process, .. } = address;
         let names = accounts.keys().cloned().collect();
         let accounts = Mutex::new(LoggedIn { accounts, since: Instant::now() });
-        Ok(Self { name, data_sets, control, verbs, names, accounts, ask, restart, storage })
+        Ok(Self { name, data_sets, control, verbs, names, accounts, ask, restart, storage, in_process })
     }
 
     /// The accounts, with tokens that were issued lately where there is a password to get them with.
@@ -255,6 +263,10 @@ impl Server for HttpServer {
 
     fn storage(&self) -> Option<StorageTap> {
         self.storage.clone()
+    }
+
+    fn in_process(&self) -> Option<Arc<dyn InProcess>> {
+        self.in_process.clone()
     }
 
     async fn stage(&self, profile: &Profile) -> Result<Stage, String> {

@@ -8,7 +8,8 @@ use super::wire::{Forms, WireFinding};
 use bytes::Bytes;
 use fieldsync_schemas::scenario::CallKind;
 use http::{HeaderMap, Method, StatusCode};
-use std::sync::Arc;
+use serde_json::Value;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// The bytes of a body that are kept.
@@ -82,6 +83,8 @@ pub struct Body {
     pub length: u64,
     /// Why it could not be decoded; then `bytes` are as they came.
     pub undecoded: Option<String>,
+    /// What the bytes say, read once, for whoever looks at it.
+    pub(super) json: Arc<OnceLock<Result<Value, String>>>,
 }
 
 /// What the device got.
@@ -106,8 +109,14 @@ pub enum Delivered {
 
 impl Body {
     /// A body whose bytes are what it says.
-    pub(super) fn plain(bytes: Bytes) -> Self {
-        Self { length: bytes.len() as u64, bytes, undecoded: None }
+    pub(crate) fn plain(bytes: Bytes) -> Self {
+        Self { length: bytes.len() as u64, bytes, undecoded: None, json: Arc::default() }
+    }
+
+    /// What the body says in JSON, or why it says nothing.
+    pub fn json(&self) -> Result<&Value, &str> {
+        let read = || serde_json::from_slice(&self.bytes).map_err(|error| error.to_string());
+        self.json.get_or_init(read).as_ref().map_err(String::as_str)
     }
 
     /// A body for the record. A short one is copied: as it came it is a slice of a read buffer, and would keep all of it.
@@ -125,7 +134,7 @@ impl Body {
 
     fn cut(&self) -> Self {
         match self.bytes.len() > KEPT {
-            true => Self { bytes: Bytes::copy_from_slice(&self.bytes[..KEPT]), ..self.clone() },
+            true => Self { bytes: Bytes::copy_from_slice(&self.bytes[..KEPT]), json: Arc::default(), ..self.clone() },
             false => self.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! One exchange from end to end: the request is recorded, the faults strike, the server is asked, and the device gets
 //! what is left of the answer.
 
+use super::Settings;
 use super::alter;
 use super::coding;
 use super::connection::UpstreamRequest;
@@ -249,7 +250,14 @@ impl<'a> Exchange<'a> {
 
     async fn ask_now(&self, body: &Bytes) -> Result<(Reply, Arc<Answer>), TapTrouble> {
         let request = self.upstream_request(body)?;
-        let (head, body) = self.port.client.call(&self.origin(), request).await?;
+        let Settings { in_process, timeout, body_limit, .. } = &*self.port.settings;
+        let (head, body) = match (self.goal, in_process) {
+            (Goal::Server, Some(server)) => tokio::time::timeout(*timeout, server.ask(request, *body_limit))
+                .await
+                .unwrap_or(Err(TapTrouble::Silent(*timeout)))?
+                .into_parts(),
+            _ => self.port.client.call(&self.origin(), request).await?,
+        };
         if head.status.is_redirection() && head.status != StatusCode::NOT_MODIFIED {
             let location = head
                 .headers

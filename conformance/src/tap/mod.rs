@@ -12,9 +12,11 @@ mod alter;
 mod coding;
 mod connection;
 mod cut;
+mod direct;
 mod exchange;
 mod fault;
 mod forward;
+mod in_process;
 mod listener;
 mod made;
 mod port;
@@ -30,6 +32,7 @@ pub mod wire;
 pub(crate) use coding::gzip;
 pub use exchange::{Answer, Body, Caller, Delivered, KEPT, SeenExchange};
 pub use fault::{Fault, FaultAction, InvalidFault, KillPlace, Part};
+pub use in_process::InProcess;
 pub use made::Made;
 pub use port::{Killer, TapPort};
 pub use storage::StorageTap;
@@ -47,7 +50,7 @@ use upstream::Client;
 use url::Url;
 
 /// How servers are asked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// Goes with every request to a server, in place of a header of the same name; not recorded.
     pub headers: HeaderMap,
@@ -65,6 +68,8 @@ pub struct Settings {
     pub made: Option<Made>,
     /// The object storage into which devices put files, where there is one.
     pub storage: Option<StorageTap>,
+    /// The server, where it is asked without a connection.
+    pub in_process: Option<Arc<dyn InProcess>>,
 }
 
 impl Default for Settings {
@@ -78,6 +83,7 @@ impl Default for Settings {
             pace: None,
             made: None,
             storage: None,
+            in_process: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A port: the place through which one device reaches the server, with its faults and its record.
 
+use super::direct::Direct;
 use super::exchange::{Answer, Caller, Delivered, SeenExchange};
 use super::fault::{Fault, Faults, Struck};
 use super::listener::Listener;
@@ -7,6 +8,7 @@ use super::route::Route;
 use super::trouble::TapTrouble;
 use super::upstream::Client;
 use super::{Settings, Shared, Tap, TapError, Waited};
+use fieldsync_client::{HttpTransport, Transport};
 use fieldsync_schemas::scenario::CallKind;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -218,6 +220,12 @@ impl TapPort {
     /// The base URL that the device is configured with.
     pub fn base_url(&self) -> &Url {
         &self.base_url
+    }
+
+    /// The way in for a device in this process, without a connection.
+    pub fn direct(&self, http: &reqwest::Client) -> Arc<dyn Transport> {
+        let requests = HttpTransport::new(http.clone(), self.base_url.clone(), self.port.settings.timeout);
+        Arc::new(Direct { requests, port: self.port.clone() })
     }
 
     /// Leads to the server at another base URL from now on, as after a restart on another port.

@@ -15,6 +15,7 @@ use fieldsync_schemas::{REQUEST_ID_HEADER, VERSION_HEADER};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode};
 use jsonschema::{Draft, Validator};
+use serde::Deserialize;
 use serde_json::Value;
 use std::sync::{LazyLock, OnceLock};
 
@@ -181,7 +182,7 @@ fn check_answer(seen: &SeenExchange, answer: &Answer, form: Form, findings: &mut
             );
         }
         let problem = check_body("problem", &answer.body, form, PROBLEM_FORM, findings);
-        check_problem(&problem, answer, findings);
+        check_problem(problem, answer, findings);
         return;
     }
     if !answer.status.is_success() {
@@ -206,7 +207,9 @@ fn check_answer(seen: &SeenExchange, answer: &Answer, form: Form, findings: &mut
         findings.add(VALID_ANSWERS, "", format!("the answer's media type is {media_type:?}, not application/json"));
     }
     let message = check_body(name, &answer.body, form, VALID_ANSWERS, findings);
-    if let (CallKind::Session, Ok(session)) = (seen.kind, serde_json::from_value::<Session>(message)) {
+    if seen.kind == CallKind::Session
+        && let Ok(session) = Session::deserialize(message)
+    {
         check_order(&session.registry, findings);
     }
 }
@@ -246,21 +249,21 @@ fn check_problem(problem: &Value, answer: &Answer, findings: &mut Findings<'_>) 
 }
 
 /// Checks a body against a message; the answer is the body, or null where it is no JSON.
-fn check_body(name: &str, body: &Body, form: Form, rule: &str, findings: &mut Findings<'_>) -> Value {
+fn check_body<'a>(name: &str, body: &'a Body, form: Form, rule: &str, findings: &mut Findings<'_>) -> &'a Value {
     if let Some(reason) = &body.undecoded {
         findings.add(rule, "", format!("the body cannot be decoded: {reason}"));
-        return Value::Null;
+        return &Value::Null;
     }
-    let value: Value = match serde_json::from_slice(&body.bytes) {
+    let value = match body.json() {
         Ok(value) => value,
         Err(error) => {
             findings.add(rule, "", format!("the body is no JSON: {error}"));
-            return Value::Null;
+            return &Value::Null;
         }
     };
     let validator = validator(name, form);
-    if !validator.is_valid(&value) {
-        for error in validator.iter_errors(&value).take(MOST_ERRORS) {
+    if !validator.is_valid(value) {
+        for error in validator.iter_errors(value).take(MOST_ERRORS) {
             // Values stay out of the message: one of them might be a token.
             let message: String = error.masked_with("the value").to_string().chars().take(LONGEST_MESSAGE).collect();
             findings.add(rule, error.instance_path().as_str(), format!("{name}: {message}"));

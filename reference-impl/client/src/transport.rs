@@ -106,7 +106,8 @@ impl HttpTransport {
         is_the_servers.then_some(url).ok_or_else(|| "the URL leads to another server".to_owned())
     }
 
-    fn request(&self, call: &Call) -> Result<reqwest::RequestBuilder, String> {
+    /// The request that a call is, or why it is none.
+    pub fn request(&self, call: &Call) -> Result<reqwest::RequestBuilder, String> {
         let url = self.url(call)?;
         let mut request = match (&call.transfer, &call.body) {
             (Some(Transfer::Ask), _) => self.http.head(url).header(TUS_RESUMABLE, TUS_VERSION),
@@ -220,6 +221,11 @@ async fn begun(
     request: Result<reqwest::RequestBuilder, String>,
 ) -> Result<(Answer, reqwest::Response), NetworkFailure> {
     let response = request.map_err(|reason| failed(call, reason))?.send().await.map_err(|error| told(call, error))?;
+    Ok((head(&response), response))
+}
+
+/// What a response says before its body.
+fn head(response: &reqwest::Response) -> Answer {
     let header = |name: HeaderName| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let media_type = header(CONTENT_TYPE).map(|text| text.split(';').next().unwrap_or("").trim().to_owned());
     let retry_after = header(RETRY_AFTER).map(|text| text.trim().parse().unwrap_or(u64::MAX));
@@ -227,7 +233,12 @@ async fn begun(
     let range_start =
         header(CONTENT_RANGE).and_then(|text| text.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
     let head = Answer::new(response.status().as_u16(), media_type, Vec::new());
-    Ok((Answer { retry_after, upload_offset, range_start, ..head }, response))
+    Answer { retry_after, upload_offset, range_start, ..head }
+}
+
+/// Reads the whole of a response to a call.
+pub async fn answer(call: &Call, response: reqwest::Response) -> Result<Answer, NetworkFailure> {
+    whole(call, head(&response), response).await
 }
 
 /// Reads the rest of an answer.

@@ -30,8 +30,8 @@ pub fn entry_of<'a>(registry: &'a Registry, feed: &FeedName) -> Option<&'a TypeE
 /// Whether a feed is one of a type.
 pub fn is_of(entry: &TypeEntry, feed: &FeedName) -> bool {
     match feed.as_str().split_once(BEFORE_VALUE) {
-        None => entry.feed_name() == *feed,
-        Some((whole, _)) => entry.partition.is_some() && entry.feed_name().as_str() == whole,
+        None => entry.is_whole_feed(feed.as_str()),
+        Some((whole, _)) => entry.partition.is_some() && entry.is_whole_feed(whole),
     }
 }
 

@@ -374,7 +374,7 @@ pub struct DataSetRow {
     /// Its name.
     pub name: DataSetName,
     /// What it hosts.
-    pub domain: Domain,
+    pub domain: Arc<Domain>,
     /// The identities of its data.
     pub epochs: Epochs,
     /// The place of the last batch that it took in.
@@ -387,9 +387,9 @@ pub struct DataSetRow {
 
 impl DataSetRow {
     /// A data set in its first epoch.
-    pub fn new(name: DataSetName, domain: Domain, epoch: Epoch) -> Self {
+    pub fn new(name: DataSetName, domain: impl Into<Arc<Domain>>, epoch: Epoch) -> Self {
         let epochs = Epochs::first(epoch);
-        Self { name, domain, epochs, accepted_seq: 0, backed_up_seq: 0, clock_offset_ms: 0 }
+        Self { name, domain: domain.into(), epochs, accepted_seq: 0, backed_up_seq: 0, clock_offset_ms: 0 }
     }
 }
 
@@ -467,6 +467,9 @@ pub trait Store: Send + Sync {
 
     /// What a user was given besides the role.
     async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError>;
+
+    /// The data sets in which somebody does not see everything.
+    async fn scoped(&self) -> Result<HashSet<DataSetName>, StoreError>;
 
     /// The users who do not see everything, with their places as they were given.
     async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError>;

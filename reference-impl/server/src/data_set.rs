@@ -51,10 +51,11 @@ pub(crate) struct Hosted {
 }
 
 impl Hosted {
-    pub(crate) fn new(domain: Domain, policies: &PolicyTable) -> Result<Self, DomainFileError> {
+    pub(crate) fn new(domain: impl Into<Arc<Domain>>, policies: &PolicyTable) -> Result<Self, DomainFileError> {
+        let domain = domain.into();
         let registry = Arc::new(domain::registry(&domain, policies)?);
         let limits = domain.limits.unwrap_or_default();
-        Ok(Self { limits, domain: Arc::new(domain), registry, takes_direct: false })
+        Ok(Self { limits, domain, registry, takes_direct: false })
     }
 
     /// The same on a server whose files can go straight into an object storage.
@@ -193,7 +194,7 @@ impl DataSet {
     pub(crate) fn row(&self) -> DataSetRow {
         DataSetRow {
             name: self.name.clone(),
-            domain: (*self.hosted.domain).clone(),
+            domain: self.hosted.domain.clone(),
             epochs: (*self.epochs()).clone(),
             accepted_seq: self.accepted_seq(),
             backed_up_seq: self.backed_up_seq.load(Ordering::Relaxed),

@@ -13,7 +13,11 @@ use crate::rules::Rules;
 use crate::scope;
 use crate::sqlite::SqliteStore;
 use crate::writer::BatchWriter;
-use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::DATE;
+use axum::http::{HeaderValue, Request};
+use axum::response::Response;
+use axum::{BoxError, Router};
 use fieldsync_core::attachment::{AttachmentStore, GRACE, UPLOAD_LIFE};
 use fieldsync_core::clock::{Clock, Ids};
 use fieldsync_core::cursor::CursorKey;
@@ -27,6 +31,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tower::ServiceExt;
 
 /// Something around the whole wire.
 pub type WireLayer = dyn Fn(Router) -> Router + Send + Sync;
@@ -209,12 +214,13 @@ impl Server {
         let router = http::router(app);
         let router = layer.map_or(router.clone(), |layer| layer(router));
         let alive = phase.clone();
+        let served = router.clone();
         let task = tokio::spawn(async move {
-            run(listener, router, watched, settings.grace, deciding, beside).await;
+            run(listener, served, watched, settings.grace, deciding, beside).await;
             drop(alive);
         });
         tracing::info!(%address, "serving");
-        Ok(Running { address, phase, task })
+        Ok(Running { address, phase, task, inside: Inside { router, answering: Arc::default() } })
     }
 }
 
@@ -251,7 +257,7 @@ async fn open_data_sets(hosted: &[Hosted], parts: &Parts) -> Result<DataSets, St
     let mut stored: Vec<DataSetRow> = parts.store.data_sets().await?;
     for hosted in hosted {
         let name = DataSetName(hosted.domain.name.to_string());
-        let domain = (*hosted.domain).clone();
+        let domain = hosted.domain.clone();
         let known = stored.iter().position(|row| row.name == name).map(|index| stored.swap_remove(index));
         let (row, seeds) = match known {
             Some(row) => (DataSetRow { domain, ..row }, Vec::new()),
@@ -265,14 +271,15 @@ async fn open_data_sets(hosted: &[Hosted], parts: &Parts) -> Result<DataSets, St
         data_sets.insert(DataSet::new(&row, hosted.clone(), parts.clock.clone()));
     }
     for row in stored {
-        let same = hosted.iter().find(|hosted| *hosted.domain == row.domain).cloned();
+        let same = hosted.iter().find(|hosted| hosted.domain == row.domain).cloned();
         let hosted = match same {
             Some(hosted) => hosted,
             None => Hosted::new(row.domain.clone(), &parts.policies)?.taking_direct(parts.blobs.takes_direct()),
         };
         data_sets.insert(DataSet::new(&row, hosted, parts.clock.clone()));
     }
-    for data_set in data_sets.all() {
+    let scoped = parts.store.scoped().await?;
+    for data_set in data_sets.all().into_iter().filter(|data_set| scoped.contains(&data_set.name)) {
         // What lies below a place may have become something else while no server ran: by a restore, or another domain.
         let worked_out = scope::work_out(&parts.store, &data_set).await;
         worked_out.map_err(|error| StartError::Scopes { data_set: data_set.name.0.clone(), source: error.into() })?;
@@ -285,9 +292,40 @@ pub struct Running {
     address: SocketAddr,
     phase: Arc<watch::Sender<Phase>>,
     task: JoinHandle<()>,
+    inside: Inside,
+}
+
+/// The way in for requests of the same process.
+struct Inside {
+    router: Router,
+    /// Held for reading by every request that is being answered.
+    answering: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl Running {
+    /// Answers a request of the same process as one that came over a connection, or not at all, where the server is over
+    /// before there is an answer. The answer comes without `content-length`.
+    pub fn answer<B>(&self, request: Request<B>) -> impl Future<Output = Option<Response>> + use<B>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let Inside { router, answering } = &self.inside;
+        let (router, answering, mut phase) = (router.clone(), answering.clone(), self.phase.subscribe());
+        async move {
+            let _answering = answering.read().await;
+            if *phase.borrow() != Phase::Serving {
+                return None;
+            }
+            let mut response = tokio::select! {
+                Ok(response) = router.oneshot(request.map(Body::new)) => response,
+                _ = phase.wait_for(|phase| *phase == Phase::Killed) => return None,
+            };
+            let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+            response.headers_mut().entry(DATE).or_insert(HeaderValue::try_from(now).expect("a date is visible ASCII"));
+            Some(response)
+        }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -314,6 +352,7 @@ impl Running {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the server ended with a fault");
         }
+        drop(self.inside.answering.write().await);
     }
 
     fn move_to(&self, next: Phase) {

@@ -13,7 +13,7 @@ use fieldsync_schemas::problem::EpochCause;
 use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What happens to what passes between the rules and the storage. Each member does nothing by default.
@@ -151,6 +151,10 @@ impl<F: StorageFault> Store for Faulty<F> {
         let mut assignment = self.inner.assignment(data_set, user).await?;
         self.fault.assignment(&mut assignment);
         Ok(assignment)
+    }
+
+    async fn scoped(&self) -> Result<HashSet<DataSetName>, StoreError> {
+        self.inner.scoped().await
     }
 
     async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError> {

@@ -2,11 +2,14 @@
 
 use crate::replay::Restart;
 use crate::subject::server::{HttpServer, ServerAddress};
-use crate::tap::StorageTap;
+use crate::tap::{InProcess, StorageTap, TapTrouble};
 use async_trait::async_trait;
+use bytes::Bytes;
 use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::event::Blocked;
 use fieldsync_server::{Bucket, Parts, PasswordCost, Running, Server, Settings, SqliteStore, domain_from_yaml};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,7 +77,15 @@ impl EmbeddedServer {
         let bases = domains().iter().map(|domain| root.join(domain.name.as_str()).expect("a name is a path")).collect();
         let control = Some(root.join("control").expect("a constant path"));
         let storage = self.storage.as_ref().map(|(_, tap)| tap.clone());
-        ServerAddress { bases, control, restart: Some(self.clone()), storage, ..ServerAddress::named("reference") }
+        let (restart, in_process): (Arc<dyn Restart>, Arc<dyn InProcess>) = (self.clone(), self.clone());
+        ServerAddress {
+            bases,
+            control,
+            restart: Some(restart),
+            storage,
+            in_process: Some(in_process),
+            ..ServerAddress::named("reference")
+        }
     }
 
     /// The server as a subject.
@@ -109,6 +120,20 @@ impl Restart for EmbeddedServer {
         let launched = launch(self.folder.path(), bucket, &self.fault, listener).await;
         *running = Some(launched.map_err(|error| error.to_string())?);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl InProcess for EmbeddedServer {
+    async fn ask(&self, request: Request<Full<Bytes>>, body_limit: usize) -> Result<Response<Bytes>, TapTrouble> {
+        let over = || TapTrouble::Broken("the server was ended".to_owned());
+        let answer = self.running.lock().await.as_ref().map(|running| running.answer(request)).ok_or_else(over)?;
+        let (head, body) = answer.await.ok_or_else(over)?.into_parts();
+        match Limited::new(body, body_limit).collect().await {
+            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+            Err(error) if error.is::<LengthLimitError>() => Err(TapTrouble::BodyTooLarge(body_limit)),
+            Err(error) => Err(TapTrouble::Broken(error.to_string())),
+        }
     }
 }
 

@@ -171,7 +171,7 @@ impl Step<'_> {
         let types = self.machine.state.session.iter().flat_map(|session| &session.registry.types);
         let base = feed.as_str().split('/').next().unwrap_or_default();
         let mut held = Vec::new();
-        for entry in types.filter(|entry| entry.feed_name().as_str() == base) {
+        for entry in types.filter(|entry| entry.is_whole_feed(base)) {
             let copies = self.context.store.records(&entry.name)?.into_iter().filter(|copy| copy.feed == *feed);
             held.extend(copies.map(|copy| copy.record).filter(|record| !record.deleted));
         }

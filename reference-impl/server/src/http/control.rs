@@ -145,7 +145,7 @@ async fn new_data_set(app: &App, control: &Control, asked: NewDataSet) -> Result
             break DataSetName(name);
         }
     };
-    let row = DataSetRow::new(name.clone(), (*hosted.domain).clone(), new_epoch(app));
+    let row = DataSetRow::new(name.clone(), hosted.domain.clone(), new_epoch(app));
     let seeds = hosted.seeds(&*parts.ids, parts.clock.now());
     let grants = asked.grants.into_iter();
     let grants = grants.map(|grant| Grant { data_set: name.clone(), user: grant.user, role: grant.role }).collect();

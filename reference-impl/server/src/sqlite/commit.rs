@@ -42,7 +42,7 @@ pub(super) fn put_data_set(connection: &Connection, row: &DataSetRow, seeds: &[S
         .prepare_cached("SELECT id, domain FROM data_sets WHERE name = ?1")?
         .query_row([&row.name.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let domain = serde_json::to_string(&row.domain)?;
+    let domain = serde_json::to_string(&*row.domain)?;
     if let Some((id, before)) = known {
         if before != domain {
             links::rebuild(connection, id, &row.domain)?;

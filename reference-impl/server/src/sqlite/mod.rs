@@ -30,6 +30,7 @@ use fieldsync_schemas::time::Timestamp;
 use readers::{FEW, Readers};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use writer::Writer;
@@ -243,6 +244,10 @@ impl Store for SqliteStore {
 
     async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError> {
         self.readers.few("read an assignment", |connection| scope::assignment(connection, data_set, user)).await
+    }
+
+    async fn scoped(&self) -> Result<HashSet<DataSetName>, StoreError> {
+        self.readers.many("list the data sets with scopes", scope::scoped).await
     }
 
     async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError> {

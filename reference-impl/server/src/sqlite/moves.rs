@@ -149,7 +149,7 @@ mod tests {
         store.put_data_set(&row, states.to_vec()).await.unwrap();
 
         let after = BEFORE.replace("merge", "partition: kind, requires: [partitions], merge");
-        let row = DataSetRow { domain: domain_from_yaml(&after).unwrap(), ..row };
+        let row = DataSetRow { domain: domain_from_yaml(&after).unwrap().into(), ..row };
         store.put_data_set(&row, Vec::new()).await.unwrap();
 
         let mut snapshot = store.snapshot(&name, &"amina".parse().unwrap()).await.unwrap();

@@ -4,11 +4,13 @@ use super::Failure;
 use fieldsync_core::epoch::{Begun, Epochs};
 use fieldsync_core::scope::Label;
 use fieldsync_core::store::{DataSetName, DataSetRow, State};
+use fieldsync_schemas::domain::Domain;
 use fieldsync_schemas::id::{Epoch, FeedName, ReplicaId, Rev, TypeName, Version};
 use fieldsync_schemas::problem::EpochCause;
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The columns that [`state`] reads, of `rows` or `history` joined with `feeds`.
@@ -76,10 +78,17 @@ fn select(connection: &Connection, which: &str, values: impl Params) -> Result<V
     ))?;
     let mut rows = statement.query(values)?;
     let mut found = Vec::new();
+    // Many data sets may host one domain, which is read once.
+    let mut domains: HashMap<String, Arc<Domain>> = HashMap::new();
     while let Some(row) = rows.next()? {
+        let text = row.get_ref(1)?.as_str()?;
+        let domain = match domains.get(text) {
+            Some(domain) => domain.clone(),
+            None => domains.entry(text.to_owned()).or_insert(Arc::new(serde_json::from_str(text)?)).clone(),
+        };
         found.push(DataSetRow {
             name: DataSetName(row.get(0)?),
-            domain: serde_json::from_str(row.get_ref(1)?.as_str()?)?,
+            domain,
             accepted_seq: row.get(2)?,
             backed_up_seq: row.get(3)?,
             clock_offset_ms: row.get(4)?,

@@ -11,7 +11,7 @@ use fieldsync_schemas::id::{Principal, RecordId};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::session::RefetchOrder;
 use rusqlite::{Connection, OptionalExtension};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// A record, or an entry about it, that is at another place than before.
 pub(super) struct Move<'a> {
@@ -33,6 +33,14 @@ pub(super) fn assignment(connection: &Connection, data_set: &DataSetName, user: 
         refetch.push(serde_json::from_str(row.get_ref(0)?.as_str()?)?);
     }
     Ok(Assignment { places, refetch })
+}
+
+pub(super) fn scoped(connection: &Connection) -> Result<HashSet<DataSetName>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT d.name FROM scopes s JOIN data_sets d ON d.id = s.data_set WHERE s.places IS NOT NULL",
+    )?;
+    let names = statement.query_map([], |row| row.get(0).map(DataSetName))?;
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn scopes(connection: &Connection, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, Failure> {

@@ -9,7 +9,11 @@ use fieldsync_schemas::id::{Epoch, FeedName, Principal, RecordId};
 use fieldsync_schemas::session::{RefetchOrder, Role};
 use fieldsync_schemas::time::Timestamp;
 use fieldsync_server::Parts;
+use http::Request;
+use http_body_util::BodyExt;
+use reqwest::Method;
 use serde_json::json;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,6 +35,30 @@ async fn what_was_answered_is_there_after_a_kill() {
     let cursor = &pulled["feeds"][0]["cursor"];
     assert_eq!(again.pull(json!({ "observation": cursor })).await["feeds"], json!([]));
     again.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_of_the_same_process_is_answered_as_over_a_connection_until_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let subject = start(dir.path()).await;
+    let over_http = subject.request(Method::GET, "").send().await.unwrap();
+    let ask = || {
+        let request = Request::get(format!("/{}", subject.data_set)).header("fieldsync-version", "2026-12-01");
+        subject.running.answer(request.body(String::new()).unwrap())
+    };
+    let inside = ask().await.unwrap();
+    let (mut headers, mut expected) = (inside.headers().clone(), over_http.headers().clone());
+    for of_connection_or_moment in ["content-length", "fieldsync-request-id", "date"] {
+        assert!(expected.remove(of_connection_or_moment).is_some(), "{of_connection_or_moment}");
+        headers.remove(of_connection_or_moment);
+    }
+    assert_eq!((inside.status(), &headers), (over_http.status(), &expected));
+    assert_eq!(inside.into_body().collect().await.unwrap().to_bytes(), over_http.bytes().await.unwrap());
+    let begun = ask();
+    subject.running.kill();
+    assert!(begun.await.is_none(), "what was begun gets no answer");
+    assert!(ask().await.is_none());
+    subject.running.ended().await;
 }
 
 #[tokio::test]
@@ -81,6 +109,9 @@ impl Store for FullDisk {
     }
     async fn assignment(&self, data_set: &DataSetName, user: &str) -> Result<Assignment, StoreError> {
         self.inner.assignment(data_set, user).await
+    }
+    async fn scoped(&self) -> Result<HashSet<DataSetName>, StoreError> {
+        self.inner.scoped().await
     }
     async fn scopes(&self, data_set: &DataSetName) -> Result<Vec<(String, Vec<RecordId>)>, StoreError> {
         self.inner.scopes(data_set).await
