@@ -7,6 +7,7 @@ pub mod baseline;
 pub mod broken;
 pub mod cleanup;
 pub mod doctor;
+mod embedded;
 pub mod har;
 pub mod harness;
 pub mod judge;

@@ -2,12 +2,10 @@
 
 use super::error::{LoadError, LoadErrorKind};
 use super::{Case, parse};
-use include_dir::{Dir, include_dir};
+use crate::embedded::SCENARIOS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../fixtures/scenarios");
 
 /// Fixtures, some of which could not be read.
 #[derive(Debug, Default)]
@@ -20,19 +18,15 @@ pub struct Loaded {
 
 /// The fixtures embedded in the program.
 pub fn embedded() -> Loaded {
-    load(texts(&EMBEDDED).into_iter().map(|(name, text)| {
-        let not_utf8 = || LoadErrorKind::Unreadable("it is not UTF-8: save it so".to_owned());
-        let text = text.ok_or_else(|| LoadError::of_file(&name, not_utf8()));
-        (name, text)
-    }))
+    load(SCENARIOS.iter().map(|(path, text)| (format!("fixtures/scenarios/{path}"), text.as_str())))
 }
 
 /// Reads each of these files by itself.
-fn load<'a>(files: impl Iterator<Item = (String, Result<&'a str, LoadError>)>) -> Loaded {
+fn load<'a>(files: impl Iterator<Item = (String, &'a str)>) -> Loaded {
     let mut loaded = Loaded::default();
     for (name, text) in files {
         let read = is_fixture(Path::new(&name), &name)
-            .and_then(|is_one| if is_one { text.and_then(|text| parse(&name, text)) } else { Ok(Vec::new()) });
+            .and_then(|is_one| if is_one { parse(&name, text) } else { Ok(Vec::new()) });
         match read {
             Ok(cases) => loaded.cases.extend(cases),
             Err(error) => loaded.broken.push(error),
@@ -40,13 +34,6 @@ fn load<'a>(files: impl Iterator<Item = (String, Result<&'a str, LoadError>)>) -
     }
     loaded.cases = in_order(loaded.cases);
     loaded
-}
-
-/// Every file below a folder of the program, under the name that it has in this project.
-fn texts<'a>(folder: &'a Dir<'_>) -> Vec<(String, Option<&'a str>)> {
-    let name = |path: &Path| Path::new("fixtures/scenarios").join(path).display().to_string();
-    let own = folder.files().map(|file| (name(file.path()), file.contents_utf8()));
-    own.chain(folder.dirs().flat_map(texts)).collect()
 }
 
 /// The fixtures below a folder, `<chapter>/<what-it-shows>.yaml`, in the order of their ids. Where the folder has a
@@ -135,9 +122,9 @@ mod tests {
     fn one_fixture_that_cannot_be_read_stops_no_other() {
         let good = "title: A thing that is so\ncovers: [push.retry.same-outcome]\nsteps:\n  - request: {expect: {status: 200}}\n";
         let files = [
-            ("fixtures/scenarios/push/good.yaml", Ok(good)),
-            ("fixtures/scenarios/push/odd.yaml", Ok("title: A thing that is so\nsteps: [\n")),
-            ("fixtures/scenarios/push/notes.md", Ok("Not a fixture.")),
+            ("fixtures/scenarios/push/good.yaml", good),
+            ("fixtures/scenarios/push/odd.yaml", "title: A thing that is so\nsteps: [\n"),
+            ("fixtures/scenarios/push/notes.md", "Not a fixture."),
         ];
         let loaded = load(files.into_iter().map(|(name, text)| (name.to_owned(), text)));
         assert_eq!(loaded.cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>(), ["push/good"]);

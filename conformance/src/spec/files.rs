@@ -1,11 +1,9 @@
 //! Where the text of the specification comes from: the copy inside this program, or a folder.
 
 use super::flaw::{ReadSpecError, ReadSpecErrorKind};
-use include_dir::{Dir, include_dir};
+use crate::embedded::SPEC;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../spec/src");
 
 /// The files of the specification, by their path below `src/`.
 #[derive(Debug, Clone, Default)]
@@ -18,11 +16,9 @@ pub struct SpecFiles {
 impl SpecFiles {
     /// The copy inside this program.
     pub fn embedded() -> Self {
-        let texts = EMBEDDED
-            .files()
-            .filter_map(|file| Some((file.path().to_str()?.to_owned(), file.contents_utf8()?.to_owned())))
-            .filter(|(path, _)| path.ends_with(".md"))
-            .collect();
+        let of_this = |path: &str| path.ends_with(".md") && !path.contains('/');
+        let texts =
+            SPEC.iter().filter(|(path, _)| of_this(path)).map(|(path, text)| (path.clone(), text.clone())).collect();
         Self { place: "spec/src/".to_owned(), texts }
     }
 
