@@ -6,11 +6,11 @@ use fieldsync_conformance::scenario::Case;
 use fieldsync_conformance::spec::{RuleRef, Spec};
 use fieldsync_conformance::subject::client::Client;
 use fieldsync_conformance::subject::reference::{EmbeddedServer, ReferenceDevices};
-use fieldsync_schemas::event::{Actor, Event, ScenarioEnded, Verdict};
+use fieldsync_schemas::event::{Actor, Event, Failure, ScenarioEnded, Verdict};
 use fieldsync_server::Bucket;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// What became of one mutant.
@@ -106,16 +106,32 @@ async fn fate(mutant: &Mutant, cases: &[Case], spec: &Arc<Spec>, all: bool, buck
         Err(blocked) => return Fate::Broken { reason: format!("{}: {}", blocked.doing, blocked.reason) },
     };
     let options = Options { jobs: 4, judged: vec![actor], timeout: Duration::from_secs(5), ..Options::default() };
+    let kills = |event: &Event| {
+        let ended = ended(event)?;
+        let is_own = |failure: &Failure| RuleRef::from(&failure.rule).id.as_str() == mutant.rule_id();
+        ended.failures.iter().any(is_own).then(|| ended.id.clone())
+    };
     let mut wrong = None;
     let mut ran = 0;
     for batch in [own, if all { other } else { Vec::new() }] {
-        let events = run::run(&batch, spec, server.clone(), devices.clone(), &options, &mut |_| {}).await;
+        // The first that kills is enough: a mutant may let its devices pull until their time is out, in each of the others.
+        let (killed, mut killer) = watch::channel(None);
+        let mut look = |event: &Event| {
+            if let Some(by) = kills(event) {
+                killed.send_replace(Some(by));
+            }
+        };
+        let running = run::run(&batch, spec, server.clone(), devices.clone(), &options, &mut look);
+        let events = tokio::select! {
+            events = running => events,
+            _ = killer.wait_for(Option::is_some) => Vec::new(),
+        };
+        if let Some(by) = killer.borrow().clone() {
+            return Fate::Killed { by };
+        }
         for ended in events.iter().filter_map(ended) {
             ran += usize::from(ended.verdict.has_run() || ended.verdict == Verdict::Error);
-            for failure in &ended.failures {
-                if RuleRef::from(&failure.rule).id.as_str() == mutant.rule_id() {
-                    return Fate::Killed { by: ended.id.clone() };
-                }
+            if let Some(failure) = ended.failures.first() {
                 wrong.get_or_insert((ended.id.clone(), failure.rule.to_string()));
             }
             if ended.verdict == Verdict::Error {
