@@ -1,4 +1,4 @@
-//! Packs the scenarios and the specification, which the program carries: as they are they would be a fourteenth of it.
+//! Packs the scenarios and the specification, which the program carries: as they are they would take a megabyte more.
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;

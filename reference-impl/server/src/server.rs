@@ -352,6 +352,7 @@ impl Running {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the server ended with a fault");
         }
+        // What is answered within this process holds the storage until it is given up.
         drop(self.inside.answering.write().await);
     }
 

@@ -4,8 +4,7 @@
 //! mutation.
 
 use super::outbox::{Entry, Progress, joined};
-use super::store::StoreError;
-use super::store::{ServerCopy, ShownCopy};
+use super::store::{ServerCopy, ShownCopy, StoreError};
 use super::{DeviceError, Step, Write};
 use crate::data::{content_hash, drop_null_members};
 use fieldsync_schemas::id::{GroupId, Version};
