@@ -21,7 +21,8 @@ use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 /// What is kept of the standard error, in bytes.
 const LOG_BYTES: usize = 4096;
-/// How long a process that closed its standard output may take to end.
+/// How long a process that closed its standard output may take to end, and its log after it: a process that left the
+/// group may hold on to either.
 const END_BUDGET: Duration = Duration::from_secs(1);
 
 /// A process of an adapter. It ends with everything that it started when this is dropped.
@@ -72,15 +73,17 @@ impl AdapterProcess {
         if let Some(input) = child.stdin.take() {
             tokio::spawn(write_lines(input, to_write));
         }
-        if let Some(errors) = child.stderr.take() {
-            tokio::spawn(keep_log(errors, shared.clone()));
-        }
+        let log = child.stderr.take().map(|errors| tokio::spawn(keep_log(errors, shared.clone())));
         if let Some(output) = child.stdout.take() {
             let shared = shared.clone();
             let group = Group::of(&child);
             tokio::spawn(async move {
                 let reason = read_lines(output, &shared).await;
                 let reason = end(child, &group, reason).await;
+                // The log is read by another task, and whoever is told the reason takes it at once.
+                if let Some(log) = log {
+                    _ = tokio::time::timeout(END_BUDGET, log).await;
+                }
                 let mut waiting = locked(&shared.waiting);
                 waiting.broken = Some(reason);
                 // Whoever waits finds the reason.
@@ -131,6 +134,8 @@ impl AdapterProcess {
             }
             Err(_) => {
                 self.group.end();
+                // With its log, which says what it was at.
+                _ = tokio::time::timeout(END_BUDGET, self.ended()).await;
                 Err(DeviceError(format!("`{verb}` was not answered within {} s", self.patience.as_secs())))
             }
         }
