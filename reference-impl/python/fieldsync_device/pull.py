@@ -50,11 +50,12 @@ class Pull:
                 self._try_again("the pages of a pull do not go on from where this device stands")
             elif not more:
                 walked.update(asked)
-                without_cursor = {feed for feed, cursor in self._feeds().items() if cursor is None}
+                feeds = self._feeds()
+                without_cursor = {feed for feed, cursor in feeds.items() if cursor is None}
                 silent.update(feed for feed, cursor in asked.items() if cursor is None and feed in without_cursor)
                 # The answer may have brought a session with other feeds, or with an order to walk some once more.
                 walked.difference_update(without_cursor - silent)
-                if walked.issuperset(self._feeds()):
+                if walked.issuperset(feeds):
                     self._drop_unmet()
                     return
 

@@ -6,10 +6,11 @@ import json
 import secrets
 import time
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 PROTOCOL = "2026-12-01"
+_EPOCH = datetime(1970, 1, 1)  # in UTC, as everything here
 
 
 def machine_clock() -> int:
@@ -19,8 +20,8 @@ def machine_clock() -> int:
 
 def timestamp(millis: int) -> str:
     """An instant as the protocol writes it: RFC 3339 in UTC, in whole milliseconds."""
-    instant = datetime.fromtimestamp(millis // 1000, timezone.utc)
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z"
+    instant = _EPOCH + timedelta(milliseconds=millis)
+    return instant.isoformat(timespec="milliseconds") + "Z"
 
 
 def new_record_id(millis: int) -> str:
@@ -40,14 +41,18 @@ def _not_json(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
+_reader = json.JSONDecoder(parse_constant=_not_json)
+_writer = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def decode(text: str | bytes) -> Any:
-    """Reads JSON; `NaN` and the like, which Python would take, are refused."""
-    return json.loads(text, parse_constant=_not_json)
+    """Reads JSON in UTF-8; `NaN` and the like, which Python would take, are refused."""
+    return _reader.decode(text if isinstance(text, str) else text.decode())
 
 
 def encode(value: Any) -> str:
     """Writes JSON in UTF-8, escaped only where a lone surrogate could not be sent otherwise."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _writer.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -79,11 +79,15 @@ class Batch:
 
 
 class _Transaction:
-    """The lock and, while it is held, one transaction; a transaction within one is part of it."""
+    """The lock and, while it is held, one transaction; a transaction within one is part of it.
 
-    def __init__(self, db: sqlite3.Connection, lock: threading.RLock) -> None:
+    One that is rolled back takes what is remembered of the file with it.
+    """
+
+    def __init__(self, db: sqlite3.Connection, lock: threading.RLock, remembered: dict[str, Any]) -> None:
         self._db = db
         self._lock = lock
+        self._remembered = remembered
         self._depth = 0
 
     def __enter__(self) -> None:
@@ -100,9 +104,21 @@ class _Transaction:
         self._depth -= 1
         try:
             if self._depth == 0:
-                self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+                self._end(kind is None)
         finally:
             self._lock.release()
+
+    def _end(self, well: bool) -> None:
+        committed = False
+        try:
+            if well:
+                self._db.execute("COMMIT")
+                committed = True
+        finally:
+            if not committed:
+                self._remembered.clear()
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
 
 class Store:
@@ -113,7 +129,8 @@ class Store:
         self._db = sqlite3.connect(folder / "device.sqlite3" if folder else ":memory:", timeout=10,
                                    isolation_level=None, check_same_thread=False)
         self.execute = self._db.execute
-        self._transaction = _Transaction(self._db, self._lock)
+        self._meta: dict[str, Any] = {}  # the single values that were read or written; a session is long
+        self._transaction = _Transaction(self._db, self._lock, self._meta)
         if folder:
             self.execute("PRAGMA journal_mode = WAL")
             self.execute("PRAGMA synchronous = FULL")
@@ -136,16 +153,19 @@ class Store:
     # Single values.
 
     def meta(self, key: str) -> Any:
-        """A single value, or None."""
+        """A single value, or None. Nobody changes it in place: the next one to ask is given the same."""
         with self._lock:
-            row = self.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+            if key not in self._meta:
+                row = self.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+                self._meta[key] = None if row is None else json.loads(row[0])
+            return self._meta[key]
 
     def set_meta(self, **values: Any) -> None:
         """Sets single values."""
         with self.transaction():
             for key, value in values.items():
                 self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, encode(value)))
+                self._meta[key] = value
 
     def become_replica(self, replica: str | None = None) -> None:
         """Takes a new replica id, whose batches begin at 1; everything else stays as it is."""

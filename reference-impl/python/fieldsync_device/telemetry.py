@@ -100,7 +100,7 @@ class Telling:
         """Sends a batch; whether it went."""
         row = self._store.meta("telling") or {"replica": new_id("t-"), "seq": 1, "previous": None, "body": None}
         if row["body"] is None:
-            row["body"] = self._freeze(row)
+            row = {**row, "body": self._freeze(row)}
             if row["body"] is None:
                 return False
             self._store.set_meta(telling=row)

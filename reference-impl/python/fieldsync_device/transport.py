@@ -12,6 +12,7 @@ import selectors
 import socket
 import zlib
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
@@ -32,7 +33,7 @@ class Answer:
     problem: dict[str, Any] | None = None
     fault: str = ""
     retry_after: str | None = None
-    headers: dict[str, str] = field(default_factory=dict)  # by their names in lower case
+    headers: Message = field(default_factory=Message)  # by their names in any case
 
     @property
     def good(self) -> bool:
@@ -152,8 +153,7 @@ class Transport:
                     self._connection.close()
 
     def _read(self, response: http.client.HTTPResponse, what: str) -> Answer:
-        answer = Answer(response.status, retry_after=response.headers.get("Retry-After"),
-                        headers={name.lower(): value for name, value in response.headers.items()})
+        answer = Answer(response.status, retry_after=response.headers.get("Retry-After"), headers=response.headers)
         try:
             plain = _decoded(self._body(response), response.headers.get("Content-Encoding"), self._answer_bytes)
             self.received += len(plain)

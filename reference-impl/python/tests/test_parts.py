@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import unittest
 
 from fieldsync_device import edits, messages
@@ -49,6 +50,30 @@ class Values(unittest.TestCase):
     def test_times_and_ids(self) -> None:
         self.assertEqual(timestamp(1_796_113_800_007), "2026-12-01T08:30:00.007Z")
         self.assertLess(new_record_id(1000), new_record_id(2000))
+
+
+class Stores(unittest.TestCase):
+    """What a device keeps."""
+
+    def test_what_is_rolled_back_is_not_remembered(self) -> None:
+        store = Store(None)
+        store.set_meta(epoch="e1")
+        with self.assertRaises(ZeroDivisionError), store.transaction():
+            store.set_meta(epoch="e2")
+            self.assertEqual(store.meta("epoch"), "e2")
+            raise ZeroDivisionError
+        self.assertEqual(store.meta("epoch"), "e1")
+
+    def test_what_cannot_be_committed_is_not_remembered(self) -> None:
+        store = Store(None)
+        store.execute("PRAGMA foreign_keys = ON")
+        store.execute("CREATE TABLE child (of TEXT REFERENCES meta (key) DEFERRABLE INITIALLY DEFERRED)")
+        with self.assertRaises(sqlite3.IntegrityError), store.transaction():
+            store.set_meta(epoch="e2")
+            store.execute("INSERT INTO child VALUES ('nobody')")
+        self.assertIsNone(store.meta("epoch"))
+        store.set_meta(epoch="e3")
+        self.assertEqual(store.meta("epoch"), "e3")
 
 
 class Messages(unittest.TestCase):
