@@ -162,13 +162,7 @@ impl Store for SqliteStore {
             named + one.attachments.len() + one.families.heads.len() * FEW
         };
         if touched.iter().map(rows).sum::<usize>() <= FEW {
-            return self
-                .readers
-                .few(DOING, |connection| {
-                    let view = connection.unchecked_transaction()?;
-                    load::load(&view, touched)
-                })
-                .await;
+            return self.readers.few(DOING, |connection| load::load(connection, touched)).await;
         }
         let touched = touched.to_vec();
         // On the writing connection, whose cache still holds what it wrote last.

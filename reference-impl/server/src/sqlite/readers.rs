@@ -25,6 +25,14 @@ pub(super) struct Lease {
     _seat: OwnedSemaphorePermit,
 }
 
+impl Lease {
+    /// All that is read from now on, until it is dropped, is of one moment: that of the first read.
+    pub(super) fn begin(&self) -> Result<(), Failure> {
+        self.prepare_cached("BEGIN")?.execute([])?;
+        Ok(())
+    }
+}
+
 impl Deref for Lease {
     type Target = Connection;
 
@@ -59,14 +67,14 @@ impl Readers {
         Ok(Lease { connection, idle: self.idle.clone(), _seat: seat })
     }
 
-    /// Reads a few rows, on the spot.
+    /// Reads a few rows, on the spot and as they are at one moment.
     pub(super) async fn few<T>(
         &self,
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
         let lease = self.lend(doing).await?;
-        work(&lease).map_err(|source| StoreError { doing, source })
+        lease.begin().and_then(|()| work(&lease)).map_err(|source| StoreError { doing, source })
     }
 
     /// Reads however many rows, where that harms nobody.

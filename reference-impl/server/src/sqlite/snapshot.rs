@@ -37,9 +37,8 @@ impl SqliteSnapshot {
     ) -> Result<Self, StoreError> {
         const DOING: &str = "begin a snapshot";
         let lease = readers.lend(DOING).await?;
-        // SQLite fixes the view at the first read, which is that of the heads.
-        let begun = lease.prepare_cached("BEGIN").and_then(|mut begin| begin.execute([])).map_err(Failure::from);
-        let view = begun.and_then(|_| viewer(&lease, data_set, principal));
+        // The first read is that of the heads.
+        let view = lease.begin().and_then(|()| viewer(&lease, data_set, principal));
         let view = view.map_err(|source| StoreError { doing: DOING, source })?;
         Ok(Self { lease: Some(lease), view })
     }
