@@ -218,7 +218,7 @@ fn an_adapter_that_is_tried() {
     std::fs::copy(skeleton, house.path().join("adapter.py")).unwrap();
     house.write("ends.sh", "echo 'cannot open the store' >&2\nexit 3\n");
     house.write("babbles.sh", "echo Welcome\ncat > received\n");
-    house.write("silent.sh", "cat > received\n");
+    house.write("silent.sh", "echo 'waiting for the camera' >&2\ncat > received\n");
     for fault in ["what-waits-is-shown-as-synced", "tombstones-are-passed-over"] {
         let adapter = format!("'{}' mutants adapter {fault}\n", env!("CARGO_BIN_EXE_fieldsync"));
         house.write(&format!("{fault}.sh"), &adapter);
@@ -234,7 +234,7 @@ fn an_adapter_that_is_tried() {
         "adapter try --command 'python3 adapter.py' --timeout 60",
         "adapter try --command 'sh ends.sh' --timeout 60",
         "adapter try --command 'sh babbles.sh' --timeout 60",
-        "adapter try --command 'sh silent.sh' --timeout 1",
+        "adapter try --command 'sh silent.sh' --timeout 3",
         "adapter try --command 'no-such-adapter' --timeout 60",
     ];
     snapshot!("adapters-that-are-tried", all(&house, &lines));
