@@ -18,7 +18,7 @@ use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::session::Session;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 /// The sends of one call in one sync, where the server fails.
@@ -201,6 +201,8 @@ pub(super) struct Run {
     pub(super) failed_batches: u32,
     /// Mutations over which the server failed, each alone, while nothing shows that it would not fail over any.
     pub(super) suspects: Vec<MutationId>,
+    /// What waits to be pushed, piece by piece in its order, as it was worked out when the first of it went.
+    pub(super) queue: VecDeque<Vec<MutationId>>,
     /// Mutations that wait for the next sync.
     pub(super) set_aside: HashSet<MutationId>,
     /// How often a record's mutation was made anew.
@@ -292,6 +294,7 @@ impl Step<'_> {
     /// The cycle goes on at this phase.
     pub(super) fn go_to(&mut self, phase: Phase) {
         let phases = cycle(&self.session().profile).unwrap_or_default();
+        self.run().queue.clear();
         self.run().phase = phases.iter().position(|other| *other == phase).unwrap_or(0);
     }
 

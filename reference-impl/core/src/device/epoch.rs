@@ -42,7 +42,7 @@ impl Step<'_> {
             && let Some(backed_up) = session.backed_up_seq
         {
             let is_safe = |kept: &&Kept| kept.accepted_seq.is_some_and(|seq| seq <= backed_up);
-            let safe: Vec<u64> = self.machine.state.kept.values().filter(is_safe).map(|kept| kept.number).collect();
+            let safe: Vec<u64> = self.machine.state.kept.iter().filter(is_safe).map(|kept| kept.number).collect();
             safe.into_iter().for_each(|number| self.write(Write::KeptGone(number)));
         }
     }
@@ -63,7 +63,7 @@ impl Step<'_> {
             marks.parts.clear();
             marks.forgotten.clear();
         });
-        let kept: Vec<Kept> = self.machine.state.kept.values().cloned().collect();
+        let kept: Vec<Kept> = self.machine.state.kept.iter().cloned().collect();
         kept.iter().for_each(|kept| self.write(Write::KeptGone(kept.number)));
         if !is_wiped {
             self.take_up(kept);
@@ -124,17 +124,17 @@ impl Step<'_> {
     }
 
     fn put_kept(&mut self, kept: Kept) {
-        let number = self.machine.state.kept.last_key_value().map_or(1, |(last, _)| last + 1);
+        let number = self.machine.state.kept.next_number();
         self.write(Write::Kept(Box::new(Kept { number, ..kept })));
     }
 
     /// A batch was taken at this place; what was found to be settled by what was pulled before was taken earlier.
     pub(super) fn heard_accepted_seq(&mut self, seq: Option<u64>) {
         self.run().accepted_seq = seq;
-        let is_open = |kept: &&Kept| kept.accepted_seq.is_none() && !kept.awaits_record;
-        let without: Vec<Kept> = self.machine.state.kept.values().filter(is_open).cloned().collect();
-        for kept in without.into_iter().filter(|_| seq.is_some()) {
-            self.write(Write::Kept(Box::new(Kept { accepted_seq: seq, ..kept })));
+        if seq.is_some() {
+            for kept in self.machine.state.kept.unplaced().cloned().collect::<Vec<_>>() {
+                self.write(Write::Kept(Box::new(Kept { accepted_seq: seq, ..kept })));
+            }
         }
     }
 
@@ -171,8 +171,7 @@ impl Step<'_> {
     /// A record came whose delete a backup lacked: it is deleted once more, unless somebody went on from there.
     pub(super) fn delete_again(&mut self, record: &Arc<Record>) {
         let name = RecordRef { type_name: record.type_name.clone(), id: record.id.clone() };
-        let is_of_it = |kept: &&Kept| kept.awaits_record && kept.entry.record() == name;
-        let Some(kept) = self.machine.state.kept.values().find(is_of_it).cloned() else { return };
+        let Some(kept) = self.machine.state.kept.awaiting(&name).cloned() else { return };
         self.write(Write::KeptGone(kept.number));
         if record.deleted || record.version >= kept.entry.version() || self.first(&name).is_some() {
             return;

@@ -119,9 +119,7 @@ impl Step<'_> {
 
     /// What becomes of a link that was pushed. One that was not taken for good is forgotten, too.
     pub(super) fn link_outcome(&mut self, id: &MutationId, outcome: Option<&Outcome>) {
-        let Some(link) = self.machine.state.links.values().find(|link| link.mutation_id == *id).cloned() else {
-            return;
-        };
+        let Some(link) = self.machine.state.link_of(id).cloned() else { return };
         match outcome.map(|outcome| &outcome.outcome) {
             Some(OutcomeKind::Applied | OutcomeKind::Duplicate | OutcomeKind::Rejected) => {
                 self.write(Write::LinkGone(link.key()));
@@ -131,7 +129,7 @@ impl Step<'_> {
     }
 
     pub(super) fn is_of_links(&self, batch: &FrozenBatch) -> bool {
-        self.machine.state.links.values().any(|link| batch.mutations.contains(&link.mutation_id))
+        batch.mutations.iter().any(|id| self.machine.state.link_of(id).is_some())
     }
 
     /// The server fails over a batch of links. One that is alone in it waits for the next sync.

@@ -11,6 +11,7 @@ pub mod cycle;
 mod digest;
 mod epoch;
 mod holdings;
+mod kept;
 mod known;
 mod links;
 mod local;

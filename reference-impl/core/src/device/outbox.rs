@@ -2,7 +2,7 @@
 //!
 //! Chapter: device. A record has at most two: one that has left the device, and one that waits behind it.
 
-use fieldsync_schemas::id::{MutationId, Version};
+use fieldsync_schemas::id::{GroupId, MutationId, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::Record;
@@ -76,12 +76,13 @@ pub fn joined(first: &Mutation, second: &Mutation) -> Option<Mutation> {
     })
 }
 
-/// The mutations of a device, by place, by record and by id.
+/// The mutations of a device, by place, by record and by id; and how many each group has.
 #[derive(Debug, Clone, Default)]
 pub struct Outbox {
     entries: BTreeMap<u64, Entry>,
     places: HashMap<MutationId, u64>,
     records: HashMap<RecordRef, Vec<u64>>,
+    groups: HashMap<GroupId, usize>,
     last_place: u64,
 }
 
@@ -101,26 +102,46 @@ impl Outbox {
     /// Puts an entry in its place, over the one of the same record that is there.
     pub fn put(&mut self, entry: Entry) {
         self.last_place = self.last_place.max(entry.place);
-        if let Some(before) = self.entries.get(&entry.place) {
-            self.places.remove(&before.mutation.mutation_id);
-        } else {
-            let of_record = self.records.entry(entry.record()).or_default();
-            of_record.push(entry.place);
-            of_record.sort_unstable();
-        }
         self.places.insert(entry.mutation.mutation_id.clone(), entry.place);
-        self.entries.insert(entry.place, entry);
+        if let Some(group) = &entry.mutation.group {
+            *self.groups.entry(group.clone()).or_default() += 1;
+        }
+        let (place, record) = (entry.place, entry.record());
+        match self.entries.insert(place, entry) {
+            Some(before) => self.forget(&before),
+            None => {
+                let of_record = self.records.entry(record).or_default();
+                of_record.push(place);
+                of_record.sort_unstable();
+            }
+        }
     }
 
     /// Takes an entry out.
     pub fn remove(&mut self, place: u64) {
         let Some(entry) = self.entries.remove(&place) else { return };
-        self.places.remove(&entry.mutation.mutation_id);
+        self.forget(&entry);
         let record = entry.record();
         if let Some(of_record) = self.records.get_mut(&record) {
             of_record.retain(|other| *other != place);
             if of_record.is_empty() {
                 self.records.remove(&record);
+            }
+        }
+    }
+
+    /// An entry that is no longer there, or no longer as it was.
+    fn forget(&mut self, entry: &Entry) {
+        let id = &entry.mutation.mutation_id;
+        if self.entries.get(&entry.place).is_none_or(|now| now.mutation.mutation_id != *id) {
+            self.places.remove(id);
+        }
+        if let Some(group) = &entry.mutation.group
+            && let Some(count) = self.groups.get_mut(group)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.groups.remove(group);
             }
         }
     }
@@ -133,6 +154,11 @@ impl Outbox {
     /// The entries of a record, the one that goes first in front.
     pub fn of(&self, record: &RecordRef) -> impl Iterator<Item = &Entry> {
         self.records.get(record).into_iter().flatten().filter_map(|place| self.entries.get(place))
+    }
+
+    /// How many mutations of a group are in it.
+    pub fn in_group(&self, group: &GroupId) -> usize {
+        self.groups.get(group).copied().unwrap_or_default()
     }
 
     /// All entries, in order.
@@ -148,5 +174,37 @@ impl Outbox {
     /// Whether everything is settled.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn entry(place: u64, id: &str, group: Option<&str>) -> Entry {
+        let mutation = json!({"mutation_id": id, "op": "create", "type": "observation", "id": format!("x{place}"),
+            "group": group});
+        let mutation: Mutation = serde_json::from_str(&mutation.to_string()).unwrap();
+        Entry { place, progress: Progress::Unsent, mutation: mutation.into(), snapshot: None }
+    }
+
+    #[test]
+    fn what_it_looks_up_follows_what_is_put_and_taken() {
+        let group: GroupId = "g".parse().unwrap();
+        let found = |outbox: &Outbox| {
+            let ids = ["m1", "m2", "m3"].map(|id| outbox.get(&id.parse().unwrap()).map(|entry| entry.place));
+            (ids, outbox.in_group(&group), outbox.len())
+        };
+        let mut outbox = Outbox::restore(vec![entry(2, "m2", Some("g")), entry(1, "m1", Some("g"))]);
+        assert_eq!(found(&outbox), ([Some(1), Some(2), None], 2, 2));
+        outbox.put(entry(2, "m2", Some("g")));
+        assert_eq!(found(&outbox), ([Some(1), Some(2), None], 2, 2), "the same again");
+        outbox.put(entry(2, "m3", None));
+        assert_eq!(found(&outbox), ([Some(1), None, Some(2)], 1, 2), "another in its place");
+        outbox.remove(1);
+        outbox.remove(7);
+        assert_eq!(found(&outbox), ([None, None, Some(2)], 0, 1));
+        assert_eq!(outbox.next_place(), 3);
     }
 }

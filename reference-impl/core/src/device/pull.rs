@@ -18,7 +18,7 @@ use fieldsync_schemas::record::Record;
 use fieldsync_schemas::registry::TypeClass;
 use fieldsync_schemas::scenario::{CallKind, FailureCause};
 use fieldsync_schemas::telemetry::{TELEMETRY_FEED, TELEMETRY_TYPE};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A change, read.
@@ -295,23 +295,23 @@ impl Step<'_> {
     /// What a resync did not see goes; unsettled work on it is kept in quarantine.
     fn sweep(&mut self) -> Result<(), StoreError> {
         let resyncs = self.machine.state.resyncs.clone();
-        let due: Vec<_> = resyncs.into_iter().filter(|(feed, resync)| self.is_due(feed, resync)).collect();
-        for (feed, resync) in due {
-            let records: BTreeSet<RecordRef> = self.machine.state.outbox.iter().map(|entry| entry.record()).collect();
-            for record in records {
-                let Some(first) = self.first(&record) else { continue };
-                // What is to be made need not be there.
-                if first.mutation.op == MutationOp::Create {
-                    continue;
-                }
-                if self.machine.state.marks.forgotten.contains(&first.mutation.mutation_id) {
-                    continue;
-                }
-                let server = self.context.store.record(&record)?;
-                if server.is_some_and(|server| server.feed == feed && server.mark < resync.mark) {
-                    self.gone(&record);
-                }
+        let due: BTreeMap<_, _> = resyncs.into_iter().filter(|(feed, resync)| self.is_due(feed, resync)).collect();
+        let records: BTreeSet<RecordRef> = self.machine.state.outbox.iter().map(|entry| entry.record()).collect();
+        for record in records {
+            let Some(first) = self.first(&record) else { continue };
+            // What is to be made need not be there.
+            if first.mutation.op == MutationOp::Create {
+                continue;
             }
+            if self.machine.state.marks.forgotten.contains(&first.mutation.mutation_id) {
+                continue;
+            }
+            let server = self.context.store.record(&record)?;
+            if server.is_some_and(|server| due.get(&server.feed).is_some_and(|resync| server.mark < resync.mark)) {
+                self.gone(&record);
+            }
+        }
+        for (feed, resync) in due {
             self.loosen_swept(&feed, resync.mark)?;
             self.write(Write::Sweep { feed: feed.clone(), below: resync.mark });
             if feed == self.feed_of(&TypeName::new(CONFLICT_TYPE).expect("a constant that is a type name")) {

@@ -68,27 +68,25 @@ impl Step<'_> {
     /// are sent.
     pub(super) fn freeze(&mut self) -> Result<(), StoreError> {
         self.drop_discarded();
-        let chosen = loop {
-            let Some(part) = self.machine.state.marks.parts.first().cloned() else { break self.waiting(None)? };
-            self.mark(|marks| {
-                marks.parts.remove(0);
-            });
-            let pieces = self.waiting(Some(&part))?;
-            if !pieces.is_empty() {
-                break pieces;
-            }
-        };
+        let text = |mutation| serde_json::value::to_raw_value(&mutation).expect("a mutation is plain JSON");
         let mut room = self.room();
         let (mut mutations, mut entries) = (Vec::new(), Vec::new());
-        for piece in chosen {
-            let text = |mutation| serde_json::value::to_raw_value(&mutation).expect("a mutation is plain JSON");
-            let pushed = piece.into_iter().filter_map(|entry| Some((text(self.as_pushed(&entry)?), entry)));
-            let (texts, piece): (Vec<_>, Vec<_>) = pushed.unzip();
-            if !room.takes(&texts) {
+        // Of what was chosen there may be nothing left to push.
+        while entries.is_empty() {
+            let mut pieces = self.next_pieces(room.mutations)?.into_iter();
+            if pieces.len() == 0 {
                 break;
             }
-            mutations.extend(texts);
-            entries.extend(piece);
+            while let Some(piece) = pieces.next() {
+                let pushed = piece.iter().filter_map(|entry| Some((text(self.as_pushed(entry)?), entry.clone())));
+                let (texts, of_piece): (Vec<_>, Vec<_>) = pushed.unzip();
+                if !room.takes(&texts) {
+                    self.put_back(std::iter::once(piece).chain(pieces));
+                    break;
+                }
+                mutations.extend(texts);
+                entries.extend(of_piece);
+            }
         }
         self.freeze_batch(entries.iter().map(|entry| entry.mutation.mutation_id.clone()).collect(), mutations);
         for entry in entries {

@@ -3,6 +3,9 @@
 //! Chapter: parents. What a record refers to goes before it, and what refers to it is deleted before it is; beyond that
 //! the older change goes first. What refers to a record that this device made and the server has not taken waits for
 //! it. A group is one piece: all of it goes, in one batch, or nothing.
+//!
+//! A device may come back with thousands of changes. Their order is worked out once for all of them, not for each batch;
+//! before a batch goes, only what is to be in it is looked at again.
 
 use super::Step;
 use super::outbox::Entry;
@@ -24,8 +27,44 @@ use std::collections::{HashMap, HashSet};
 pub(super) type Piece = Vec<Entry>;
 
 impl Step<'_> {
+    /// The pieces of the next batch, which has room for so many mutations: a part that goes alone, or what the queue has
+    /// in front. Nothing, once nothing can go.
+    pub(super) fn next_pieces(&mut self, room: usize) -> Result<Vec<Piece>, StoreError> {
+        while let Some(part) = self.machine.state.marks.parts.first().cloned() {
+            self.mark(|marks| {
+                marks.parts.remove(0);
+            });
+            let pieces = self.waiting(Some(&part))?;
+            if !pieces.is_empty() {
+                return Ok(pieces);
+            }
+        }
+        while !self.run().queue.is_empty() {
+            let queue = &mut self.run().queue;
+            let count = fitting(queue.iter().map(Vec::len), room);
+            let front: Vec<MutationId> = queue.drain(..count).flatten().collect();
+            // What went before may have been refused, or put off.
+            let pieces = self.waiting(Some(&front))?;
+            if !pieces.is_empty() {
+                return Ok(pieces);
+            }
+        }
+        let mut pieces = self.waiting(None)?;
+        let rest = pieces.split_off(fitting(pieces.iter().map(Vec::len), room));
+        self.put_back(rest.into_iter());
+        Ok(pieces)
+    }
+
+    /// These were in front of the queue, and are there again.
+    pub(super) fn put_back(&mut self, pieces: impl DoubleEndedIterator<Item = Piece>) {
+        let queue = &mut self.run().queue;
+        for piece in pieces.rev() {
+            queue.push_front(piece.iter().map(|entry| entry.mutation.mutation_id.clone()).collect());
+        }
+    }
+
     /// What can be sent now, of a part or of everything, in order: the first mutation of each record.
-    pub(super) fn waiting(&mut self, part: Option<&[MutationId]>) -> Result<Vec<Piece>, StoreError> {
+    fn waiting(&mut self, part: Option<&[MutationId]>) -> Result<Vec<Piece>, StoreError> {
         let left_out: HashSet<TypeName> = self.left_out().iter().cloned().collect();
         let run = self.machine.run.get_or_insert_default();
         let state = &self.machine.state;
@@ -79,6 +118,16 @@ impl Step<'_> {
         let is_one = |one: &MutationId, other: &MutationId| group(one).is_some() && group(one) == group(other);
         mutations.chunk_by(is_one).map(<[MutationId]>::to_vec).collect()
     }
+}
+
+/// How many pieces of these sizes fit into a batch. One that is larger than any batch goes alone.
+fn fitting(sizes: impl Iterator<Item = usize>, room: usize) -> usize {
+    let mut taken = 0;
+    let fit = sizes.take_while(|size| {
+        taken += size;
+        taken <= room || taken == *size
+    });
+    fit.count()
 }
 
 /// What a mutation writes: the whole record, or the members that changed.
@@ -141,47 +190,52 @@ impl Order {
 
     /// Each piece that can go, after those that it refers to.
     fn pieces(self, state: &State) -> Vec<Piece> {
+        let refused = state.quarantine.values().filter_map(|one| one.mutation.group.as_ref()).collect();
         let mut marks = vec![Mark::Fresh; self.pieces.len()];
         let mut order = Vec::new();
-        for piece in 0..self.pieces.len() {
-            self.visit(piece, state, &mut marks, &mut order);
+        // Records may refer to one another in a chain of any length, so the way through it is no recursion.
+        let mut path: Vec<usize> = (0..self.pieces.len()).rev().collect();
+        while let Some(&piece) = path.last() {
+            match marks[piece] {
+                Mark::Fresh => {
+                    marks[piece] = Mark::Begun;
+                    let referred = self.references(piece).filter_map(|parent| self.of_record.get(parent).copied());
+                    let first: Vec<usize> = referred.filter(|other| marks[*other] == Mark::Fresh).collect();
+                    path.extend(first.into_iter().rev());
+                }
+                Mark::Begun => {
+                    path.pop();
+                    let goes = is_whole(&self.pieces[piece], state, &refused) && self.goes(piece, state, &marks);
+                    marks[piece] = if goes { Mark::Goes } else { Mark::Waits };
+                    order.extend(goes.then_some(piece));
+                }
+                Mark::Goes | Mark::Waits => _ = path.pop(),
+            }
         }
         let mut pieces: Vec<Option<Piece>> =
             self.pieces.into_iter().map(|piece| Some(piece.into_iter().map(|(entry, _)| entry).collect())).collect();
         order.into_iter().filter_map(|piece| pieces[piece].take()).collect()
     }
 
-    /// Whether the piece can go. Each stands on what it refers to, so this goes as deep as records refer to one another.
-    fn visit(&self, piece: usize, state: &State, marks: &mut [Mark], order: &mut Vec<usize>) -> bool {
-        match marks[piece] {
-            Mark::Goes => return true,
-            Mark::Waits => return false,
-            // A circle outside a group: nothing in it can be first, so it goes as it stands.
-            Mark::Begun => return true,
-            Mark::Fresh => marks[piece] = Mark::Begun,
-        }
-        let mut goes = is_whole(&self.pieces[piece], state);
-        for parent in self.pieces[piece].iter().flat_map(|(_, parents)| parents) {
-            goes &= match self.of_record.get(parent) {
-                Some(other) if *other == piece => true,
-                Some(other) => self.visit(*other, state, marks, order) || !is_unmade(parent, state),
-                None => !is_unmade(parent, state),
-            };
-        }
-        marks[piece] = if goes { Mark::Goes } else { Mark::Waits };
-        if goes {
-            order.push(piece);
-        }
-        goes
+    fn references(&self, piece: usize) -> impl Iterator<Item = &RecordRef> {
+        self.pieces[piece].iter().flat_map(|(_, parents)| parents)
+    }
+
+    /// Whether all that the piece refers to is there or goes with it, once that is known. In a circle outside a group
+    /// nothing can be first, so it goes as it stands.
+    fn goes(&self, piece: usize, state: &State, marks: &[Mark]) -> bool {
+        let is_there = |parent: &RecordRef| {
+            let goes_too = self.of_record.get(parent).is_some_and(|other| marks[*other] != Mark::Waits);
+            goes_too || !is_unmade(parent, state)
+        };
+        self.references(piece).all(is_there)
     }
 }
 
 /// Whether no mutation of the same group stays behind: in the outbox, or because it was refused.
-fn is_whole(piece: &[(Entry, Vec<RecordRef>)], state: &State) -> bool {
-    let Some(group) = piece.first().and_then(|(entry, _)| entry.mutation.group.as_ref()) else { return true };
-    let of_group = |mutation: &Mutation| mutation.group.as_ref() == Some(group);
-    state.outbox.iter().filter(|entry| of_group(&entry.mutation)).count() == piece.len()
-        && !state.quarantine.values().any(|one| of_group(&one.mutation))
+fn is_whole(piece: &[(Entry, Vec<RecordRef>)], state: &State, refused: &HashSet<&GroupId>) -> bool {
+    let group = piece.first().and_then(|(entry, _)| entry.mutation.group.as_ref());
+    group.is_none_or(|group| state.outbox.in_group(group) == piece.len() && !refused.contains(group))
 }
 
 /// Whether this device made the record and the server has not taken it.

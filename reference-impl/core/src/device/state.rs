@@ -1,18 +1,19 @@
 //! The small state of a device, as it lives in the machine: what was stored, and every write since.
 
 use super::attachments::Key;
+use super::kept::KeptLog;
 use super::outbox::{self, Entry, Outbox};
 use super::store::{
-    FrozenBatch, Kept, Link, Marks, Progress, Quarantined, Reason, Replica, Resync, Saved, ServerCopy, ShownCopy,
-    Upload, Write,
+    FrozenBatch, Link, Marks, Progress, Quarantined, Reason, Replica, Resync, Saved, ServerCopy, ShownCopy, Upload,
+    Write,
 };
 use super::telemetry::Diary;
-use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, RecordId, TypeName};
+use fieldsync_schemas::id::{AttachmentId, Cursor, FeedName, MutationId, RecordId, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::{Mutation, MutationOp};
 use fieldsync_schemas::record::Attachment;
 use fieldsync_schemas::session::Session;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The small state, as the machine holds it. Every change goes through [`State::apply`], so that what is in memory is
 /// what is stored.
@@ -40,6 +41,8 @@ pub struct State {
     pub sent: BTreeMap<RecordRef, BTreeMap<AttachmentId, Upload>>,
     /// The links that are to be pushed.
     pub links: BTreeMap<Key, Link>,
+    /// The same, by the id with which each is pushed.
+    link_ids: HashMap<MutationId, Key>,
     /// The files that are to come down.
     pub wanted: BTreeMap<AttachmentId, Attachment>,
     /// The files that a record carried and that may have to go.
@@ -47,7 +50,7 @@ pub struct State {
     /// What it tells of its syncs.
     pub diary: Diary,
     /// The acknowledged mutations that no backup has yet.
-    pub kept: BTreeMap<u64, Kept>,
+    pub kept: KeptLog,
 }
 
 impl State {
@@ -64,14 +67,33 @@ impl State {
             quarantine: saved.quarantine.into_iter().map(|one| (one.record(), one)).collect(),
             uploads: BTreeMap::new(),
             sent: BTreeMap::new(),
-            links: saved.links.into_iter().map(|link| (link.key(), link)).collect(),
+            links: BTreeMap::new(),
+            link_ids: HashMap::new(),
             wanted: saved.wanted.into_iter().map(|one| (one.id.clone(), one)).collect(),
             loose: saved.loose.into_iter().collect(),
             diary: saved.diary,
-            kept: saved.kept.into_iter().map(|kept| (kept.number, kept)).collect(),
+            kept: KeptLog::restore(saved.kept),
         };
         saved.uploads.into_iter().for_each(|upload| state.put_upload(upload));
+        saved.links.into_iter().for_each(|link| state.put_link(link));
         state
+    }
+
+    fn put_link(&mut self, link: Link) {
+        self.drop_link(&link.key());
+        self.link_ids.insert(link.mutation_id.clone(), link.key());
+        self.links.insert(link.key(), link);
+    }
+
+    fn drop_link(&mut self, key: &Key) {
+        if let Some(link) = self.links.remove(key) {
+            self.link_ids.remove(&link.mutation_id);
+        }
+    }
+
+    /// The link that is pushed with this id.
+    pub fn link_of(&self, id: &MutationId) -> Option<&Link> {
+        self.links.get(self.link_ids.get(id)?)
     }
 
     fn put_upload(&mut self, upload: Upload) {
@@ -161,12 +183,8 @@ impl State {
                 self.put_upload((**upload).clone());
             }
             Write::UploadGone(key) => self.drop_upload(key),
-            Write::Link(link) => {
-                self.links.insert(link.key(), (**link).clone());
-            }
-            Write::LinkGone(key) => {
-                self.links.remove(key);
-            }
+            Write::Link(link) => self.put_link((**link).clone()),
+            Write::LinkGone(key) => self.drop_link(key),
             Write::Loose(id) => {
                 self.loose.insert(id.clone());
             }
@@ -180,12 +198,8 @@ impl State {
                 self.wanted.remove(id);
             }
             Write::Diary(diary) => self.diary = (**diary).clone(),
-            Write::Kept(kept) => {
-                self.kept.insert(kept.number, (**kept).clone());
-            }
-            Write::KeptGone(number) => {
-                self.kept.remove(number);
-            }
+            Write::Kept(kept) => self.kept.put((**kept).clone()),
+            Write::KeptGone(number) => self.kept.remove(*number),
             Write::Server(_)
             | Write::ConflictGone(_)
             | Write::ServerGone(_)

@@ -1,6 +1,7 @@
 //! The machine without a network: what a device sends, and what answers do to it.
 
 mod edits;
+mod order;
 mod pulls;
 mod pushes;
 mod telling;
@@ -44,9 +45,14 @@ struct Desk {
 impl Desk {
     /// A device with a session, whose first sync found nothing.
     fn synced() -> Self {
+        Self::synced_as(session())
+    }
+
+    /// The same, with this session.
+    fn synced_as(session: Value) -> Self {
         let mut desk = Self::on(Arc::default(), Arc::default());
         desk.expect(Event::Begin, CallKind::Session);
-        desk.expect(answer(session()), CallKind::Pull);
+        desk.expect(answer(session), CallKind::Pull);
         desk.ends_well(answer(pulled(&[page(Value::Null, &[], "c0")])));
         desk
     }
