@@ -6,6 +6,7 @@ the same bytes, in halves, or as another replica. What it says of a single mutat
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Sequence
 
 from . import epoch, messages
@@ -35,6 +36,7 @@ class Batches:
         self._line = line
         self._limits = limits
         self._halves: list[set[int]] = []     # what comes next where a batch was taken apart, by `n`
+        self._queue: deque[set[int]] = deque()  # what waits behind the batch, unit by unit in its order, by `n`
         self._later: set[int] = set()         # what was put off goes again in a later sync, not in this one
         self._suspects: list[set[int]] = []   # what the server failed over when it was alone
         self._sends = 0                       # how often the batch on its way was sent and answered with no success
@@ -46,8 +48,8 @@ class Batches:
 
     # What each kind knows of itself.
 
-    def _ready(self, skip: set[int]) -> list[list[Any]]:
-        """What can go now, in its order; what goes together is one."""
+    def _ready(self, skip: set[int], among: set[int] | None = None) -> list[list[Any]]:
+        """What can go now, of these or of all that waits, in its order; what goes together is one."""
         raise NotImplementedError
 
     def _put_in(self, item: Any) -> None:
@@ -108,12 +110,7 @@ class Batches:
         session = self._line.session()
         most = min(session.batch_mutations, self._limits.batch or session.batch_mutations)
         with self._store.transaction():
-            ready = self._ready(self._later.union(*self._suspects))
-            chosen: list[list[Any]] = []
-            while self._halves and not chosen:
-                half = self._halves.pop(0)
-                chosen = [unit for unit in ready if unit[0].n in half]
-            chosen = chosen or ready
+            chosen = self._choose(most)
             if not chosen:
                 return None
             head: dict[str, Any] = {"replica": self._store.meta("replica"), "seq": self._store.meta("seq") + 1,
@@ -121,10 +118,11 @@ class Batches:
             text = encode(head)[:-1] + ',"mutations":['
             parts: list[str] = []
             size = len(text.encode()) + 2
-            for unit in chosen:
+            for place, unit in enumerate(chosen):
                 more = [mutation.wire("groups" in session.capabilities) for mutation in unit]
                 size += sum(len(part.encode()) + 1 for part in more)
                 if parts and (size > session.body_bytes or len(parts) + len(more) > most):
+                    self._queue.extendleft({mutation.n for mutation in left} for left in reversed(chosen[place:]))
                     break
                 parts += more
                 for mutation in unit:
@@ -132,6 +130,25 @@ class Batches:
             batch = Batch(head["replica"], head["seq"], (text + ",".join(parts) + "]}").encode(), 0)
             self._store.put_batch(batch)
         return batch
+
+    def _choose(self, most: int) -> list[list[Any]]:
+        """What the next batch is made of: a half, or what the queue has in front, or what is left of all that waits.
+
+        The order of all is worked out once. Before a batch goes, only what is to be in it is looked at again: what went
+        before may have been refused, or put off.
+        """
+        skip = self._later.union(*self._suspects)
+        while self._halves or self._queue:
+            chosen = self._ready(skip, self._halves.pop(0) if self._halves else self._front(most))
+            if chosen:
+                return chosen
+        return self._ready(skip)
+
+    def _front(self, most: int) -> set[int]:
+        front = self._queue.popleft()
+        while self._queue and len(front) + len(self._queue[0]) <= most:
+            front |= self._queue.popleft()
+        return front
 
     def _send(self, batch: Batch) -> dict[str, Any]:
         """Sends the batch until there is an answer to it; a good one has an outcome of this batch."""

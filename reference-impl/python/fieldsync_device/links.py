@@ -104,10 +104,12 @@ class Links(Batches):
             return [Link(*row) for row in self._store.execute(
                 "SELECT n, mutation_id, type, id, file, url FROM link WHERE state = ? ORDER BY n", (state,))]
 
-    def _ready(self, skip: set[int]) -> list[list[Link]]:
+    def _ready(self, skip: set[int], among: set[int] | None = None) -> list[list[Link]]:
         """One link of each record, where the server has a state of it that names the file."""
         ready: dict[tuple[str, str], Link] = {}
         for link in self._select(NEW):
+            if among is not None and link.n not in among:
+                continue
             state = self._store.record(link.type, link.id)
             carries = state is not None and any(file["id"] == link.file for file in state.files)
             if link.n not in skip and link.type in self._outbox.linked and state is not None and carries \

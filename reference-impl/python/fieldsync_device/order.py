@@ -44,35 +44,52 @@ class _Queue:
         self._numbers = {mutation.n for mutation in ready}
         self._outbox = outbox
         self._session = session
-        self._marks: dict[int | None, bool] = {}
+        self._marks: dict[int | None, bool] = {}  # whether what was looked at goes
+        self._begun: dict[int | None, tuple[Unit, list[tuple[Mutation, Record]]]] = {}
         self.going: list[Unit] = []
 
-    def visit(self, mutation: Mutation) -> bool:
-        """Puts a mutation, with its group, behind what it refers to; whether it can go at all."""
-        if mutation.n in self._marks:
-            return self._marks[mutation.n]
+    def visit(self, first: Mutation) -> None:
+        """Puts a mutation, with its group, behind what it refers to: a chain of any length, so this is no recursion."""
+        path = [first]
+        while path:
+            mutation = path[-1]
+            if mutation.n not in self._marks:
+                path += self._begin(mutation)
+                continue
+            path.pop()
+            if mutation.n in self._begun:
+                self._end(*self._begun.pop(mutation.n))
+
+    def _begin(self, mutation: Mutation) -> list[Mutation]:
+        """Looks what a mutation and its group refer to; gives what of that is to be looked at before, the last first."""
         unit = [mutation] if mutation.grp is None else self._outbox.of_group(mutation.grp)
         for one in unit:
             self._marks[one.n] = True  # what refers to itself, by whatever way, goes as it stands
-        # A group that lacks one which waits elsewhere, or was refused, waits with it.
-        goes = self._numbers.issuperset(one.n for one in unit)
         own = {(one.type, one.id) for one in unit}
-        for one in unit:
-            for parent in self._parents(one):
-                if parent not in own:
-                    goes = self._follows(one, parent) and goes
+        references = [(one, parent) for one in unit for parent in self._parents(one) if parent not in own]
+        self._begun[mutation.n] = unit, references
+        before = [self._before(one, parent) for one, parent in references]
+        return [other for other in reversed(before) if other and other.n not in self._marks]
+
+    def _end(self, unit: Unit, references: list[tuple[Mutation, Record]]) -> None:
+        """All that a unit refers to has been looked at."""
+        # A group that lacks one which waits elsewhere, or was refused, waits with it.
+        goes = self._numbers.issuperset(one.n for one in unit) \
+            and all(self._is_there(one, parent) for one, parent in references)
         for one in unit:
             self._marks[one.n] = goes
         if goes:
             self.going.append(unit)
-        return goes
 
-    def _follows(self, mutation: Mutation, parent: Record) -> bool:
-        """Puts what a mutation refers to before it; whether that is there then."""
+    def _before(self, mutation: Mutation, parent: Record) -> Mutation | None:
+        """What goes before a mutation that refers to this record."""
         other = self._ready.get(parent)
-        if other is not None and other.deletes == mutation.deletes and self.visit(other):
-            return True
-        return mutation.deletes or not self._is_unmade(parent)
+        return other if other is not None and other.deletes == mutation.deletes else None
+
+    def _is_there(self, mutation: Mutation, parent: Record) -> bool:
+        """Whether what a mutation refers to is there, or goes before it."""
+        other = self._before(mutation, parent)
+        return other is not None and self._marks[other.n] or mutation.deletes or not self._is_unmade(parent)
 
     def _parents(self, mutation: Mutation) -> list[Record]:
         fields = self._session.parents.get(mutation.type)

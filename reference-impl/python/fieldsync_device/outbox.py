@@ -82,9 +82,10 @@ class Outbox:
         """The mutations in a state."""
         return self._select("state = ?", state)
 
-    def sendable(self) -> list[Mutation]:
-        """What can go into a batch: the first mutation of each record, and never two of one."""
-        return self._select("state IN ('new', 'deferred', 'sent') AND NOT EXISTS"
+    def sendable(self, among: set[int] | None = None) -> list[Mutation]:
+        """What can go into a batch, of these or of all: the first mutation of each record, and never two of one."""
+        these = "" if among is None else f"n IN ({', '.join(map(str, among))}) AND "
+        return self._select(these + "state IN ('new', 'deferred', 'sent') AND NOT EXISTS"
                             " (SELECT 1 FROM mutation AS earlier WHERE earlier.type = mutation.type"
                             " AND earlier.id = mutation.id AND earlier.n < mutation.n)")
 

@@ -32,9 +32,9 @@ class Push(Batches):
         self._renamed: set[tuple[str, str]] = set()
         self._stale: Counter[tuple[str, str]] = Counter()  # how often each record was stale; then it was merged
 
-    def _ready(self, skip: set[int]) -> list[Unit]:
+    def _ready(self, skip: set[int], among: set[int] | None = None) -> list[Unit]:
         session = self._line.session()
-        return in_order([mutation for mutation in self._outbox.sendable()
+        return in_order([mutation for mutation in self._outbox.sendable(among)
                          if mutation.n not in skip and mutation.type not in session.left_out
                          and self._stale[mutation.type, mutation.id] < PUSHES],
                         self._outbox, session)

@@ -30,8 +30,12 @@ CREATE TABLE IF NOT EXISTS mutation (
     base_live INTEGER NOT NULL, snapshot TEXT, files TEXT, snapshot_files TEXT, replaces TEXT, grp TEXT,
     state TEXT NOT NULL, discarded INTEGER NOT NULL, cause TEXT, code TEXT);
 CREATE INDEX IF NOT EXISTS mutation_record ON mutation (type, id, n);
+CREATE INDEX IF NOT EXISTS mutation_state ON mutation (state);
+CREATE INDEX IF NOT EXISTS mutation_group ON mutation (grp) WHERE grp IS NOT NULL;
 CREATE TABLE IF NOT EXISTS kept (
     k INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER, awaited TEXT, mutation TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS kept_seq ON kept (seq);
+CREATE INDEX IF NOT EXISTS kept_awaited ON kept (awaited) WHERE awaited IS NOT NULL;
 CREATE TABLE IF NOT EXISTS attachment (
     type TEXT, id TEXT, file TEXT, bytes INTEGER NOT NULL, state TEXT, PRIMARY KEY (type, id, file)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS added (
@@ -135,7 +139,7 @@ class Store:
             self.execute("PRAGMA journal_mode = WAL")
             self.execute("PRAGMA synchronous = FULL")
         with self.transaction():
-            if not self.execute("SELECT 1 FROM sqlite_master WHERE name = 'kept'").fetchone():
+            if not self.execute("SELECT 1 FROM sqlite_master WHERE name = 'kept_seq'").fetchone():
                 for statement in _SCHEMA.split(";"):
                     self.execute(statement)
             if self.meta("replica") is None:
