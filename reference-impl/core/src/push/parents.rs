@@ -182,9 +182,25 @@ impl Kin {
 
     /// The records that go with this one when it is deleted, children first.
     pub(super) fn taken_along(&self, registry: &Registry, record: &RecordRef) -> Result<Vec<RecordRef>, Refusal> {
+        let children_of = |parent| self.children.get(parent).map(Vec::as_slice).unwrap_or_default().iter();
         let mut order = Vec::new();
         let mut seen = HashSet::from([record]);
-        self.descend(registry, record, &mut seen, &mut order)?;
+        // Families are as deep as somebody made them, so the way down is no recursion.
+        let mut path = vec![(record, children_of(record))];
+        while let Some((parent, children)) = path.last_mut() {
+            match children.next() {
+                Some(child) => {
+                    self.goes_along(registry, parent, child)?;
+                    if seen.insert(child) {
+                        path.push((child, children_of(child)));
+                    }
+                }
+                None => {
+                    order.extend((*parent != record).then(|| parent.clone()));
+                    path.pop();
+                }
+            }
+        }
         if order.len() > TAKEN_ALONG {
             return Err(refuse(
                 ProblemCode::HasChildren,
@@ -194,34 +210,19 @@ impl Kin {
         Ok(order)
     }
 
-    fn descend<'a>(
-        &'a self,
-        registry: &Registry,
-        record: &'a RecordRef,
-        seen: &mut HashSet<&'a RecordRef>,
-        order: &mut Vec<RecordRef>,
-    ) -> Result<(), Refusal> {
-        let Some(children) = self.children.get(record) else { return Ok(()) };
-        let takes_along = registry.entry(&record.type_name).is_some_and(|entry| entry.on_delete == OnDelete::Cascade);
-        for child in children {
-            if self.unseen.contains(child) {
-                return Err(refuse(
-                    ProblemCode::HasChildren,
-                    format!(
-                        "a record that you do not see refers to {record}; somebody who does has to delete it first"
-                    ),
-                ));
-            }
-            if !takes_along {
-                return Err(refuse(
-                    ProblemCode::HasChildren,
-                    format!("{child} refers to {record}; delete it first, or let it refer to another"),
-                ));
-            }
-            if seen.insert(child) {
-                self.descend(registry, child, seen, order)?;
-                order.push(child.clone());
-            }
+    /// Whether a record can go with the one that it refers to.
+    fn goes_along(&self, registry: &Registry, parent: &RecordRef, child: &RecordRef) -> Result<(), Refusal> {
+        if self.unseen.contains(child) {
+            return Err(refuse(
+                ProblemCode::HasChildren,
+                format!("a record that you do not see refers to {parent}; somebody who does has to delete it first"),
+            ));
+        }
+        if !registry.entry(&parent.type_name).is_some_and(|entry| entry.on_delete == OnDelete::Cascade) {
+            return Err(refuse(
+                ProblemCode::HasChildren,
+                format!("{child} refers to {parent}; delete it first, or let it refer to another"),
+            ));
         }
         Ok(())
     }
@@ -285,6 +286,17 @@ mod tests {
         let kin = kin(&[("campaign/a", &["dose/1", "dose/2"]), ("dose/1", &["reaction/x"])]);
         let along = kin.taken_along(&registry(), &named("campaign/a")).unwrap();
         assert_eq!(along, [named("reaction/x"), named("dose/1"), named("dose/2")]);
+    }
+
+    #[test]
+    fn a_chain_of_any_length_goes_from_its_end() {
+        const LENGTH: usize = 20_000;
+        let children = (0..LENGTH).map(|at| (named(&format!("dose/{at}")), vec![named(&format!("dose/{}", at + 1))]));
+        let kin = Kin::new(HashMap::new(), children.collect(), HashSet::new());
+        let refusal = kin.taken_along(&registry(), &named("dose/0")).unwrap_err();
+        assert!(refusal.detail.starts_with("more than 1000 records"), "{}", refusal.detail);
+        let along = kin.taken_along(&registry(), &named("dose/19998")).unwrap();
+        assert_eq!(along, [named("dose/20000"), named("dose/19999")]);
     }
 
     #[test]
