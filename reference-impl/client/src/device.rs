@@ -3,108 +3,29 @@
 //! Every event is handled under a lock that is never held over the network: so records can be read and changed while
 //! a sync waits for its answer.
 
-use crate::files::{Captured, Files, MemoryFiles};
+use crate::files::Captured;
+use crate::options::DeviceOptions;
 use crate::transfers::{self, Carried, CarryError};
 use crate::transport::{HttpTransport, Transport};
-use crate::triggers::{Occasions, Triggers, start_syncs};
-use crate::world::{RandomIds, SystemClock, SystemTimer, Timer};
-use fieldsync_core::clock::{Clock, Ids};
-use fieldsync_core::device::attachments::PIECE;
-use fieldsync_core::device::memory::MemoryStore;
+use crate::triggers::{Occasions, start_syncs};
 use fieldsync_core::device::outbox::Progress;
 use fieldsync_core::device::store::{ServerCopy, ShownCopy, StoreError};
 use fieldsync_core::device::{
-    Context, Credentials, DeviceError, DeviceStore, Event, Failure, LocalChange, Machine, Next, Rules, Settings,
-    StandardRules, SyncOutcome, SyncReport,
+    Context, Credentials, DeviceError, Event, Failure, LocalChange, Machine, Next, SyncOutcome, SyncReport,
 };
 use fieldsync_core::merge;
 use fieldsync_schemas::conflict::ConflictEntry;
-use fieldsync_schemas::id::{AttachmentId, Capability, GroupId, MutationId, RecordId, ReplicaId, TypeName, Version};
+use fieldsync_schemas::id::{AttachmentId, GroupId, MutationId, RecordId, ReplicaId, TypeName, Version};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::push::MutationOp;
 use fieldsync_schemas::record::{Attachment, Data, Record};
 use fieldsync_schemas::scenario::{FailureCause, FileStatus, Status};
 use fieldsync_schemas::time::Timestamp;
-use std::collections::BTreeSet;
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use url::Url;
-
-/// What a device is made of.
-#[derive(Clone)]
-pub struct DeviceOptions {
-    /// The data set's base URL.
-    pub base_url: Url,
-    /// How the device proves who it is.
-    pub credentials: Credentials,
-    /// What keeps its records.
-    pub store: Arc<dyn DeviceStore>,
-    /// What keeps its files.
-    pub files: Arc<dyn Files>,
-    /// Its clock.
-    pub clock: Arc<dyn Clock>,
-    /// Makes its ids.
-    pub ids: Arc<dyn Ids>,
-    /// Waits for it.
-    pub timer: Arc<dyn Timer>,
-    /// Sends its requests; over `http` where absent.
-    pub transport: Option<Arc<dyn Transport>>,
-    /// Its rules.
-    pub rules: Arc<dyn Rules>,
-    /// The HTTP client, which devices can share; it must not follow redirects.
-    pub http: reqwest::Client,
-    /// The changes it asks for in one pull.
-    pub page_limit: Option<u64>,
-    /// The most mutations it puts into one batch.
-    pub batch_limit: Option<u32>,
-    /// The replica id that a new store begins with; made up where absent.
-    pub replica: Option<ReplicaId>,
-    /// How long it waits for a whole answer.
-    pub request_timeout: Duration,
-    /// The most bytes of a file that one request of a resumable upload carries.
-    pub piece: u64,
-    /// Whether the network costs by the byte, until the device is told otherwise: files neither go nor come.
-    pub metered: bool,
-    /// What it knows besides the core.
-    pub capabilities: BTreeSet<Capability>,
-    /// The app and its version, for the telemetry.
-    pub app: Option<String>,
-    /// The device and its system, for the telemetry.
-    pub device: Option<String>,
-    /// When it starts a sync by itself; only when it is asked to where absent.
-    pub triggers: Option<Triggers>,
-}
-
-impl DeviceOptions {
-    /// A device in memory, with the clock of this machine.
-    pub fn new(base_url: Url, http: reqwest::Client) -> Self {
-        Self {
-            base_url,
-            credentials: Credentials::default(),
-            store: Arc::new(MemoryStore::default()),
-            files: Arc::new(MemoryFiles::default()),
-            clock: Arc::new(SystemClock),
-            ids: Arc::new(RandomIds),
-            timer: Arc::new(SystemTimer),
-            transport: None,
-            rules: Arc::new(StandardRules),
-            http,
-            page_limit: None,
-            batch_limit: None,
-            replica: None,
-            request_timeout: Duration::from_secs(60),
-            piece: PIECE,
-            metered: false,
-            capabilities: BTreeSet::new(),
-            app: None,
-            device: None,
-            triggers: None,
-        }
-    }
-}
 
 /// What a device shows of a record.
 #[derive(Debug, Clone)]
@@ -164,6 +85,8 @@ struct Inner {
     options: DeviceOptions,
     transport: Arc<dyn Transport>,
     machine: Mutex<Machine>,
+    /// The machine may know what is not stored, because that failed, or something panicked before.
+    is_ahead: AtomicBool,
     running: Mutex<Option<Running>>,
     occasions: Option<Arc<Occasions>>,
     starter: Mutex<Option<AbortHandle>>,
@@ -179,7 +102,7 @@ struct Running {
 impl Device {
     /// Opens a device on its store. One with triggers is opened in a runtime, which runs its syncs.
     pub fn open(options: DeviceOptions) -> Result<Self, DeviceError> {
-        let machine = Mutex::new(restore(&options)?);
+        let machine = Machine::restore(options.store.load()?, options.settings(), options.credentials.clone());
         let transport = options.transport.clone().unwrap_or_else(|| {
             Arc::new(HttpTransport::new(options.http.clone(), options.base_url.clone(), options.request_timeout))
         });
@@ -188,7 +111,8 @@ impl Device {
         let device = Self(Arc::new(Inner {
             options,
             transport,
-            machine,
+            machine: Mutex::new(machine),
+            is_ahead: AtomicBool::new(false),
             running: Mutex::new(None),
             occasions,
             starter: Mutex::new(None),
@@ -421,27 +345,42 @@ impl Device {
 
 impl Inner {
     fn machine(&self) -> MutexGuard<'_, Machine> {
-        lock(&self.machine)
+        let mut machine = lock(&self.machine);
+        if let Err(error) = self.go_back(&mut machine) {
+            tracing::error!(%error, "what is stored cannot be read");
+        }
+        machine
     }
 
     /// Handles one event and stores what comes of it. Where the store fails, the machine goes back to what is stored.
     fn step(&self, event: Event) -> Result<Next, DeviceError> {
-        let mut machine = self.machine();
+        let mut machine = lock(&self.machine);
+        // What is built on something that is not stored would be lost with it.
+        self.go_back(&mut machine)?;
         let store = self.options.store.as_ref();
         let (now, ids) = (self.options.clock.now(), self.options.ids.as_ref());
         let context = Context { now, ids, store, merge: merge::merge };
+        self.is_ahead.store(true, Ordering::Relaxed);
         let stored = self.options.rules.handle(&mut machine, event, &context).and_then(|reaction| {
             if !reaction.writes.is_empty() {
                 store.commit(&reaction.writes)?;
             }
             Ok(reaction.next)
         });
-        if let Err(DeviceError::Store(_)) = &stored
-            && let Ok(before) = restore(&self.options)
-        {
-            *machine = before;
+        match &stored {
+            // Where that fails, too, the next event tries it again.
+            Err(DeviceError::Store(_)) => drop(self.go_back(&mut machine)),
+            _ => self.is_ahead.store(false, Ordering::Relaxed),
         }
         stored
+    }
+
+    fn go_back(&self, machine: &mut Machine) -> Result<(), StoreError> {
+        if self.is_ahead.load(Ordering::Relaxed) {
+            machine.go_back(self.options.store.load()?);
+            self.is_ahead.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     async fn sync(&self) -> SyncReport {
@@ -477,26 +416,13 @@ impl Inner {
     }
 }
 
-fn restore(options: &DeviceOptions) -> Result<Machine, DeviceError> {
-    let settings = Settings {
-        page_limit: options.page_limit,
-        batch_limit: options.batch_limit,
-        piece: Some(options.piece),
-        metered: options.metered,
-        capabilities: options.capabilities.clone(),
-        app: options.app.clone(),
-        device: options.device.clone(),
-    };
-    Ok(Machine::restore(options.store.load()?, settings, options.credentials.clone()))
-}
-
 /// A sync that the device itself broke off.
 fn failed(detail: String) -> SyncReport {
     let outcome = SyncOutcome::Failed(Failure::new(FailureCause::Server, detail));
     SyncReport { outcome, left_out: Vec::new(), counts: Default::default() }
 }
 
-/// What a panic elsewhere left behind is still what was last stored.
+/// After a panic elsewhere: a machine that is ahead of its store goes back first, and nothing else is ever half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,13 +5,14 @@
 
 pub mod device;
 pub mod files;
+mod options;
 pub mod sqlite;
 mod transfers;
 pub mod transport;
 pub mod triggers;
 pub mod world;
 
-pub use device::{Device, DeviceOptions, OutboxItem, QuarantineItem, Shown, ShownFile};
+pub use device::{Device, OutboxItem, QuarantineItem, Shown, ShownFile};
 pub use fieldsync_core::device::cycle::Counts;
 pub use fieldsync_core::device::memory::MemoryStore;
 pub use fieldsync_core::device::store::StoreError;
@@ -20,6 +21,7 @@ pub use fieldsync_core::device::{
     Next, Password, Reaction, Rules, StandardRules, SyncOutcome, SyncReport, Write,
 };
 pub use files::{Admits, Captured, Files, FolderFiles, MemoryFiles};
+pub use options::DeviceOptions;
 pub use sqlite::SqliteStore;
 pub use transport::{HttpTransport, NetworkFailure, Transport};
 pub use triggers::Triggers;

@@ -273,9 +273,10 @@ fn take(transaction: &Transaction<'_>, write: &Write) -> RowResult<()> {
         Write::SweepConflicts => {
             run("DELETE FROM conflicts WHERE id NOT IN (SELECT id FROM records WHERE type = ?1)", &[&CONFLICT_TYPE])
         }
-        Write::Sweep { feed, below } => {
-            run("DELETE FROM records WHERE feed = ?1 AND mark < ?2", &[&feed.as_str(), &(*below as i64)])
-        }
+        Write::Sweep { feeds, below } => run(
+            "DELETE FROM records WHERE mark < ?1 AND feed IN (SELECT value FROM json_each(?2))",
+            &[&(*below as i64), &json(feeds)?],
+        ),
     }
 }
 

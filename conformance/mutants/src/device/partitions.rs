@@ -31,7 +31,7 @@ pub const MUTANTS: &[Mutant] = &[
                 let mut reaction = rules.handle(machine, event, context)?;
                 let walked =
                     machine.state().resyncs.iter().filter(|(feed, walk)| is_part(feed.as_str()) && walk.complete);
-                let sweeps = walked.map(|(feed, walk)| Write::Sweep { feed: feed.clone(), below: walk.mark });
+                let sweeps = walked.map(|(feed, walk)| Write::Sweep { feeds: [feed.clone()].into(), below: walk.mark });
                 reaction.writes.extend(sweeps);
                 Ok(reaction)
             })
@@ -43,8 +43,11 @@ pub const MUTANTS: &[Mutant] = &[
         "A partition that the server does not have is pulled no more, and what came by it stays.",
         |parts| {
             reactions(parts, |reaction| {
-                let is_sweep = |write: &Write| matches!(write, Write::Sweep { feed, .. } if is_part(feed.as_str()));
-                reaction.writes.retain(|write| !is_sweep(write));
+                for write in &mut reaction.writes {
+                    if let Write::Sweep { feeds, .. } = write {
+                        feeds.retain(|feed| !is_part(feed.as_str()));
+                    }
+                }
             })
         },
     ),

@@ -1,13 +1,14 @@
 use super::*;
 use crate::transport::NetworkFailure;
 use async_trait::async_trait;
+use fieldsync_core::device::memory::MemoryStore;
 use fieldsync_core::device::store::{Saved, ServerCopy};
-use fieldsync_core::device::{Answer, Call, Write};
+use fieldsync_core::device::{Answer, Call, DeviceStore, Reaction, Rules, StandardRules, Write};
 use fieldsync_schemas::scenario::{CallKind, ErrorCause};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, Semaphore};
+use url::Url;
 
 /// A network that is the test: it gives these answers in order, each when it is let through.
 struct Script {
@@ -162,15 +163,19 @@ async fn a_lost_answer_is_told_with_its_reason() {
     assert_eq!(device.status(&record), Status::Error(ErrorCause::Network));
 }
 
-/// A store whose disk is full, now and then.
+/// A store whose disk is full, or cannot be read, now and then.
 #[derive(Default)]
 struct FullDisk {
     content: MemoryStore,
     full: AtomicBool,
+    unreadable: AtomicBool,
 }
 
 impl DeviceStore for FullDisk {
     fn load(&self) -> Result<Saved, StoreError> {
+        if self.unreadable.load(Ordering::Relaxed) {
+            return Err(StoreError { doing: "reading", source: "the disk is away".into() });
+        }
         self.content.load()
     }
 
@@ -209,6 +214,68 @@ async fn nothing_is_sent_that_is_not_stored() {
     lock(&script.answers).push_front(session());
     assert_eq!(device.sync().await.outcome, SyncOutcome::Ok);
     assert_eq!(device.outbox().len(), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_built_on_what_is_not_stored_even_where_the_store_cannot_be_read() {
+    let store = Arc::new(FullDisk::default());
+    let device = device(&Script::new(Vec::new(), 0), store.clone());
+    store.full.store(true, Ordering::Relaxed);
+    store.unreadable.store(true, Ordering::Relaxed);
+    assert!(device.create(observation(), None, data(json!({}))).is_err());
+    store.full.store(false, Ordering::Relaxed);
+    let error = device.create(observation(), None, data(json!({}))).unwrap_err();
+    assert!(error.to_string().contains("reading"), "{error}");
+    store.unreadable.store(false, Ordering::Relaxed);
+    assert_eq!(device.outbox().len(), 0);
+    create(&device, json!({"a": 1}));
+    assert_eq!((device.outbox().len(), store.load().unwrap().outbox.len()), (1, 1));
+}
+
+/// Rules with a bug: they fail over a record that says so, once they have made something of it.
+struct Panicking;
+
+impl Rules for Panicking {
+    fn handle(&self, machine: &mut Machine, event: Event, context: &Context<'_>) -> Result<Reaction, DeviceError> {
+        let panics = matches!(&event, Event::Local(LocalChange::Create { data, .. }) if data.contains_key("panic"));
+        let reaction = machine.handle(event, context);
+        assert!(!panics, "a bug");
+        reaction
+    }
+
+    fn status(&self, machine: &Machine, record: &RecordRef) -> Status {
+        StandardRules.status(machine, record)
+    }
+
+    fn shown(&self, machine: &Machine, record: &RecordRef, server: Option<&ServerCopy>) -> Option<ShownCopy> {
+        StandardRules.shown(machine, record, server)
+    }
+}
+
+#[test]
+fn nothing_is_left_of_what_a_panic_broke_off() {
+    let http = crate::transport::http_client().unwrap();
+    let options = DeviceOptions::new(Url::parse("http://device.test/").unwrap(), http);
+    let device = Device::open(DeviceOptions { rules: Arc::new(Panicking), ..options }).unwrap();
+    create(&device, json!({"a": 1}));
+    let broken = device.clone();
+    std::thread::spawn(move || broken.create(observation(), None, data(json!({"panic": true})))).join().unwrap_err();
+    assert_eq!(device.outbox().len(), 1);
+    create(&device, json!({"b": 1}));
+    assert_eq!(device.outbox().len(), 2);
+}
+
+#[tokio::test]
+async fn who_logged_in_stays_logged_in_when_the_disk_is_full() {
+    let store = Arc::new(FullDisk::default());
+    let script = Script::new(vec![session(), nothing()], 10);
+    let device = device(&script, store.clone());
+    device.log_in(Credentials { token: Some("renewed".to_owned()), password: None }).unwrap();
+    store.full.store(true, Ordering::Relaxed);
+    assert!(device.create(observation(), None, data(json!({}))).is_err());
+    store.full.store(false, Ordering::Relaxed);
+    assert_eq!(device.sync().await.outcome, SyncOutcome::Ok);
+    assert_eq!(lock(&script.sent)[0].token.as_deref(), Some("renewed"));
 }
 
 #[tokio::test]

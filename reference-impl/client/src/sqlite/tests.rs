@@ -85,7 +85,10 @@ fn writes() -> Vec<Vec<Write>> {
         ],
         vec![server("x", "observation", 3), server("y", "observation", 4), server("z", "place", 1)],
         vec![conflict(2), resync(true), Write::CursorGone(feed("gone")), entry(1, "z"), Write::EntryGone(2)],
-        vec![server("v", "observation", 3), Write::Sweep { feed: feed("observation"), below: 4 }],
+        vec![
+            server("v", "observation", 3),
+            Write::Sweep { feeds: [feed("observation"), feed("gone")].into(), below: 4 },
+        ],
         vec![Write::Batch(None), Write::Resync(feed("observation"), None)],
         vec![Write::QuarantineGone(named("q")), Write::ServerGone(named("z")), Write::ServerGone(named("nothing"))],
         vec![Write::Batch(Some(batch)), given_up("q"), given_up("q")],

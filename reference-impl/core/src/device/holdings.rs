@@ -3,12 +3,12 @@
 //! Chapter: attachments. Whatever the server says of a record passes here, so that a file is wanted, offered once more or
 //! given up together with the state that is the reason.
 
-use super::store::{Progress, ServerCopy, ShownCopy, StoreError, Upload};
+use super::store::{Progress, Resync, ServerCopy, ShownCopy, StoreError, Upload};
 use super::{Next, Step, Write};
 use fieldsync_schemas::id::{AttachmentId, FeedName, TypeName};
 use fieldsync_schemas::pull::RecordRef;
 use fieldsync_schemas::record::{Attachment, AttachmentState, Record};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Step<'_> {
     /// Puts the server's state of a record. Its files are looked after, where its type has any.
@@ -58,12 +58,12 @@ impl Step<'_> {
     }
 
     /// A sweep takes records away without naming them.
-    pub(super) fn loosen_swept(&mut self, feed: &FeedName, below: u64) -> Result<(), StoreError> {
+    pub(super) fn loosen_swept(&mut self, due: &BTreeMap<FeedName, Resync>) -> Result<(), StoreError> {
         let types = self.machine.state.session.iter().flat_map(|session| &session.registry.types);
         let types = types.filter(|entry| entry.attachments.is_some()).map(|entry| entry.name.clone());
         for type_name in types.collect::<Vec<_>>() {
             for server in self.context.store.records(&type_name)? {
-                if server.feed == *feed && server.mark < below {
+                if due.get(&server.feed).is_some_and(|resync| server.mark < resync.mark) {
                     let record = RecordRef { type_name: type_name.clone(), id: server.record.id.clone() };
                     self.loosen(&record, &[])?;
                     self.forget_sent(&record, &[]);

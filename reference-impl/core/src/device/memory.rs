@@ -91,7 +91,9 @@ impl Content {
                 let of = |id: &RecordId| RecordRef { type_name: type_name.clone(), id: id.clone() };
                 self.conflicts.retain(|id, _| records.contains_key(&of(id)));
             }
-            Write::Sweep { feed, below } => self.records.retain(|_, copy| copy.feed != feed || copy.mark >= below),
+            Write::Sweep { feeds, below } => {
+                self.records.retain(|_, copy| !feeds.contains(&copy.feed) || copy.mark >= below);
+            }
         }
     }
 }

@@ -178,7 +178,7 @@ pub enum Next {
     Idle,
 }
 
-/// Why an event could not be handled. After a failure of the store the machine is restored from it.
+/// Why an event could not be handled. After a failure of the store the machine [goes back](Machine::go_back) to it.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// The change makes no sense here.
@@ -247,6 +247,13 @@ impl Machine {
             run: None,
             compares_next: false,
         }
+    }
+
+    /// Goes back to what was stored, because something could not be: a sync that runs is over. Who is logged in stays.
+    pub fn go_back(&mut self, saved: Saved) {
+        self.state = State::restore(saved);
+        self.known = Known::of(self.state.session.as_ref(), &self.settings.capabilities);
+        self.run = None;
     }
 
     /// Handles an event.

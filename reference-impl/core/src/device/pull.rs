@@ -311,12 +311,18 @@ impl Step<'_> {
                 self.gone(&record);
             }
         }
-        for (feed, resync) in due {
-            self.loosen_swept(&feed, resync.mark)?;
-            self.write(Write::Sweep { feed: feed.clone(), below: resync.mark });
-            if feed == self.feed_of(&TypeName::new(CONFLICT_TYPE).expect("a constant that is a type name")) {
-                self.write(Write::SweepConflicts);
-            }
+        self.loosen_swept(&due)?;
+        let mut by_mark: BTreeMap<u64, BTreeSet<FeedName>> = BTreeMap::new();
+        for (feed, resync) in &due {
+            by_mark.entry(resync.mark).or_default().insert(feed.clone());
+        }
+        for (below, feeds) in by_mark {
+            self.write(Write::Sweep { feeds, below });
+        }
+        if due.contains_key(&self.feed_of(&TypeName::new(CONFLICT_TYPE).expect("a constant that is a type name"))) {
+            self.write(Write::SweepConflicts);
+        }
+        for feed in due.into_keys() {
             self.write(Write::Resync(feed, None));
         }
         Ok(())

@@ -338,10 +338,10 @@ pub enum Write {
     ConflictGone(RecordId),
     /// What the device tells of its syncs.
     Diary(Box<Diary>),
-    /// The server's state of each record of this feed that carries a lower mark goes.
+    /// The server's state of each record of these feeds that carries a lower mark goes.
     Sweep {
-        /// The feed.
-        feed: FeedName,
+        /// The feeds.
+        feeds: BTreeSet<FeedName>,
         /// The mark of what stays.
         below: u64,
     },
