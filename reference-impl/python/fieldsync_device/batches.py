@@ -37,6 +37,7 @@ class Batches:
         self._limits = limits
         self._halves: list[set[int]] = []     # what comes next where a batch was taken apart, by `n`
         self._queue: deque[set[int]] = deque()  # what waits behind the batch, unit by unit in its order, by `n`
+        self._known: Any = None               # what there was when the order was worked out
         self._later: set[int] = set()         # what was put off goes again in a later sync, not in this one
         self._suspects: list[set[int]] = []   # what the server failed over when it was alone
         self._sends = 0                       # how often the batch on its way was sent and answered with no success
@@ -51,6 +52,10 @@ class Batches:
     def _ready(self, skip: set[int], among: set[int] | None = None) -> list[list[Any]]:
         """What can go now, of these or of all that waits, in its order; what goes together is one."""
         raise NotImplementedError
+
+    def _news(self) -> Any:
+        """Something else whenever anything new can go, for which the order is to be worked out anew."""
+        return None
 
     def _put_in(self, item: Any) -> None:
         """It is in the batch on its way."""
@@ -134,10 +139,14 @@ class Batches:
     def _choose(self, most: int) -> list[list[Any]]:
         """What the next batch is made of: a half, or what the queue has in front, or what is left of all that waits.
 
-        The order of all is worked out once. Before a batch goes, only what is to be in it is looked at again: what went
-        before may have been refused, or put off.
+        As long as nothing new comes, the order of all is worked out once. Before a batch goes, only what is to be in it
+        is looked at again: what went before may have been refused, or put off.
         """
         skip = self._later.union(*self._suspects)
+        news = self._news()
+        if news != self._known:
+            self._queue.clear()
+        self._known = news
         while self._halves or self._queue:
             chosen = self._ready(skip, self._halves.pop(0) if self._halves else self._front(most))
             if chosen:

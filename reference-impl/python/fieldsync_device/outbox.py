@@ -36,6 +36,7 @@ class Outbox:
         self.follow(store.meta("session"))
         self.pushing = False  # whether the batch is on its way at this moment
         self.tally = Tally()  # what the sync that is under way has done
+        self.news = 0         # how often something came that was never sent, or changed what was not
 
     def now(self) -> str:
         """The time, by the device's clock."""
@@ -99,10 +100,12 @@ class Outbox:
 
     def put(self, mutation: Mutation) -> None:
         """Puts a mutation into its place, or behind all others where it has none."""
+        self.news += mutation.state == NEW
         self.store.execute(f"INSERT INTO mutation ({_COLUMNS}) VALUES ({_PLACES})", _values(mutation))
 
     def update(self, mutation: Mutation) -> None:
         """Writes back what changed in a mutation."""
+        self.news += mutation.state == NEW
         self.store.execute(f"UPDATE mutation SET {_SETS} WHERE n = ?", (*_values(mutation), mutation.n))
 
     def send_file(self, kind: str, key: str, file: dict[str, Any]) -> None:

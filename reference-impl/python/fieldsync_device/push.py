@@ -39,6 +39,9 @@ class Push(Batches):
                          and self._stale[mutation.type, mutation.id] < PUSHES],
                         self._outbox, session)
 
+    def _news(self) -> tuple[int, str]:
+        return self._outbox.news, self._line.session().tag
+
     def _put_in(self, mutation: Mutation) -> None:
         mutation.state = BATCH
         self._outbox.update(mutation)

@@ -76,6 +76,29 @@ class InBatches(Queue):
         self.sync(tablet)
         self.assertEqual(self.pushed(tablet), [["parted-a", "parted-c"], ["parted-b", "parted-d", "parted-e"]])
 
+    def test_what_goes_again_goes_before_the_delete_of_what_it_leaves(self) -> None:
+        tablet = self.device(limits=Limits(batch=1, timeout=10))
+        tablet.create("household", {"village": "north"}, "left")
+        tablet.create("member", {"household": "left"}, "leaves")
+        self.sync(tablet)
+        wire = self.wires[tablet]
+        wire.calm()
+        tablet.edit("member", "leaves", {"household": None})
+        tablet.delete("household", "left")
+
+        def refuse(exchange: Exchange) -> None:
+            if exchange.kind == "push":
+                wire.after = lambda exchange: None
+                message = exchange.json
+                problem = {"code": "mutation-id-reused", "detail": "forged"}
+                message["outcomes"] = [{"mutation_id": message["outcomes"][0]["mutation_id"], "outcome": "rejected",
+                                        "problem": problem}]
+                exchange.forge(200, message)
+
+        wire.after = refuse
+        self.sync(tablet)
+        self.assertEqual(self.pushed(tablet), [["leaves"], ["leaves"], ["left"]])
+
     def test_what_is_made_while_batches_go_goes_in_the_same_sync(self) -> None:
         tablet = self.device(limits=Limits(batch=1, timeout=10))
         for key in ("late-a", "late-b"):

@@ -294,7 +294,7 @@ impl Step<'_> {
     /// The cycle goes on at this phase.
     pub(super) fn go_to(&mut self, phase: Phase) {
         let phases = cycle(&self.session().profile).unwrap_or_default();
-        self.run().queue.clear();
+        self.forget_queue();
         self.run().phase = phases.iter().position(|other| *other == phase).unwrap_or(0);
     }
 

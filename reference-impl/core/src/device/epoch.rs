@@ -68,6 +68,7 @@ impl Step<'_> {
         if !is_wiped {
             self.take_up(kept);
         }
+        self.forget_queue();
         self.run().phase = 0;
         Ok(())
     }

@@ -78,10 +78,6 @@ pub enum LocalError {
 
 impl Step<'_> {
     pub(super) fn change(&mut self, change: LocalChange) -> Result<(), DeviceError> {
-        // What is new has a place in the order, too.
-        if let Some(run) = &mut self.machine.run {
-            run.queue.clear();
-        }
         match change {
             LocalChange::Create { record, data, group } => {
                 let (server, shown) = self.looked_up(&record)?;

@@ -342,8 +342,14 @@ struct Step<'a> {
 impl Step<'_> {
     fn write(&mut self, write: Write) {
         self.machine.state.apply(&write);
-        if let Write::Session(session) = &write {
-            self.machine.known = Known::of(Some(session), &self.machine.settings.capabilities);
+        match &write {
+            Write::Session(session) => {
+                self.machine.known = Known::of(Some(session), &self.machine.settings.capabilities);
+                self.forget_queue();
+            }
+            // What is new, or changed, or first of its record now, has its place among what waits.
+            Write::Entry(entry) if entry.progress == outbox::Progress::Unsent => self.forget_queue(),
+            _ => {}
         }
         self.writes.push(write);
     }

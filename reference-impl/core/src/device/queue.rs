@@ -55,6 +55,13 @@ impl Step<'_> {
         Ok(pieces)
     }
 
+    /// The order of what waits is to be worked out anew.
+    pub(super) fn forget_queue(&mut self) {
+        if let Some(run) = &mut self.machine.run {
+            run.queue.clear();
+        }
+    }
+
     /// These were in front of the queue, and are there again.
     pub(super) fn put_back(&mut self, pieces: impl DoubleEndedIterator<Item = Piece>) {
         let queue = &mut self.run().queue;

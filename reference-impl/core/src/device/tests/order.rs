@@ -124,6 +124,43 @@ fn what_is_made_while_batches_go_has_its_place_among_them() {
     assert_eq!(sent.concat(), ["a", "d", "b", "c"]);
 }
 
+#[test]
+fn what_goes_again_goes_before_the_delete_of_what_it_leaves() {
+    let mut desk = Desk::synced_as(of_chains(1));
+    let there = [put("home", "r1", 1, json!({})), put("juma", "r2", 1, json!({"after": "home"}))];
+    desk.expect(Event::Begin, CallKind::Pull);
+    desk.ends_well(answer(pulled(&[page(json!("c0"), &there, "c1")])));
+    desk.edit("juma", json!({"after": null}));
+    desk.delete("home");
+    let first = desk.expect(Event::Begin, CallKind::Push);
+    assert_eq!(ids(&first), ["juma"]);
+    let problem = json!({"code": "mutation-id-reused", "detail": "another"});
+    let refused = json!({"outcome": "rejected", "problem": problem});
+    let again = desk.expect(outcomes(&first, refused), CallKind::Push);
+    assert_eq!(ids(&again), ["juma"]);
+    let last = desk.expect(outcomes(&again, applied()), CallKind::Push);
+    assert_eq!(ids(&last), ["home"]);
+}
+
+#[test]
+fn an_edit_behind_what_is_on_its_way_goes_before_the_delete_of_what_it_leaves() {
+    let mut desk = Desk::synced_as(of_chains(1));
+    let there = [put("home", "r1", 1, json!({})), put("juma", "r2", 1, json!({"after": "home"}))];
+    desk.expect(Event::Begin, CallKind::Pull);
+    desk.ends_well(answer(pulled(&[page(json!("c0"), &there, "c1")])));
+    desk.edit("juma", json!({"age": 3}));
+    desk.create("other", json!({}));
+    desk.delete("home");
+    let first = desk.expect(Event::Begin, CallKind::Push);
+    desk.edit("juma", json!({"after": null}));
+    let mut sent = vec![ids(&first)];
+    for _ in 0..3 {
+        let batch = json!({"mutations": [{"mutation_id": last_sent(&desk)}]});
+        sent.push(ids(&desk.expect(outcomes(&batch, applied()), CallKind::Push)));
+    }
+    assert_eq!(sent.concat(), ["juma", "other", "juma", "home"]);
+}
+
 fn last_sent(desk: &Desk) -> String {
     desk.machine.state().batch.as_ref().unwrap().mutations[0].to_string()
 }
