@@ -85,7 +85,8 @@ struct Inner {
     options: DeviceOptions,
     transport: Arc<dyn Transport>,
     machine: Mutex<Machine>,
-    /// The machine may know what is not stored, because that failed, or something panicked before.
+    /// The machine may know what is not stored, because that failed, or something panicked before. Looked at under the
+    /// machine's lock alone.
     is_ahead: AtomicBool,
     running: Mutex<Option<Running>>,
     occasions: Option<Arc<Occasions>>,

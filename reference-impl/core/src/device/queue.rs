@@ -116,9 +116,7 @@ impl Step<'_> {
         pieces.sort_by_key(|piece| piece.iter().all(|entry| entry.mutation.type_name.as_str() == CONFLICT_TYPE));
         Ok(pieces)
     }
-}
 
-impl Step<'_> {
     /// Mutations in a row, those of a group in one piece.
     pub(super) fn pieces(&self, mutations: &[MutationId]) -> Vec<Vec<MutationId>> {
         let group = |id: &MutationId| self.machine.state.outbox.get(id).and_then(|entry| entry.mutation.group.clone());

@@ -124,12 +124,18 @@ fn what_is_made_while_batches_go_has_its_place_among_them() {
     assert_eq!(sent.concat(), ["a", "d", "b", "c"]);
 }
 
-#[test]
-fn what_goes_again_goes_before_the_delete_of_what_it_leaves() {
+/// A device that pulled two records, of which one refers to the other, and puts one change into a batch.
+fn with_juma_at_home() -> Desk {
     let mut desk = Desk::synced_as(of_chains(1));
     let there = [put("home", "r1", 1, json!({})), put("juma", "r2", 1, json!({"after": "home"}))];
     desk.expect(Event::Begin, CallKind::Pull);
     desk.ends_well(answer(pulled(&[page(json!("c0"), &there, "c1")])));
+    desk
+}
+
+#[test]
+fn what_goes_again_goes_before_the_delete_of_what_it_leaves() {
+    let mut desk = with_juma_at_home();
     desk.edit("juma", json!({"after": null}));
     desk.delete("home");
     let first = desk.expect(Event::Begin, CallKind::Push);
@@ -144,10 +150,7 @@ fn what_goes_again_goes_before_the_delete_of_what_it_leaves() {
 
 #[test]
 fn an_edit_behind_what_is_on_its_way_goes_before_the_delete_of_what_it_leaves() {
-    let mut desk = Desk::synced_as(of_chains(1));
-    let there = [put("home", "r1", 1, json!({})), put("juma", "r2", 1, json!({"after": "home"}))];
-    desk.expect(Event::Begin, CallKind::Pull);
-    desk.ends_well(answer(pulled(&[page(json!("c0"), &there, "c1")])));
+    let mut desk = with_juma_at_home();
     desk.edit("juma", json!({"age": 3}));
     desk.create("other", json!({}));
     desk.delete("home");
